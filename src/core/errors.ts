@@ -1,0 +1,67 @@
+/**
+ * The one registry of errors. Every error that Fourfold throws on purpose is a `FourfoldError` with a code from
+ * this registry, so that callers branch on codes and never on messages.
+ *
+ * A message says what happened, what was expected, what came, and what to do. Secrets never stand in it:
+ * {@link redactUrl} takes the password out of an address.
+ */
+
+interface ErrorEntry {
+  /** One sentence for `docs/reference/errors.md`. */
+  readonly summary: string
+  /** Whether the same call may succeed later without a change by the caller. */
+  readonly retryable: boolean
+  /** The status that HTTP adapters answer when the error reaches them. */
+  readonly httpStatus: number
+}
+
+export const errorRegistry = {
+  FF_CONFIG_INVALID: { summary: 'The configuration has mistakes; all of them are listed with their paths.', retryable: false, httpStatus: 500 },
+  FF_CORE_DURATION: { summary: 'A duration is neither a number of milliseconds nor a text such as "30s".', retryable: false, httpStatus: 500 },
+  FF_CORE_DEADLINE: { summary: 'Something outside the process did not answer within its deadline.', retryable: true, httpStatus: 503 },
+  FF_CORE_CLOSED: { summary: 'A call was made on something that is closed or closing.', retryable: false, httpStatus: 503 },
+  FF_CORE_PACKAGE_MISSING: { summary: 'An optional package that this driver needs is not installed.', retryable: false, httpStatus: 500 },
+  FF_STORE_DEADLINE: { summary: 'The central store did not answer within its deadline.', retryable: true, httpStatus: 503 },
+  FF_STORE_UNAVAILABLE: { summary: 'The central store refused the connection or closed it.', retryable: true, httpStatus: 503 },
+} as const satisfies Record<string, ErrorEntry>
+
+export type ErrorCode = keyof typeof errorRegistry
+
+export interface FourfoldErrorOptions extends ErrorOptions {
+  /** Facts for programs: never secrets. */
+  readonly fields?: Readonly<Record<string, unknown>>
+}
+
+/** The base of all of Fourfold's errors. `code` is stable; the message is for people. */
+export class FourfoldError extends Error {
+  override readonly name = 'FourfoldError'
+  readonly code: ErrorCode
+  readonly retryable: boolean
+  readonly httpStatus: number
+  readonly fields: Readonly<Record<string, unknown>>
+
+  constructor(code: ErrorCode, message: string, options: FourfoldErrorOptions = {}) {
+    super(message, options)
+    const entry: ErrorEntry = errorRegistry[code]
+    this.code = code
+    this.retryable = entry.retryable
+    this.httpStatus = entry.httpStatus
+    this.fields = options.fields ?? {}
+  }
+}
+
+/** Whether a value is a Fourfold error, optionally of one code. */
+export function isFourfoldError(value: unknown, code?: ErrorCode): value is FourfoldError {
+  return value instanceof FourfoldError && (code === undefined || value.code === code)
+}
+
+/** An address as it may be shown: without its password. Text that is no URL is answered as `<address>`. */
+export function redactUrl(address: string): string {
+  try {
+    const url = new URL(address)
+    if (url.password !== '') url.password = '***'
+    return url.toString()
+  } catch {
+    return '<address>'
+  }
+}

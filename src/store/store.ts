@@ -1,0 +1,92 @@
+/**
+ * The central store: what the clones share and none of them owns. Sessions, freshness tokens, leases and the
+ * registry of processes live here. Drivers stand in folders beside this file; each passes the contract suite in
+ * `src/testing`.
+ *
+ * Semantics that hold for every driver:
+ * - Every operation is atomic: two clients never see half of one, and the operations on one key are in one order.
+ * - An operation that resolved survives SIGKILL of any Fourfold process, the store's own included.
+ * - Every operation has a deadline (250 ms unless configured). When it passes, the promise rejects with
+ *   `FF_STORE_DEADLINE`; whether the operation took place is then unknown. A refused connection rejects with
+ *   `FF_STORE_UNAVAILABLE`. Nothing is queued for a store that is away.
+ * - Operations started in one tick travel together, so `Promise.all` of several costs one round trip.
+ * - Keys are any text. Values are bytes. Times to live are whole milliseconds; an expired record does not exist.
+ * - `close` may be called twice; calls after it reject with `FF_CORE_CLOSED`.
+ */
+
+import type { Epoch, Lsn } from '../engines/position.ts'
+
+/** A record's fields. The record exists as long as it has not been deleted and has not expired, also with no field. */
+export type StoreFields = Readonly<Record<string, Uint8Array>>
+
+export interface RecordUpdate {
+  /** Fields to write; others stay as they are. */
+  readonly set?: StoreFields
+  /** Fields to take away. */
+  readonly remove?: readonly string[]
+  /** Compare and set: every field named here must hold these bytes, or be absent where null. */
+  readonly expect?: Readonly<Record<string, Uint8Array | null>>
+  /** A new time to live, counted from now. Absent: the old one goes on. */
+  readonly ttlMs?: number
+}
+
+/** `missing`: no such record, nothing was written. `conflict`: `expect` did not hold, nothing was written. */
+export type UpdateResult = 'updated' | 'missing' | 'conflict'
+
+/**
+ * A reader's freshness token for one database: for each epoch the greatest position that the reader was told of.
+ * More than one part is a mixture, and means: read the primary.
+ */
+export interface StoredToken {
+  readonly parts: Readonly<Record<Epoch, Lsn>>
+}
+
+export interface Lease {
+  readonly key: string
+  readonly holder: string
+  /** Rises with every new holder of this key, for ever: whoever is handed a greater fence has superseded a smaller. */
+  readonly fence: number
+}
+
+export interface Store {
+  readonly driver: 'memory' | 'redis' | 'sql'
+
+  /**
+   * Names the store's memory. It changes when the newest operations may have been lost (a Redis that restarted or
+   * failed over, an embedded store whose log is gone): tokens from before count as incomplete (FRESHNESS rule 32).
+   * Answered from the last connection's hello where the driver knows it, so it costs no round trip then.
+   */
+  incarnation(): Promise<string>
+
+  /** All fields of a record, or null where there is none. */
+  read(key: string): Promise<StoreFields | null>
+  /** Makes a record, only if there is none. Answers whether it was made. */
+  create(key: string, fields: StoreFields, options: { readonly ttlMs: number }): Promise<boolean>
+  /** Changes a record, only if it exists: a record that was deleted is never revived. */
+  update(key: string, change: RecordUpdate): Promise<UpdateResult>
+  /** Deletes a record. Answers whether there was one. */
+  delete(key: string): Promise<boolean>
+  /** The keys of living records that start with `prefix`, at most `limit` (default 1,000), in no order. For the registry, not for hot paths. */
+  list(prefix: string, options?: { readonly limit?: number }): Promise<readonly string[]>
+
+  /** Raises the token's part of this epoch to at least `lsn` and gives the token a new time to live. Never lowers. */
+  raiseToken(key: string, epoch: Epoch, lsn: Lsn, ttlMs: number): Promise<void>
+  /** The token, or null where there is none. */
+  readToken(key: string): Promise<StoredToken | null>
+  /**
+   * Replaces a token by one with the single part `next`, only if it is still exactly `seen`. Answers whether it did.
+   * For healing a token of an old epoch or a mixture after a read on the primary.
+   */
+  replaceToken(key: string, seen: StoredToken, next: { readonly epoch: Epoch; readonly lsn: Lsn }, ttlMs: number): Promise<boolean>
+
+  /** Takes a lease if nobody holds it (or the holder's has expired), or if `holder` holds it already (same fence, new time). Null: someone else has it. */
+  acquireLease(key: string, holder: string, ttlMs: number): Promise<Lease | null>
+  /** Lengthens a lease that is still held with this fence. False: it is lost. */
+  renewLease(lease: Lease, ttlMs: number): Promise<boolean>
+  /** Gives a lease back if it is still held with this fence. */
+  releaseLease(lease: Lease): Promise<void>
+
+  /** Resolves when the store answers; rejects with the driver's error otherwise. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
