@@ -1,0 +1,95 @@
+/**
+ * A scope: one reader at one level, for the length of a request, a job or a script. Executors made from it are handed
+ * to the code that reads; nothing is found through ambient context.
+ */
+
+import type { Level } from './level.ts'
+import type { ReaderSource } from './reader.ts'
+import type { Requirement, TokenStore } from './token-store.ts'
+import type { Position } from '../engines/position.ts'
+
+export interface ScopeOptions {
+  readonly level: Level
+  /** Null: nobody. Writes then move no token, and reads at `session` are held to the store's floor. */
+  readonly reader: ReaderSource | null
+  /** Read the primary for everything: the reader's last write could not be settled (rule 32). */
+  readonly pinned?: boolean
+  /**
+   * Whether the token is read once and kept (a request: it was current when the request began) or before every read
+   * (a script, which may outlive other writes of its reader). Default false: before every read.
+   */
+  readonly keepToken?: boolean
+}
+
+export class Scope {
+  readonly level: Level
+  readonly reader: ReaderSource | null
+  readonly #keepToken: boolean
+  readonly #kept = new Map<TokenStore, Promise<Requirement>>()
+  #pinned: boolean
+  #settled = true
+
+  constructor(options: ScopeOptions) {
+    this.level = options.level
+    this.reader = options.reader
+    this.#pinned = options.pinned ?? false
+    this.#keepToken = options.keepToken ?? false
+  }
+
+  /** False once a write's token could not be stored: the answer says so, and a browser is pinned to the primary. */
+  get settled(): boolean {
+    return this.#settled
+  }
+
+  /** Whether every read of this scope goes to the primary. */
+  get pinned(): boolean {
+    return this.#pinned
+  }
+
+  /** What reads of this reader must wait for. */
+  require(tokens: TokenStore): Promise<Requirement> {
+    if (!this.#keepToken) return this.#load(tokens)
+    let kept = this.#kept.get(tokens)
+    if (kept === undefined) {
+      kept = this.#load(tokens)
+      this.#kept.set(tokens, kept)
+    }
+    return kept
+  }
+
+  /** Told of a write of this reader before the write resolves. A null position: it did not come. */
+  async wrote(tokens: TokenStore, position: Position | null): Promise<void> {
+    this.#kept.delete(tokens)
+    if (this.reader === null) return
+    const reader = await this.#key()
+    const taken = reader !== null && (await tokens.raise(reader, position))
+    this.#kept.delete(tokens)
+    if (taken) return
+    this.#settled = false
+    this.#pinned = true
+  }
+
+  /** Told of the primary's position after a read that a token of another epoch had sent there. */
+  async heal(tokens: TokenStore, requirement: Requirement, position: Position): Promise<void> {
+    if (requirement.kind !== 'primary' || requirement.seen === null) return
+    const reader = await this.reader?.current()
+    if (reader !== null && reader !== undefined) await tokens.heal(reader, requirement.seen, position)
+    this.#kept.delete(tokens)
+  }
+
+  async #key(): Promise<string | null> {
+    try {
+      return (await this.reader?.ensure()) ?? null
+    } catch {
+      return null
+    }
+  }
+
+  async #load(tokens: TokenStore): Promise<Requirement> {
+    try {
+      return await tokens.require(this.reader === null ? null : await this.reader.current())
+    } catch {
+      return { kind: 'primary', why: 'store', seen: null }
+    }
+  }
+}
