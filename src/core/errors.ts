@@ -25,7 +25,7 @@ export const errorRegistry = {
   FF_CORE_PACKAGE_MISSING: { summary: 'An optional package that this driver needs is not installed.', retryable: false, httpStatus: 500 },
   FF_STORE_DEADLINE: { summary: 'The central store did not answer within its deadline.', retryable: true, httpStatus: 503 },
   FF_STORE_UNAVAILABLE: { summary: 'The central store refused the connection or closed it.', retryable: true, httpStatus: 503 },
-} as const satisfies Record<string, ErrorEntry>
+} as const
 
 export type ErrorCode = keyof typeof errorRegistry
 
