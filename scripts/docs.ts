@@ -46,7 +46,9 @@ ${renderConfigReference(appSchema, environmentAliases)}`
 function errorsPage(): string {
   const rows = Object.entries(errorRegistry)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([code, entry]) => `| \`${code}\` | ${entry.summary} | ${entry.retryable ? 'yes' : 'no'} | ${entry.httpStatus} |`)
+    .map(
+      ([code, entry]) => `| \`${code}\` | ${entry.summary} | ${entry.retryable ? 'yes' : 'no'} | ${entry.httpStatus} |`,
+    )
   return `# Errors
 
 ${note}

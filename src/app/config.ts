@@ -10,11 +10,21 @@ const databaseSchema = {
   kind: 'group',
   summary: 'One database cluster. Without `url` it is embedded: PostgreSQL started by Fourfold in `dataDir`.',
   fields: {
-    url: { kind: 'text', url: true, summary: 'Address of the primary (`postgres://user:password@host/database`). Without it the database is embedded.' },
-    directUrl: { kind: 'text', url: true, summary: 'Address of the primary past a transaction pooler, where `url` leads to one. Used for migrations.' },
+    url: {
+      kind: 'text',
+      url: true,
+      summary:
+        'Address of the primary (`postgres://user:password@host/database`). Without it the database is embedded.',
+    },
+    directUrl: {
+      kind: 'text',
+      url: true,
+      summary: 'Address of the primary past a transaction pooler, where `url` leads to one. Used for migrations.',
+    },
     replicas: {
       kind: 'countOrList',
-      summary: 'Embedded: how many standbys are started (default 1). With `url`: the addresses of the read replicas (default none); a number does not count then.',
+      summary:
+        'Embedded: how many standbys are started (default 1). With `url`: the addresses of the read replicas (default none); a number does not count then.',
       of: {
         kind: 'group',
         summary: 'One replica.',
@@ -24,15 +34,48 @@ const databaseSchema = {
         },
       },
     },
-    migrations: { kind: 'text', summary: 'Folder of migrations (`.ts`, `.js` or `.sql`), relative to the file that defines the app. They run once, before the first clone starts.' },
-    tls: { kind: 'data', secret: true, expects: 'TLS options as pg takes them, or true', summary: 'TLS options for all connections to this database, as the package pg takes them.' },
-    level: { kind: 'choice', options: ['eventual', 'session', 'monotonic', 'strict'], summary: 'The freshness level of reads of this database that name none. Default: the app\'s `level`.' },
-    replicaWait: { kind: 'duration', default: '10ms', summary: 'How long a read waits for a replica that is a little behind the reader before it goes to the primary.' },
-    maxStaleness: { kind: 'duration', default: '5s', summary: 'A replica that is further behind than this gets no reads at level `eventual` either.' },
+    migrations: {
+      kind: 'text',
+      summary:
+        'Folder of migrations (`.ts`, `.js` or `.sql`), relative to the file that defines the app. They run once, before the first clone starts.',
+    },
+    tls: {
+      kind: 'data',
+      secret: true,
+      expects: 'TLS options as pg takes them, or true',
+      summary: 'TLS options for all connections to this database, as the package pg takes them.',
+    },
+    level: {
+      kind: 'choice',
+      options: ['eventual', 'session', 'monotonic', 'strict'],
+      summary: "The freshness level of reads of this database that name none. Default: the app's `level`.",
+    },
+    replicaWait: {
+      kind: 'duration',
+      default: '10ms',
+      summary: 'How long a read waits for a replica that is a little behind the reader before it goes to the primary.',
+    },
+    maxStaleness: {
+      kind: 'duration',
+      default: '5s',
+      summary: 'A replica that is further behind than this gets no reads at level `eventual` either.',
+    },
     statementTimeout: { kind: 'duration', default: '30s', summary: 'A statement that takes longer is cancelled.' },
     connectTimeout: { kind: 'duration', default: '5s', summary: 'How long a connection may take to open.' },
-    poolSize: { kind: 'number', min: 1, max: 1000, summary: 'Connections per process and server. Default: what the server\'s max_connections allows, shared by all processes.' },
-    onPrimaryDown: { kind: 'choice', options: ['serve', 'refuse'], default: 'serve', summary: 'What reads do while the primary does not answer: `serve` from replicas that are as fresh as the reader needs, or `refuse`.' },
+    poolSize: {
+      kind: 'number',
+      min: 1,
+      max: 1000,
+      summary:
+        "Connections per process and server. Default: what the server's max_connections allows, shared by all processes.",
+    },
+    onPrimaryDown: {
+      kind: 'choice',
+      options: ['serve', 'refuse'],
+      default: 'serve',
+      summary:
+        'What reads do while the primary does not answer: `serve` from replicas that are as fresh as the reader needs, or `refuse`.',
+    },
   },
 } as const
 
@@ -40,24 +83,56 @@ export const appSchema = {
   kind: 'group',
   summary: 'An app.',
   fields: {
-    databases: { kind: 'record', name: 'name', summary: 'The databases by name; `ff.databases.<name>` is each one\'s Kysely instance.', of: databaseSchema as typeof databaseSchema },
+    databases: {
+      kind: 'record',
+      name: 'name',
+      summary: "The databases by name; `ff.databases.<name>` is each one's Kysely instance.",
+      of: databaseSchema as typeof databaseSchema,
+    },
     store: {
       kind: 'group',
       summary: 'The central store: sessions, freshness tokens, leases, the registry of processes.',
       fields: {
-        url: { kind: 'text', url: true, summary: 'Address of a Redis or Valkey server (`redis://…`). Without it the store is embedded: a process of its own that Fourfold starts.' },
-        deadline: { kind: 'duration', default: '250ms', summary: 'How long the store may take to answer. After that the call fails, and reads go on without it.' },
+        url: {
+          kind: 'text',
+          url: true,
+          summary:
+            'Address of a Redis or Valkey server (`redis://…`). Without it the store is embedded: a process of its own that Fourfold starts.',
+        },
+        deadline: {
+          kind: 'duration',
+          default: '250ms',
+          summary: 'How long the store may take to answer. After that the call fails, and reads go on without it.',
+        },
       },
     },
     sessions: {
       kind: 'group',
       summary: 'Sessions: kept in the store, known to the browser by a signed cookie.',
       fields: {
-        secrets: { kind: 'list', of: { kind: 'text', secret: true, summary: 'A secret.' }, summary: 'Secrets that sign cookies: the first signs, all verify, so secrets can be changed without logging anybody out. At least 16 characters each. Made for you in development; required when `NODE_ENV` is `production`.' },
+        secrets: {
+          kind: 'list',
+          of: { kind: 'text', secret: true, summary: 'A secret.' },
+          summary:
+            'Secrets that sign cookies: the first signs, all verify, so secrets can be changed without logging anybody out. At least 16 characters each. Made for you in development; required when `NODE_ENV` is `production`.',
+        },
         idle: { kind: 'duration', default: '7d', summary: 'A session that is not used for so long ends.' },
-        absolute: { kind: 'duration', default: '30d', summary: 'A session ends after so long, however much it is used.' },
-        cookie: { kind: 'text', default: 'ff_session', summary: 'Name of the cookie. `__Host-` is put before it where the connection is TLS.' },
-        secure: { kind: 'choice', options: ['auto', true, false], default: 'auto', summary: 'Whether the cookie is `Secure`: `auto` where the browser\'s connection is TLS.' },
+        absolute: {
+          kind: 'duration',
+          default: '30d',
+          summary: 'A session ends after so long, however much it is used.',
+        },
+        cookie: {
+          kind: 'text',
+          default: 'ff_session',
+          summary: 'Name of the cookie. `__Host-` is put before it where the connection is TLS.',
+        },
+        secure: {
+          kind: 'choice',
+          options: ['auto', true, false],
+          default: 'auto',
+          summary: "Whether the cookie is `Secure`: `auto` where the browser's connection is TLS.",
+        },
       },
     },
     clones: {
@@ -66,9 +141,24 @@ export const appSchema = {
       summary: 'The app-server processes. A bare number sets `min` and `max`.',
       fields: {
         min: { kind: 'number', min: 1, max: 256, default: 2, summary: 'How many clones are started.' },
-        max: { kind: 'number', min: 1, max: 256, summary: 'The most clones that may ever run; connection pools are sized for them. Default: `min`.' },
-        writes: { kind: 'choice', options: ['refuse', 'report', 'allow'], default: 'refuse', summary: 'What happens when a clone writes to the local disc: `refuse` with an error that names the file, `report` in the log, or `allow`.' },
-        grace: { kind: 'duration', default: '10s', summary: 'How long a clone may finish its requests after it was told to drain.' },
+        max: {
+          kind: 'number',
+          min: 1,
+          max: 256,
+          summary: 'The most clones that may ever run; connection pools are sized for them. Default: `min`.',
+        },
+        writes: {
+          kind: 'choice',
+          options: ['refuse', 'report', 'allow'],
+          default: 'refuse',
+          summary:
+            'What happens when a clone writes to the local disc: `refuse` with an error that names the file, `report` in the log, or `allow`.',
+        },
+        grace: {
+          kind: 'duration',
+          default: '10s',
+          summary: 'How long a clone may finish its requests after it was told to drain.',
+        },
       },
     },
     balancer: {
@@ -77,18 +167,56 @@ export const appSchema = {
       fields: {
         port: { kind: 'number', min: 0, max: 65_535, default: 8080, summary: 'The public port. 0 takes any free one.' },
         host: { kind: 'text', default: '127.0.0.1', summary: 'The address to listen on. `0.0.0.0` for all.' },
-        trustProxy: { kind: 'list', of: { kind: 'text', summary: 'An address or CIDR range.' }, default: [], summary: 'Addresses or CIDR ranges of proxies in front whose `X-Forwarded-*` headers are believed.' },
-        headerTimeout: { kind: 'duration', default: '10s', summary: 'How long a client may take to send a request\'s headers.' },
-        requestTimeout: { kind: 'duration', default: '30s', summary: 'How long a clone may take until it starts to answer.' },
-        idleTimeout: { kind: 'duration', default: '65s', summary: 'How long a connection is kept open between requests.' },
+        trustProxy: {
+          kind: 'list',
+          of: { kind: 'text', summary: 'An address or CIDR range.' },
+          default: [],
+          summary: 'Addresses or CIDR ranges of proxies in front whose `X-Forwarded-*` headers are believed.',
+        },
+        headerTimeout: {
+          kind: 'duration',
+          default: '10s',
+          summary: "How long a client may take to send a request's headers.",
+        },
+        requestTimeout: {
+          kind: 'duration',
+          default: '30s',
+          summary: 'How long a clone may take until it starts to answer.',
+        },
+        idleTimeout: {
+          kind: 'duration',
+          default: '65s',
+          summary: 'How long a connection is kept open between requests.',
+        },
         headerLimit: { kind: 'bytes', default: '16KiB', summary: 'The most bytes of headers; more is answered 431.' },
-        bodyLimit: { kind: 'bytes', default: '8MiB', summary: 'The most bytes of a request\'s body; more is answered 413.' },
+        bodyLimit: {
+          kind: 'bytes',
+          default: '8MiB',
+          summary: "The most bytes of a request's body; more is answered 413.",
+        },
       },
     },
-    level: { kind: 'choice', options: ['eventual', 'session', 'monotonic', 'strict'], default: 'session', summary: 'The freshness level of reads that name none.' },
-    dataDir: { kind: 'text', default: '.fourfold', summary: 'Where embedded servers keep their data, relative to the working directory.' },
-    logLevel: { kind: 'choice', options: ['debug', 'info', 'warn', 'error', 'silent'], default: 'info', summary: 'The least important log lines that are written.' },
-    identify: { kind: 'code', summary: 'Answers who the reader of a request is, where that is not the session: `(request) => string | null`.' },
+    level: {
+      kind: 'choice',
+      options: ['eventual', 'session', 'monotonic', 'strict'],
+      default: 'session',
+      summary: 'The freshness level of reads that name none.',
+    },
+    dataDir: {
+      kind: 'text',
+      default: '.fourfold',
+      summary: 'Where embedded servers keep their data, relative to the working directory.',
+    },
+    logLevel: {
+      kind: 'choice',
+      options: ['debug', 'info', 'warn', 'error', 'silent'],
+      default: 'info',
+      summary: 'The least important log lines that are written.',
+    },
+    identify: {
+      kind: 'code',
+      summary: 'Answers who the reader of a request is, where that is not the session: `(request) => string | null`.',
+    },
     seed: { kind: 'code', summary: 'Fills the database: `async (ff, options) => …`. Run by `fourfold seed`.' },
     server: { kind: 'code', summary: 'Makes the HTTP server: `async (ff) => …`.' },
   },
@@ -180,7 +308,10 @@ function checkTogether(config: FullConfig, env: Environment): readonly ConfigPro
   }
   for (const [index, secret] of (sessions.secrets ?? []).entries()) {
     if (secret.length < 16) {
-      problems.push({ path: `sessions.secrets[${index}]`, message: `expected at least 16 characters, got ${secret.length}` })
+      problems.push({
+        path: `sessions.secrets[${index}]`,
+        message: `expected at least 16 characters, got ${secret.length}`,
+      })
     }
   }
   return problems

@@ -30,7 +30,13 @@ function renderRow(key: string, field: Field, path: string, aliases: Readonly<Re
   const short = Object.keys(aliases).find((name) => aliases[name] === here.replace('<name>', 'main'))
   const names = field.kind === 'code' ? [] : [environmentName(here).replace('_NAME_', '_<NAME>_')]
   if (short !== undefined) names.push(short)
-  const cells = [`\`${key}\``, expects(field), defaultOf(field), names.map((name) => `\`${name}\``).join(' or '), field.summary]
+  const cells = [
+    `\`${key}\``,
+    expects(field),
+    defaultOf(field),
+    names.map((name) => `\`${name}\``).join(' or '),
+    field.summary,
+  ]
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
 }
 

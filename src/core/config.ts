@@ -90,11 +90,20 @@ export function readConfig<const S extends GroupField>(
   sources: ConfigSources,
   rules: ConfigRules<S> = {},
 ): ResolvedSettings<S> {
-  const reading: Reading = { env: indexEnv(sources.env, rules.aliases ?? {}), used: new Set(), problems: [], settings: [] }
+  const reading: Reading = {
+    env: indexEnv(sources.env, rules.aliases ?? {}),
+    used: new Set(),
+    problems: [],
+    settings: [],
+  }
   const config = readGroup(schema, '', { app: sources.app, option: sources.options }, reading) as OutputOf<S>
   if (reading.problems.length === 0) reading.problems.push(...(rules.check?.(config) ?? []))
   if (reading.problems.length > 0) throw invalid(reading.problems)
-  return { config, settings: reading.settings, warnings: strayVariables(schema, sources.env, reading, rules.reserved ?? []) }
+  return {
+    config,
+    settings: reading.settings,
+    warnings: strayVariables(schema, sources.env, reading, rules.reserved ?? []),
+  }
 }
 
 function readGroup(group: GroupField, path: string, given: Given, reading: Reading): object | undefined {
@@ -251,12 +260,9 @@ function readNumber(text: string): number | string {
   return /^-?\d+(?:\.\d+)?$/.test(text.trim()) ? Number(text) : text
 }
 
-function indexEnv(
-  env: ConfigSources['env'],
-  aliases: Readonly<Record<string, string>>,
-): Map<string, Variable> {
+function indexEnv(env: ConfigSources['env'], aliases: Readonly<Record<string, string>>): Map<string, Variable> {
   const index = new Map<string, Variable>()
-  const names: (readonly [string, string])[] = [...Object.entries(aliases).map(([name, path]) => [name, environmentName(path)] as const)]
+  const names = Object.entries(aliases).map(([name, path]) => [name, environmentName(path)] as const)
   // The full names come last, so that they win over the aliases.
   for (const name of Object.keys(env)) if (name.startsWith('FOURFOLD_') && !(name in aliases)) names.push([name, name])
   for (const [name, target] of names) {
@@ -326,7 +332,9 @@ function unknownKey(key: string, known: readonly string[]): string {
 function invalid(problems: readonly ConfigProblem[]): FourfoldError {
   const lines = problems.map(({ path, message }) => `  ${path}: ${message}`)
   const count = problems.length === 1 ? 'a mistake' : `${problems.length} mistakes`
-  return new FourfoldError('FF_CONFIG_INVALID', `the configuration has ${count}:\n${lines.join('\n')}`, { fields: { problems } })
+  return new FourfoldError('FF_CONFIG_INVALID', `the configuration has ${count}:\n${lines.join('\n')}`, {
+    fields: { problems },
+  })
 }
 
 function complain(reading: Reading, path: string, message: string): void {

@@ -25,7 +25,9 @@ export async function withDeadline<T>(
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      const error = new FourfoldError('FF_CORE_DEADLINE', `waited ${ms} ms for ${what}; gave up`, { fields: { what, ms } })
+      const error = new FourfoldError('FF_CORE_DEADLINE', `waited ${ms} ms for ${what}; gave up`, {
+        fields: { what, ms },
+      })
       reject(error)
       controller.abort(error)
     }, ms)

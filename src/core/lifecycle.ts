@@ -47,7 +47,7 @@ export function createLifecycle({ log, stopDeadlineMs = 10_000 }: LifecycleOptio
   let stopCall: Promise<void> | undefined
 
   async function startPart(name: string, part: LifecyclePart): Promise<void> {
-    await Promise.all((part.after ?? []).map((earlier) => starting.get(earlier)))
+    await Promise.all((part.after ?? []).map((earlier) => starting.get(earlier) ?? Promise.resolve()))
     if (stopCall !== undefined) throw new FourfoldError('FF_CORE_CLOSED', `${name} was not started: stopping`)
     await part.start?.()
     started.push(name)

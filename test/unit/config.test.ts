@@ -37,10 +37,15 @@ describe('configuration', () => {
       server: 'not code',
       sessions: { secrets: ['long enough to be one', 7] },
     })
-    assert.deepEqual(
-      problems.map(({ path }) => path).toSorted(),
-      ['clones.min', 'databases.main.maxStaleness', 'databases.main.urll', 'levle', 'server', 'sessions.secrets[1]', 'store.deadline'],
-    )
+    assert.deepEqual(problems.map(({ path }) => path).toSorted(), [
+      'clones.min',
+      'databases.main.maxStaleness',
+      'databases.main.urll',
+      'levle',
+      'server',
+      'sessions.secrets[1]',
+      'store.deadline',
+    ])
     assert.match(problems.find(({ path }) => path === 'levle')?.message ?? '', /did you mean "level"/)
     assert.match(problems.find(({ path }) => path === 'databases.main.urll')?.message ?? '', /did you mean "url"/)
     assert.match(problems.find(({ path }) => path === 'store.deadline')?.message ?? '', /expected a duration .* got -1/)
@@ -84,7 +89,10 @@ describe('configuration', () => {
   it('replicas may be addresses beside a url, in code and in the environment', () => {
     const url = 'postgres://primary/x'
     const replicas = [{ url: 'postgres://a/x', name: 'a' }, { url: 'postgres://b/x' }]
-    assert.deepEqual(resolveConfig({ databases: { main: { url, replicas } } }, {}).databases['main']?.replicas, replicas)
+    assert.deepEqual(
+      resolveConfig({ databases: { main: { url, replicas } } }, {}).databases['main']?.replicas,
+      replicas,
+    )
     const env = { DATABASE_URL: url, FOURFOLD_DATABASES_MAIN_REPLICAS: 'postgres://a/x, postgres://b/x' }
     const fromEnv = resolveConfig({ databases: { main: {} } }, env).databases['main']?.replicas
     assert.deepEqual(fromEnv, [{ url: 'postgres://a/x' }, { url: 'postgres://b/x' }])
@@ -99,7 +107,10 @@ describe('configuration', () => {
     )
     assert.ok(!JSON.stringify(settings).includes('hunter2'))
     assert.equal(settings.find(({ path }) => path === 'sessions.secrets')?.shown, '***')
-    const problems = problemsOf({ sessions: { secrets: 'hunter2' }, databases: { main: { url: 'http://me:hunter2@h/x' } } })
+    const problems = problemsOf({
+      sessions: { secrets: 'hunter2' },
+      databases: { main: { url: 'http://me:hunter2@h/x' } },
+    })
     assert.ok(problems.length > 0 && !JSON.stringify(problems).includes('hunter2'))
   })
 

@@ -16,7 +16,10 @@ describe('durations and sizes', () => {
       ['250ms', '30s', '1m', '2h', '7d', '1h30m', '1.5s', 42].map((text) => parseDuration(text)),
       [250, 30_000, 60_000, 7_200_000, 604_800_000, 5_400_000, 1500, 42],
     )
-    assert.deepEqual(['8MiB', '512KiB', '1GB', '7B', 9].map((text) => parseBytes(text)), [8_388_608, 524_288, 1e9, 7, 9])
+    assert.deepEqual(
+      ['8MiB', '512KiB', '1GB', '7B', 9].map((text) => parseBytes(text)),
+      [8_388_608, 524_288, 1e9, 7, 9],
+    )
   })
 
   it('refuses what is neither, with its path', () => {
@@ -46,7 +49,10 @@ describe('deadlines', () => {
       signal = given
       return new Promise(() => undefined)
     }
-    await assert.rejects(withDeadline(never, 5, 'the store'), { code: 'FF_CORE_DEADLINE', message: /waited 5 ms for the store/ })
+    await assert.rejects(withDeadline(never, 5, 'the store'), {
+      code: 'FF_CORE_DEADLINE',
+      message: /waited 5 ms for the store/,
+    })
     assert.equal(signal?.aborted, true)
   })
 
@@ -63,7 +69,11 @@ describe('lifecycle', () => {
     const events: string[] = []
     const lifecycle = createLifecycle({ log: silentLogger })
     const part = (name: string, after: string[]): void =>
-      lifecycle.add(name, { after, start: () => void events.push(`+${name}`), stop: () => void events.push(`-${name}`) })
+      lifecycle.add(name, {
+        after,
+        start: () => void events.push(`+${name}`),
+        stop: () => void events.push(`-${name}`),
+      })
     part('clone', ['store', 'database'])
     part('database', [])
     part('store', ['database'])
@@ -107,7 +117,11 @@ describe('lifecycle', () => {
 
   it('the second signal exits at once', () => {
     const exits: number[] = []
-    const release = stopOnSignals({ log: silentLogger, stop: () => new Promise(() => undefined), exit: (code) => exits.push(code) })
+    const release = stopOnSignals({
+      log: silentLogger,
+      stop: () => new Promise(() => undefined),
+      exit: (code) => exits.push(code),
+    })
     process.emit('SIGINT')
     assert.deepEqual(exits, [])
     process.emit('SIGINT')
