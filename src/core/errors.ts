@@ -51,6 +51,13 @@ export const errorRegistry = {
     retryable: false,
     httpStatus: 500,
   },
+  FF_ENGINE_NOT_PRIMARY: { summary: 'A server in recovery (a standby) was reached where the primary was expected.', retryable: true, httpStatus: 503 },
+  FF_ENGINE_PERMISSION: { summary: 'The database user lacks a right that Fourfold needs; the message names it.', retryable: false, httpStatus: 500 },
+  FF_ENGINE_ADDRESS: { summary: 'A database address is not a PostgreSQL URL, or asks for something that cannot be honoured.', retryable: false, httpStatus: 500 },
+  FF_ENGINE_OWNED: { summary: 'Another process runs the embedded servers in this directory.', retryable: false, httpStatus: 503 },
+  FF_ENGINE_START: { summary: 'An embedded server did not start; its last log lines are in the message.', retryable: false, httpStatus: 503 },
+  FF_ENGINE_PLATFORM: { summary: 'The embedded servers cannot run here: no binaries for this platform, or no user to run them as.', retryable: false, httpStatus: 500 },
+  FF_ENGINE_MIGRATION: { summary: 'A migration failed, or the migrations on disc do not fit those already applied.', retryable: false, httpStatus: 500 },
   FF_STORE_DEADLINE: {
     summary: 'The central store did not answer within its deadline.',
     retryable: true,
@@ -60,6 +67,66 @@ export const errorRegistry = {
     summary: 'The central store refused the connection or closed it.',
     retryable: true,
     httpStatus: 503,
+  },
+  FF_CLONES_START: {
+    summary: 'A process of the system ended, or did not say it is ready in time, while it was started.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_CLONES_EXITED: {
+    summary: 'A message was for a process that has ended.',
+    retryable: true,
+    httpStatus: 503,
+  },
+  FF_CLONE_WRITE_REFUSED: {
+    summary: 'App code tried to write to the disc of a clone, where nothing may be kept.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_BALANCER_LISTEN: {
+    summary: 'The balancer cannot listen on its address: the port is taken or not allowed.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_BALANCER_BAD_REQUEST: {
+    summary: 'The request is not valid HTTP, or its length or target is ambiguous.',
+    retryable: false,
+    httpStatus: 400,
+  },
+  FF_BALANCER_REQUEST_TIMEOUT: {
+    summary: 'The client did not send its whole request in time.',
+    retryable: true,
+    httpStatus: 408,
+  },
+  FF_BALANCER_BODY_TOO_LARGE: {
+    summary: 'The body of the request is larger than the balancer lets through.',
+    retryable: false,
+    httpStatus: 413,
+  },
+  FF_BALANCER_HEADERS_TOO_LARGE: {
+    summary: 'The headers of the request are larger than the balancer lets through.',
+    retryable: false,
+    httpStatus: 431,
+  },
+  FF_BALANCER_UPSTREAM_FAILED: {
+    summary: 'The clone broke its connection before it answered, and the request may not be sent twice.',
+    retryable: true,
+    httpStatus: 502,
+  },
+  FF_BALANCER_NO_UPSTREAM: {
+    summary: 'No clone can take requests now.',
+    retryable: true,
+    httpStatus: 503,
+  },
+  FF_BALANCER_BUSY: {
+    summary: 'Every clone has as many requests in flight as it may have, and the time in the queue is over.',
+    retryable: true,
+    httpStatus: 503,
+  },
+  FF_BALANCER_UPSTREAM_TIMEOUT: {
+    summary: 'The clone did not answer in time.',
+    retryable: true,
+    httpStatus: 504,
   },
 } as const
 
