@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
 
-import { type Classifier, loadClassifier } from '../../src/engines/postgres/classify/classifier.ts'
+import { type Classifier, loadClassifier } from '../../src/engines/postgres/classify.ts'
 import { createRecentMap } from '../../src/engines/postgres/classify/recent-map.ts'
 
 let classifier: Classifier

@@ -16,7 +16,7 @@ import { ensureEpoch } from './epoch.ts'
  * flushed. The epoch counts only where the row was written in this very table (a restored dump brings the row along)
  * and on this timeline (a promotion shows there first).
  */
-export const WRITE_POSITION_SQL = `
+export const WRITE_POSITION_SQL: string = `
 select now.lsn::text as lsn, file.file_offset::int as "offset",
   (select e.epoch from fourfold.live_epoch e
    where e.home = e.tableoid and e.timeline = substr(file.file_name, 1, 8)) as epoch
@@ -29,7 +29,7 @@ from (select pg_current_wal_insert_lsn() as lsn) now, pg_walfile_name_offset(now
  * The statement's snapshot is older than the position, so the epoch may be the one before, never the one after: then
  * the replica is not eligible for a moment longer, which is the safe side.
  */
-export const REPLAY_POSITION_SQL = `
+export const REPLAY_POSITION_SQL: string = `
 select pg_last_wal_replay_lsn()::text as lsn,
   (select e.epoch from fourfold.epoch e where e.home = e.tableoid) as epoch
 where pg_is_in_recovery()`.trim()

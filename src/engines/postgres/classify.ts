@@ -7,11 +7,11 @@
  * an advisory lock inside a view, is the app's to know.
  */
 
-import { FourfoldError } from '../../../core/errors.ts'
-import { createRecentMap } from './recent-map.ts'
-import { judgeStatement, type StatementKind, type StatementVerdict, type Tree, verdict } from './statement.ts'
+import { FourfoldError } from '../../core/errors.ts'
+import { createRecentMap } from './classify/recent-map.ts'
+import { judgeStatement, type StatementKind, type StatementVerdict, type Tree, verdict } from './classify/statement.ts'
 
-export type { StatementKind, StatementVerdict, TransactionEffect } from './statement.ts'
+export type { StatementKind, StatementVerdict, TransactionEffect } from './classify/statement.ts'
 
 /**
  * - `read`: only reads; any eligible server may answer.
