@@ -25,7 +25,10 @@ it('every code in the sources is registered', () => {
 
 it('every registered code is in use', () => {
   const used = usedCodes()
-  assert.deepEqual(Object.keys(errorRegistry).filter((code) => !used.has(code)), [])
+  assert.deepEqual(
+    Object.keys(errorRegistry).filter((code) => !used.has(code)),
+    [],
+  )
 })
 
 it('the pages that come from the code are current', () => {

@@ -1,0 +1,72 @@
+/**
+ * `npm test`: runs the tests with node:test. `npm test -- unit` runs one folder, `npm test -- test/unit/x.test.ts`
+ * some files. Fails also when no test ran, and when a test left a process behind.
+ */
+
+import { globSync, readdirSync, readFileSync } from 'node:fs'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+
+/** In the order in which they run: what is quick and basic first. */
+const folders = ['unit', 'meta', 'model', 'contract', 'integration', 'e2e']
+/** For one test and for one file. Nothing here may take longer. */
+const timeoutMs = 240_000
+/** From source, and with a guard against files that never end. */
+const execArgv = ['-C', 'fourfold:source', '--import', new URL('../test/support/leak-guard.ts', import.meta.url).href]
+/** Every process that a test starts inherits this, so that those left behind can be found. */
+const markName = 'FF_TEST_RUN'
+
+function listFiles(args: readonly string[]): readonly string[] {
+  if (args.length === 0) return folders.flatMap(filesOf)
+  return args.flatMap((arg) => (folders.includes(arg) ? filesOf(arg) : globSync(arg)))
+}
+
+function filesOf(folder: string): readonly string[] {
+  return globSync(`test/${folder}/**/*.test.ts`).toSorted()
+}
+
+/** The processes, other than this one, that carry our mark in their environment. Linux only; elsewhere none. */
+function findLeftovers(mark: string): readonly { readonly pid: number; readonly command: string }[] {
+  if (process.platform !== 'linux') return []
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .flatMap((name) => {
+      try {
+        if (!readFileSync(`/proc/${name}/environ`, 'utf8').includes(`${markName}=${mark}`)) return []
+        const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
+        return command === '' ? [] : [{ pid: Number(name), command }]
+      } catch {
+        // It ended while we looked, or it belongs to somebody else.
+        return []
+      }
+    })
+}
+
+/** Runs the files and answers how many tests there were and how many failed. */
+async function runFiles(files: readonly string[]): Promise<{ readonly tests: number; readonly failed: boolean }> {
+  let tests = 0
+  let failed = false
+  const events = run({ files: [...files], concurrency: 2, timeout: timeoutMs, execArgv: [...execArgv] })
+  events.on('test:fail', ({ todo }) => {
+    if (todo === undefined) failed = true
+  })
+  events.on('test:summary', ({ file, counts, success }) => {
+    if (file !== undefined) return
+    tests = counts.tests
+    if (!success) failed = true
+  })
+  for await (const chunk of events.compose(new spec())) process.stdout.write(chunk as string)
+  return { tests, failed }
+}
+
+const mark = `${process.pid}-${Date.now()}`
+process.env[markName] = mark
+const files = listFiles(process.argv.slice(2))
+const { tests, failed } = files.length === 0 ? { tests: 0, failed: true } : await runFiles(files)
+if (tests === 0) console.error('No test ran.')
+const leftovers = findLeftovers(mark)
+for (const { pid, command } of leftovers) {
+  console.error(`A test left process ${pid} behind; ending it: ${command.slice(0, 200)}`)
+  process.kill(pid, 'SIGKILL')
+}
+process.exitCode = failed || tests === 0 || leftovers.length > 0 ? 1 : 0
