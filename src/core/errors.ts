@@ -52,6 +52,7 @@ export const errorRegistry = {
     httpStatus: 500,
   },
   FF_ENGINE_NOT_PRIMARY: { summary: 'A server in recovery (a standby) was reached where the primary was expected.', retryable: true, httpStatus: 503 },
+  FF_ENGINE_EPOCH: { summary: 'The database server lost its epoch again at once: it crashes over and over.', retryable: true, httpStatus: 503 },
   FF_ENGINE_PERMISSION: { summary: 'The database user lacks a right that Fourfold needs; the message names it.', retryable: false, httpStatus: 500 },
   FF_ENGINE_ADDRESS: { summary: 'A database address is not a PostgreSQL URL, or asks for something that cannot be honoured.', retryable: false, httpStatus: 500 },
   FF_ENGINE_OWNED: { summary: 'Another process runs the embedded servers in this directory.', retryable: false, httpStatus: 503 },
@@ -153,6 +154,56 @@ export const errorRegistry = {
     retryable: true,
     httpStatus: 504,
   },
+  FF_DATABASE_UNAVAILABLE: {
+    summary: 'The primary of a database cannot be reached.',
+    retryable: true,
+    httpStatus: 503,
+  },
+  FF_DATABASE_POOL_SIZE: {
+    summary: 'The connection pools of all processes do not fit into the max_connections of a database server.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_APP_INVALID: {
+    summary: 'A file does not export an app, or the app lacks what the command needs.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_DATABASE_CURSOR: {
+    summary: 'Streaming rows outside a transaction is not routed.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_SESSION_SECRETS_MISSING: {
+    summary: 'No secret for signing cookies is configured, and production makes none of its own.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_SESSION_SECRETS_WEAK: {
+    summary: 'A secret for signing cookies is too short.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_SESSION_GONE: {
+    summary: 'The session ended, or moved to another id, while this request worked with it; nothing was written.',
+    retryable: false,
+    httpStatus: 409,
+  },
+  FF_SESSION_CONTENTION: {
+    summary: 'Others changed a session so often that this change found no quiet moment; nothing was written.',
+    retryable: true,
+    httpStatus: 503,
+  },
+  FF_SESSION_VALUE: {
+    summary: 'A session was given a key or a value that it cannot hold.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_SESSION_LATE: {
+    summary: 'A session was changed, or a cookie was needed, after the response had gone out.',
+    retryable: false,
+    httpStatus: 500,
+  },
 } as const
 
 export type ErrorCode = keyof typeof errorRegistry
@@ -177,6 +228,11 @@ export class FourfoldError extends Error {
     this.retryable = entry.retryable
     this.httpStatus = entry.httpStatus
     this.fields = options.fields ?? {}
+  }
+
+  /** The same as `httpStatus`, under the name that Fastify and Express look for. */
+  get statusCode(): number {
+    return this.httpStatus
   }
 }
 

@@ -5,8 +5,9 @@
  * a replay position on the very connection that will do the reading.
  */
 
+import { FourfoldError } from '../../core/errors.ts'
 import { type Epoch, type Lsn, parseLsn, type ReplayPosition, type WritePosition } from '../position.ts'
-import type { QueryClient } from './client.ts'
+import { type QueryClient, sqlState } from './client.ts'
 import { ensureEpoch } from './epoch.ts'
 
 /**
@@ -60,12 +61,22 @@ export function parseReplayPosition(row: ReplayPositionRow | undefined): ReplayP
 
 /** The primary's position now; makes a new epoch where the server has none. */
 export async function readWritePosition(client: QueryClient): Promise<WritePosition> {
-  const position = parseWritePosition(await readWriteRow(client))
+  const position = await readIfKnown(client)
   if (position !== null) return position
   await ensureEpoch(client)
   const again = parseWritePosition(await readWriteRow(client))
-  if (again === null) throw new Error('The epoch vanished twice while a position was read: the server keeps crashing')
-  return again
+  if (again !== null) return again
+  throw new FourfoldError('FF_ENGINE_EPOCH', 'The epoch vanished again right after it was made: the server keeps crashing')
+}
+
+async function readIfKnown(client: QueryClient): Promise<WritePosition | null> {
+  try {
+    return parseWritePosition(await readWriteRow(client))
+  } catch (error) {
+    // The schema is not there: nobody has asked this database for an epoch yet.
+    if (sqlState(error) === '42P01' || sqlState(error) === '3F000') return null
+    throw error
+  }
 }
 
 /** What the standby behind this connection has replayed; null where it is no standby or has not replayed an epoch. */

@@ -1,0 +1,132 @@
+/**
+ * Making data directories: the primary's by initdb, a standby's as a copy of it.
+ *
+ * Each is built under a name of its own and renamed when it is whole, so that a start that was killed half-way leaves
+ * nothing that looks like data.
+ */
+
+import { execFile } from 'node:child_process'
+import { access, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+import { FourfoldError } from '../../../core/errors.ts'
+import type { PostgresAddress } from '../address.ts'
+import { type Account, giveTo } from './account.ts'
+import { onConnection } from './connection.ts'
+import { copyData } from './copy.ts'
+import type { Place } from './place.ts'
+import { type ClusterSettings, initdbArguments, slotName } from './settings.ts'
+
+export interface DataSource {
+  readonly place: Place
+  readonly account: Account | null
+}
+
+const initdbDeadlineMs = 60_000
+const copyDeadlineMs = 600_000
+
+/** Takes away copies that were never finished. */
+export async function clearUnfinished({ place }: DataSource): Promise<void> {
+  const names = await readdir(place.root)
+  const unfinished = names.filter((name) => name.startsWith('replica-') || name.startsWith('primary')).filter((name) => name.endsWith('.new'))
+  await Promise.all(unfinished.map((name) => remove(place.data(name))))
+}
+
+/** Makes an empty cluster. */
+export async function initialisePrimary(initdb: string, wanted: ClusterSettings, source: DataSource): Promise<void> {
+  const unfinished = source.place.data('primary.new')
+  // initdb runs as the account, which may not write in the directory above: it is given an empty one.
+  await promisify(execFile)('mkdir', ['-m', '700', unfinished])
+  await giveTo(source.account, unfinished)
+  try {
+    await promisify(execFile)(initdb, initdbArguments(unfinished, wanted), {
+      cwd: '/',
+      timeout: initdbDeadlineMs,
+      env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' },
+      ...source.account,
+    })
+  } catch (cause) {
+    const said = typeof cause === 'object' && cause !== null && 'stderr' in cause ? String(cause.stderr).trim() : String(cause)
+    throw new FourfoldError('FF_ENGINE_START', `initdb could not make ${unfinished}: ${said}`, { cause })
+  }
+  await rename(unfinished, source.place.data('primary'))
+}
+
+/** Makes a standby's data while the primary is not running. */
+export async function copyAtRest(name: string, source: DataSource): Promise<void> {
+  await build(name, source, async (unfinished) => {
+    await copyData(source.place.data('primary'), unfinished, { account: source.account, withLog: true })
+  })
+}
+
+/** Makes a standby's data while the primary runs, without holding it up. The slot must exist, or the log may be gone. */
+export async function copyOnline(name: string, primary: PostgresAddress, source: DataSource): Promise<void> {
+  await build(name, source, async (unfinished) => {
+    const label = await onConnection(
+      primary,
+      async (client) => {
+        await client.query('select pg_backup_start($1, true)', [`fourfold ${name}`])
+        await copyData(source.place.data('primary'), unfinished, { account: source.account, withLog: false })
+        const { rows } = await client.query('select labelfile from pg_backup_stop(false)')
+        return String(rows[0].labelfile)
+      },
+      copyDeadlineMs,
+    )
+    await write(join(unfinished, 'backup_label'), label, source.account)
+  })
+}
+
+/** Makes sure that the slot is there and keeps the log from now on; a lost one is made anew. */
+export async function ensureSlot(name: string, primary: PostgresAddress, fresh: boolean): Promise<void> {
+  await onConnection(primary, async (client) => {
+    if (fresh) await client.query(DROP_SLOT_SQL, [slotName(name)])
+    await client.query(CREATE_SLOT_SQL, [slotName(name)])
+  })
+}
+
+export async function dropSlot(name: string, primary: PostgresAddress): Promise<void> {
+  await onConnection(primary, (client) => client.query(DROP_SLOT_SQL, [slotName(name)]))
+}
+
+/** Whether this can run as a standby: a promoted one has lost its signal file, and has a history of its own. */
+export async function isStandbyData(data: string): Promise<boolean> {
+  return access(join(data, 'standby.signal')).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** Drops what ALTER SYSTEM left on a standby: a delay of the run before. */
+export async function clearAlteredSettings(data: string, account: Account | null): Promise<void> {
+  await write(join(data, 'postgresql.auto.conf'), '', account)
+}
+
+export async function removeData(name: string, { place }: DataSource): Promise<void> {
+  await remove(place.data(name))
+}
+
+async function build(name: string, source: DataSource, fill: (unfinished: string) => Promise<void>): Promise<void> {
+  const unfinished = source.place.data(`${name}.new`)
+  await remove(unfinished)
+  await fill(unfinished)
+  await write(join(unfinished, 'standby.signal'), '', source.account)
+  await remove(source.place.data(name))
+  await rename(unfinished, source.place.data(name))
+}
+
+async function write(path: string, text: string, account: Account | null): Promise<void> {
+  await writeFile(path, text, { mode: 0o600 })
+  await giveTo(account, path)
+}
+
+async function remove(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true })
+}
+
+const DROP_SLOT_SQL = 'select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1 and not active'
+
+// `true` keeps the log from this moment on, not from the standby's first connection.
+const CREATE_SLOT_SQL = `
+select pg_create_physical_replication_slot($1, true)
+where not exists (select from pg_replication_slots where slot_name = $1)`
