@@ -9,7 +9,8 @@ import type { Requirement, TokenStore } from './token-store.ts'
 import type { Position } from '../engines/position.ts'
 
 export interface ScopeOptions {
-  readonly level: Level
+  /** Absent: the level of the database that is asked. */
+  readonly level?: Level | undefined
   /** Null: nobody. Writes then move no token, and reads at `session` are held to the store's floor. */
   readonly reader: ReaderSource | null
   /** Read the primary for everything: the reader's last write could not be settled (rule 32). */
@@ -21,52 +22,62 @@ export interface ScopeOptions {
   readonly keepToken?: boolean
 }
 
+/** What scopes of one reader in one request have in common: what one writes, all must see. */
+interface Shared {
+  readonly kept: Map<TokenStore, Promise<Requirement>>
+  pinned: boolean
+  settled: boolean
+}
+
 export class Scope {
-  readonly level: Level
+  readonly level: Level | undefined
   readonly reader: ReaderSource | null
   readonly #keepToken: boolean
-  readonly #kept = new Map<TokenStore, Promise<Requirement>>()
-  #pinned: boolean
-  #settled = true
+  readonly #shared: Shared
 
-  constructor(options: ScopeOptions) {
+  constructor(options: ScopeOptions, shared?: Shared) {
     this.level = options.level
     this.reader = options.reader
-    this.#pinned = options.pinned ?? false
     this.#keepToken = options.keepToken ?? false
+    this.#shared = shared ?? { kept: new Map(), pinned: options.pinned ?? false, settled: true }
+  }
+
+  /** The same reader at another level. */
+  atLevel(level: Level | undefined): Scope {
+    return new Scope({ level, reader: this.reader, keepToken: this.#keepToken }, this.#shared)
   }
 
   /** False once a write's token could not be stored: the answer says so, and a browser is pinned to the primary. */
   get settled(): boolean {
-    return this.#settled
+    return this.#shared.settled
   }
 
   /** Whether every read of this scope goes to the primary. */
   get pinned(): boolean {
-    return this.#pinned
+    return this.#shared.pinned
   }
 
   /** What reads of this reader must wait for. */
   require(tokens: TokenStore): Promise<Requirement> {
     if (!this.#keepToken) return this.#load(tokens)
-    let kept = this.#kept.get(tokens)
+    let kept = this.#shared.kept.get(tokens)
     if (kept === undefined) {
       kept = this.#load(tokens)
-      this.#kept.set(tokens, kept)
+      this.#shared.kept.set(tokens, kept)
     }
     return kept
   }
 
   /** Told of a write of this reader before the write resolves. A null position: it did not come. */
   async wrote(tokens: TokenStore, position: Position | null): Promise<void> {
-    this.#kept.delete(tokens)
+    this.#shared.kept.delete(tokens)
     if (this.reader === null) return
     const reader = await this.#key()
     const taken = reader !== null && (await tokens.raise(reader, position))
-    this.#kept.delete(tokens)
+    this.#shared.kept.delete(tokens)
     if (taken) return
-    this.#settled = false
-    this.#pinned = true
+    this.#shared.settled = false
+    this.#shared.pinned = true
   }
 
   /** Told of the primary's position after a read that a token of another epoch had sent there. */
@@ -74,7 +85,7 @@ export class Scope {
     if (requirement.kind !== 'primary' || requirement.seen === null) return
     const reader = await this.reader?.current()
     if (reader !== null && reader !== undefined) await tokens.heal(reader, requirement.seen, position)
-    this.#kept.delete(tokens)
+    this.#shared.kept.delete(tokens)
   }
 
   async #key(): Promise<string | null> {

@@ -49,3 +49,9 @@ export function createReplicaPool(address: PostgresAddress, limits: PoolLimits):
 export function createClient(address: PostgresAddress, limits: PoolLimits): pg.Client {
   return new pg.Client({ ...options(address, limits) })
 }
+
+/** Cuts a connection at once: what waits on it fails, and the pool drops it. For servers that hang. */
+export function cutConnection(client: pg.ClientBase): void {
+  const { connection } = client as unknown as { connection: { stream: { destroy(): void } } }
+  connection.stream.destroy()
+}

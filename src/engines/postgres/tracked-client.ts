@@ -21,7 +21,6 @@ import type { WritePosition } from '../position.ts'
 export type CommitObserver = (position: WritePosition | null) => Promise<void>
 
 type QueryInput = string | pg.QueryConfig
-type AnyResult = pg.QueryResult & { readonly length?: number }
 type Callback = (error: Error | null, result?: pg.QueryResult) => void
 
 const commitPattern = /^\s*(?:commit|end)\b(?!\s+prepared)/i
@@ -29,15 +28,25 @@ const preparedPattern = /\bprepared\b/i
 // Reads whether this transaction wrote before it ends; costs no round trip of its own.
 const wroteSql = 'SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS wrote'
 
-/** Remembers that COMMIT succeeded, so that a connection lost right after it does not turn success into an error. */
-class CommitQuery extends pg.Query {
-  committed: AnyResult | null = null
-  readonly commands: string[] = []
+/** pg's Query does this; its published types do not tell. */
+interface CommandListener {
+  handleCommandComplete(message: { readonly text: string }, connection: unknown): void
+}
 
-  override handleCommandComplete(message: { text: string }, connection: pg.Connection): void {
-    this.commands.push(message.text)
-    super.handleCommandComplete(message, connection)
+/** The same: pg's types leave out the form with a callback. */
+type CallbackQueryClass = new (text: string, callback: (error: Error | null, results: unknown) => void) => pg.Query
+const CallbackQuery = pg.Query as unknown as CallbackQueryClass
+
+/** Collects the command tags, so that a connection lost right after COMMIT does not turn success into an error. */
+function collectCommands(query: pg.Query): readonly string[] {
+  const commands: string[] = []
+  const listener = query as unknown as CommandListener
+  const handle = listener.handleCommandComplete.bind(query)
+  listener.handleCommandComplete = (message, connection) => {
+    commands.push(message.text)
+    handle(message, connection)
   }
+  return commands
 }
 
 export class TrackedClient extends pg.Client {
@@ -66,8 +75,8 @@ export class TrackedClient extends pg.Client {
   }
 
   /** Runs a statement without telling anybody: for Fourfold's own. */
-  async plain(text: string): Promise<pg.QueryResult> {
-    return await super.query(text)
+  async plain(text: string, values?: unknown[]): Promise<pg.QueryResult> {
+    return await super.query(text, values)
   }
 
   async #run(config: QueryInput, values: unknown[] | undefined): Promise<pg.QueryResult> {
@@ -108,12 +117,14 @@ export class TrackedClient extends pg.Client {
 
   #submitCommit(text: string): Promise<{ results: readonly pg.QueryResult[]; committed: boolean }> {
     return new Promise((resolve, reject) => {
-      const query = new CommitQuery(`${wroteSql};\n${text}\n;${WRITE_POSITION_SQL}`, (error: Error | null, results) => {
-        const committed = query.commands.some((command) => command.startsWith('COMMIT'))
-        if (error === null) resolve({ results: results as unknown as pg.QueryResult[], committed })
+      const script = `${wroteSql};\n${text}\n;${WRITE_POSITION_SQL}`
+      const query = new CallbackQuery(script, (error: Error | null, results: unknown) => {
+        const committed = commands.some((command) => command.startsWith('COMMIT'))
+        if (error === null) resolve({ results: results as pg.QueryResult[], committed })
         else if (committed) resolve({ results: [], committed })
         else reject(error)
       })
+      const commands = collectCommands(query)
       super.query(query)
     })
   }

@@ -1,0 +1,130 @@
+/**
+ * Where an app's databases are: addresses found or servers started, migrated, and ready for traffic. The result is
+ * plain JSON; with it an app opens in any process without starting anything.
+ */
+
+import { isAbsolute, join } from 'node:path'
+
+import { addressFromUrl, type PostgresAddress, type PostgresTls } from '../engines/postgres/address.ts'
+import { prepareDatabase } from '../engines/postgres/prepare.ts'
+import { choosePoolSize } from '../engines/postgres/pool-size.ts'
+
+import type { EmbeddedCluster } from '../engines/postgres/embedded/cluster.ts'
+import type { ResolvedConfig, ResolvedDatabase } from './config.ts'
+import type { Logger } from '../core/log.ts'
+
+export interface DatabaseConnections {
+  readonly primary: PostgresAddress
+  /** The primary past a transaction pooler: for migrations. */
+  readonly direct: PostgresAddress
+  readonly replicas: readonly { readonly name: string; readonly address: PostgresAddress }[]
+  /** Connections per process and server. */
+  readonly poolSize: number
+}
+
+export interface Connections {
+  readonly databases: Readonly<Record<string, DatabaseConnections>>
+  readonly storeUrl: string
+}
+
+export interface PrepareOptions {
+  readonly config: ResolvedConfig
+  /** Relative paths of migrations are meant from here. */
+  readonly directory: string
+  /** How many processes will open pools. */
+  readonly processes: number
+  readonly log: Logger
+}
+
+export interface PreparedDatabases {
+  readonly databases: Readonly<Record<string, DatabaseConnections>>
+  /** Migrations that ran now, by database. */
+  readonly applied: Readonly<Record<string, readonly string[]>>
+  readonly embedded: ReadonlyMap<string, EmbeddedCluster>
+  stop(): Promise<void>
+}
+
+const connectionsAside = 16
+const embeddedPoolSize = 8
+
+/** Starts what is embedded, runs migrations, and says where everything is. Stops what it started if any part fails. */
+export async function prepareDatabases(options: PrepareOptions): Promise<PreparedDatabases> {
+  const embedded = new Map<string, EmbeddedCluster>()
+  const databases: Record<string, DatabaseConnections> = {}
+  const applied: Record<string, readonly string[]> = {}
+  const stop = async (): Promise<void> => {
+    await Promise.all([...embedded.values()].map((cluster) => cluster.stop()))
+  }
+  try {
+    for (const [name, database] of Object.entries(options.config.databases)) {
+      const found = await findServers(name, database, options, embedded)
+      applied[name] = await prepare(name, database, found.direct, options)
+      databases[name] = { ...found, poolSize: await poolSize(name, database, found.direct, options) }
+    }
+    return { databases, applied, embedded, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+type Servers = Omit<DatabaseConnections, 'poolSize'>
+
+async function findServers(
+  name: string,
+  database: ResolvedDatabase,
+  { config, processes, log }: PrepareOptions,
+  embedded: Map<string, EmbeddedCluster>,
+): Promise<Servers> {
+  if (database.url !== undefined) return externalServers(name, database)
+  // Loaded here only: an install with databases of its own has no embedded servers.
+  const { startEmbeddedCluster } = await import('../engines/postgres/embedded/cluster.ts')
+  const cluster = await startEmbeddedCluster({
+    directory: join(config.dataDir, 'databases', name),
+    database: 'app',
+    replicas: typeof database.replicas === 'number' ? database.replicas : 1,
+    maxConnections: processes * embeddedPoolSize + connectionsAside,
+    log: log.child({ database: name }),
+  })
+  embedded.set(name, cluster)
+  return {
+    primary: cluster.primary,
+    direct: cluster.primary,
+    replicas: cluster.replicas.map((address, index) => ({ name: `replica-${index + 1}`, address })),
+  }
+}
+
+function externalServers(name: string, database: ResolvedDatabase): Servers {
+  const path = `databases.${name}`
+  const tls = database.tls as boolean | PostgresTls | undefined
+  const primary = addressFromUrl(database.url ?? '', tls, `${path}.url`)
+  const replicas = Array.isArray(database.replicas) ? (database.replicas as { url: string; name?: string }[]) : []
+  return {
+    primary,
+    direct: database.directUrl === undefined ? primary : addressFromUrl(database.directUrl, tls, `${path}.directUrl`),
+    replicas: replicas.map((replica, index) => ({
+      name: replica.name ?? `replica-${index + 1}`,
+      address: addressFromUrl(replica.url, tls, `${path}.replicas[${index}].url`),
+    })),
+  }
+}
+
+async function prepare(
+  name: string,
+  database: ResolvedDatabase,
+  address: PostgresAddress,
+  { directory, log }: PrepareOptions,
+): Promise<readonly string[]> {
+  const folder = database.migrations
+  const migrations = folder === undefined || isAbsolute(folder) ? folder : join(directory, folder)
+  return await prepareDatabase({ name, address, migrations, timeoutMs: database.connectTimeoutMs, log })
+}
+
+async function poolSize(
+  name: string,
+  database: ResolvedDatabase,
+  address: PostgresAddress,
+  { processes }: PrepareOptions,
+): Promise<number> {
+  return await choosePoolSize({ name, address, processes, configured: database.poolSize, timeoutMs: database.connectTimeoutMs })
+}

@@ -1,0 +1,119 @@
+/** The live instance of an app, and its view for one reader. */
+
+import { createDatabase, type Database } from '../database/database.ts'
+import { fixedReader, type ReaderSource } from '../freshness/reader.ts'
+import { Scope } from '../freshness/scope.ts'
+
+import type { ResolvedConfig } from './config.ts'
+import type { AppDefinition } from './define-app.ts'
+import type { Logger } from '../core/log.ts'
+import type { Cluster } from '../database/cluster.ts'
+import type { Level } from '../freshness/level.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { Store } from '../store/store.ts'
+
+export type Schemas = Readonly<Record<string, any>>
+
+export type Databases<S extends Schemas> = { readonly [Name in keyof S]: Database<S[Name]> }
+
+export interface AsOptions {
+  /** Who reads: a key such as `user:7`, a source of one, or null for nobody. Absent: as before. */
+  readonly reader?: string | ReaderSource | null
+  /** The level of reads. Absent: as before, or each database's own where a reader is named. */
+  readonly level?: Level
+  /** Reads the primary for everything. */
+  readonly pinned?: boolean
+  /** Reads the reader's token once and keeps it, as befits one request. Default: before every read. */
+  readonly keepToken?: boolean
+}
+
+/** An opened app. Everything that reads or writes for somebody is made from it by {@link Fourfold.as}. */
+export interface Fourfold<S extends Schemas = Schemas> {
+  /** The databases by name: Kysely instances, each with a `pool`. */
+  readonly databases: Databases<S>
+  readonly store: Store
+  readonly sessions: Sessions
+  readonly log: Logger
+  readonly config: ResolvedConfig
+  /** Who reads here and how. The root's scope is nobody at `strict`. */
+  readonly scope: Scope
+  readonly identify: AppDefinition<any>['identify']
+  /** The routing beneath each database: counts, positions, tokens. */
+  readonly clusters: Readonly<Record<string, Cluster>>
+
+  /** The same app for another reader or level; or runs `work` with it. */
+  as(options: AsOptions): Fourfold<S>
+  as<Result>(options: AsOptions, work: (ff: Fourfold<S>) => Promise<Result>): Promise<Result>
+
+  /** Carries the freshness of one reader over to another: at login, logout and changes of id. False: unsettled. */
+  carryTokens(from: string, to: string): Promise<boolean>
+
+  /** Stops everything that opening started. May be called twice. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** What all scopes of one opened app share. */
+export interface Root {
+  readonly clusters: Readonly<Record<string, Cluster>>
+  readonly store: Store
+  readonly sessions: Sessions
+  readonly log: Logger
+  readonly config: ResolvedConfig
+  readonly identify: AppDefinition<any>['identify']
+  readonly close: () => Promise<void>
+}
+
+/** The instance for one scope. */
+export function createInstance<S extends Schemas>(root: Root, scope: Scope): Fourfold<S> {
+  const { clusters, store, sessions, log, config, identify, close } = root
+  const as = (options: AsOptions, work?: (ff: Fourfold<S>) => Promise<unknown>): unknown => {
+    const instance = createInstance<S>(root, deriveScope(scope, options))
+    return work === undefined ? instance : work(instance)
+  }
+  return {
+    databases: lazyDatabases<S>(clusters, scope),
+    store,
+    sessions,
+    log,
+    config,
+    scope,
+    identify,
+    clusters,
+    as: as as Fourfold<S>['as'],
+    carryTokens: async (from, to) => {
+      const carried = await Promise.all(Object.values(clusters).map((cluster) => cluster.tokens.carry(from, to)))
+      return carried.every(Boolean)
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+function deriveScope(scope: Scope, options: AsOptions): Scope {
+  const { reader, level, pinned, keepToken } = options
+  if (reader === undefined && pinned === undefined && keepToken === undefined) return scope.atLevel(level ?? scope.level)
+  return new Scope({
+    level: level ?? (reader === undefined ? scope.level : undefined),
+    reader: reader === undefined ? scope.reader : typeof reader === 'string' ? fixedReader(reader) : reader,
+    pinned: pinned ?? (reader === undefined && scope.pinned),
+    keepToken: keepToken ?? false,
+  })
+}
+
+/** Each database's instance is made when it is first asked for: a request that reads none pays for none. */
+function lazyDatabases<S extends Schemas>(clusters: Readonly<Record<string, Cluster>>, scope: Scope): Databases<S> {
+  const made = new Map<string, Database<any>>()
+  const databases = {}
+  for (const [name, cluster] of Object.entries(clusters)) {
+    Object.defineProperty(databases, name, {
+      enumerable: true,
+      get: () => {
+        let known = made.get(name)
+        if (known === undefined) made.set(name, (known = createDatabase(cluster, scope)))
+        return known
+      },
+    })
+  }
+  return databases as Databases<S>
+}

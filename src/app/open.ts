@@ -1,0 +1,141 @@
+/**
+ * The composition root: where the parts of an app are made and wired, in one process. With no addresses given it
+ * starts what is embedded; with them (a clone, a test against servers that run) it only connects.
+ */
+
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { resolveConfig, type AppOptions, type ResolvedConfig } from './config.ts'
+import { prepareDatabases, type Connections, type DatabaseConnections } from './connections.ts'
+import { createInstance, type Fourfold } from './fourfold.ts'
+import { socketPathFor } from './socket-path.ts'
+import { createLogger, type Logger } from '../core/log.ts'
+import { Cluster } from '../database/cluster.ts'
+import { loadClassifier } from '../engines/postgres/classify.ts'
+import { Scope } from '../freshness/scope.ts'
+import { developmentSecrets } from '../sessions/development-secrets.ts'
+import { createSessions } from '../sessions/sessions.ts'
+import { connectStore } from '../store/connect.ts'
+
+import type { App, DatabaseDefinitions, SchemasOf } from './define-app.ts'
+import type { Classifier } from '../engines/postgres/classify.ts'
+import type { Store } from '../store/store.ts'
+
+export interface OpenOptions {
+  /** Settings that win over the app's and the environment's. */
+  readonly config?: AppOptions
+  /** Servers that run already; nothing is started then, and no migration runs. */
+  readonly connections?: Connections
+  readonly env?: Readonly<Record<string, string | undefined>>
+  readonly log?: Logger
+}
+
+type Closers = (() => Promise<unknown> | void)[]
+
+/**
+ * Opens an app in this process. Work outside a request is nobody's, at level `strict`; see {@link Fourfold.as}.
+ *
+ * ```ts
+ * await using ff = await open(app)
+ * ```
+ *
+ * @throws FF_CONFIG_INVALID, FF_DATABASE_UNAVAILABLE, FF_DATABASE_POOL_SIZE and what embedded servers and migrations throw
+ */
+export async function open<Databases extends DatabaseDefinitions>(
+  app: App<Databases>,
+  options: OpenOptions = {},
+): Promise<Fourfold<SchemasOf<Databases>>> {
+  const env = options.env ?? process.env
+  const config = resolveConfig(app.definition, env, options.config)
+  const log = options.log ?? createLogger({ level: config.logLevel, name: 'fourfold' })
+  const closers: Closers = []
+  const close = closeOnce(closers)
+  try {
+    const connections = options.connections ?? (await startEverything(app, config, log, closers))
+    const store = await connectStore({ url: connections.storeUrl, deadlineMs: config.store.deadlineMs, log })
+    closers.push(() => store.close())
+    const clusters = await openClusters(config, connections, store, log, closers)
+    const secrets = config.sessions.secrets?.length ? config.sessions.secrets : await developmentSecrets(config.dataDir, env)
+    const sessions = createSessions({
+      store,
+      secrets,
+      idleMs: config.sessions.idleMs,
+      absoluteMs: config.sessions.absoluteMs,
+      cookieName: config.sessions.cookie,
+      secure: config.sessions.secure,
+    })
+    const root = { clusters, store, sessions, log, config, identify: app.definition.identify, close }
+    return createInstance<SchemasOf<Databases>>(root, new Scope({ level: 'strict', reader: null }))
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function startEverything(app: App<any>, config: ResolvedConfig, log: Logger, closers: Closers): Promise<Connections> {
+  const prepared = await prepareDatabases({ config, directory: app.directory, processes: 1, log })
+  closers.push(() => prepared.stop())
+  if (config.store.url !== undefined) return { databases: prepared.databases, storeUrl: config.store.url }
+  const { startStoreServer } = await import('../store/memory/server.ts')
+  const directory = join(config.dataDir, 'store')
+  await mkdir(directory, { recursive: true })
+  const { path, directory: made } = await socketPathFor(config.dataDir, 'store')
+  const server = await startStoreServer({ socketPath: path, logPath: join(directory, 'store.log'), log })
+  closers.push(async () => {
+    await server.stop()
+    if (made !== null) await rm(made, { recursive: true, force: true })
+  })
+  return { databases: prepared.databases, storeUrl: `unix:${path}` }
+}
+
+async function openClusters(
+  config: ResolvedConfig,
+  connections: Connections,
+  store: Store,
+  log: Logger,
+  closers: Closers,
+): Promise<Record<string, Cluster>> {
+  const classifier = await loadClassifier()
+  const clusters: Record<string, Cluster> = {}
+  for (const [name, found] of Object.entries(connections.databases)) {
+    const cluster = createCluster(name, config, found, classifier, store, log)
+    clusters[name] = cluster
+    closers.push(() => cluster.close())
+    await cluster.start()
+  }
+  return clusters
+}
+
+function createCluster(
+  name: string,
+  config: ResolvedConfig,
+  found: DatabaseConnections,
+  classifier: Classifier,
+  store: Store,
+  log: Logger,
+): Cluster {
+  const settings = config.databases[name]
+  if (settings === undefined) throw new Error(`expected the configuration to know the database ${name}`)
+  const { level, replicaWaitMs, maxStalenessMs, statementTimeoutMs, connectTimeoutMs, onPrimaryDown } = settings
+  const { primary, replicas, poolSize } = found
+  const rules = { level, replicaWaitMs, maxStalenessMs, statementTimeoutMs, connectTimeoutMs, onPrimaryDown }
+  return new Cluster({ name, primary, replicas, poolSize, classifier, store, log, ...rules })
+}
+
+/** Closes in the reverse order of opening; each part gets its turn even if another fails. */
+function closeOnce(closers: Closers): () => Promise<void> {
+  let closing: Promise<void> | null = null
+  const run = async (): Promise<void> => {
+    const errors: unknown[] = []
+    for (const closer of closers.toReversed()) {
+      try {
+        await closer()
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+    if (errors.length > 0) throw new AggregateError(errors, 'Not everything closed cleanly')
+  }
+  return () => (closing ??= run())
+}

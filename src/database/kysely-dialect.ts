@@ -1,0 +1,156 @@
+/**
+ * Kysely over a cluster, for one scope.
+ *
+ * Kysely asks for a connection before it knows what will run on it. So a connection here is a promise to itself: its
+ * statements are routed one by one as long as they only read; the first that does anything else takes a client on the
+ * primary and keeps it until Kysely gives the connection back, so that settings, locks and `lastval()` hold.
+ */
+
+import {
+  AbortedTransactionError,
+  createQueryId,
+  IdentifierNode,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  RawNode,
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type QueryCompiler,
+  type QueryResult,
+  type TransactionSettings,
+} from 'kysely'
+
+import { FourfoldError } from '../core/errors.ts'
+
+import type { Cluster } from './cluster.ts'
+import type { Scope } from '../freshness/scope.ts'
+import type pg from 'pg'
+
+/** A dialect whose statements run for `scope`. It owns nothing: destroying it leaves the cluster open. */
+export function createDialect(cluster: Cluster, scope: Scope): Dialect {
+  return {
+    createAdapter: () => new PostgresAdapter(),
+    createDriver: () => new RoutedDriver(cluster, scope),
+    createIntrospector: (db) => new PostgresIntrospector(db),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+  }
+}
+
+const writingCommands: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
+
+class RoutedConnection implements DatabaseConnection {
+  readonly #cluster: Cluster
+  readonly #scope: Scope
+  #client: pg.PoolClient | null = null
+  #broken = false
+
+  constructor(cluster: Cluster, scope: Scope) {
+    this.#cluster = cluster
+    this.#scope = scope
+  }
+
+  async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
+    const result = await this.#run(sql, parameters)
+    const written = writingCommands.has(result.command) ? BigInt(result.rowCount ?? 0) : undefined
+    return { numAffectedRows: written, rows: result.rows as R[] }
+  }
+
+  // oxlint-disable-next-line require-yield -- the interface asks for a generator
+  async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+    throw new FourfoldError(
+      'FF_DATABASE_CURSOR',
+      'Rows cannot be streamed through Kysely here: use pool.connect() with pg-cursor, or read in pages',
+    )
+  }
+
+  /** Takes the client that a transaction needs; one that only reads may go to a replica. */
+  async begin({ accessMode, isolationLevel }: TransactionSettings): Promise<void> {
+    // A standby knows no serializable transactions.
+    const reader = accessMode === 'read only' && isolationLevel !== 'serializable' && this.#client === null
+    this.#client ??= await (reader ? this.#cluster.checkoutReader(this.#scope) : this.#cluster.checkout(this.#scope))
+    const words = [isolationLevel && `isolation level ${isolationLevel}`, accessMode].filter(Boolean)
+    await this.#client.query(words.length === 0 ? 'begin' : `start transaction ${words.join(' ')}`)
+  }
+
+  async end(command: 'commit' | 'rollback'): Promise<void> {
+    try {
+      const result = await this.#client?.query(command)
+      if (command === 'commit' && result?.command === 'ROLLBACK') throw new AbortedTransactionError()
+    } catch (error) {
+      if (command === 'rollback') this.#broken = true
+      throw error
+    }
+  }
+
+  release(): void {
+    this.#client?.release(this.#broken || undefined)
+    this.#client = null
+  }
+
+  async #run(sql: string, parameters: readonly unknown[]): Promise<pg.QueryResult> {
+    if (this.#client === null) {
+      if (this.#cluster.isRead(sql)) return await this.#cluster.run(this.#scope, sql, parameters)
+      this.#client = await this.#cluster.checkout(this.#scope)
+    }
+    return await this.#client.query(sql, parameters as unknown[])
+  }
+}
+
+class RoutedDriver implements Driver {
+  readonly #cluster: Cluster
+  readonly #scope: Scope
+
+  constructor(cluster: Cluster, scope: Scope) {
+    this.#cluster = cluster
+    this.#scope = scope
+  }
+
+  async init(): Promise<void> {}
+
+  async acquireConnection(): Promise<RoutedConnection> {
+    return new RoutedConnection(this.#cluster, this.#scope)
+  }
+
+  async beginTransaction(connection: RoutedConnection, settings: TransactionSettings): Promise<void> {
+    await connection.begin(settings)
+  }
+
+  async commitTransaction(connection: RoutedConnection): Promise<void> {
+    await connection.end('commit')
+  }
+
+  async rollbackTransaction(connection: RoutedConnection): Promise<void> {
+    await connection.end('rollback')
+  }
+
+  async savepoint(connection: RoutedConnection, name: string, compile: QueryCompiler['compileQuery']): Promise<void> {
+    await runSavepoint(connection, 'savepoint', name, compile)
+  }
+
+  async rollbackToSavepoint(connection: RoutedConnection, name: string, compile: QueryCompiler['compileQuery']): Promise<void> {
+    await runSavepoint(connection, 'rollback to', name, compile)
+  }
+
+  async releaseSavepoint(connection: RoutedConnection, name: string, compile: QueryCompiler['compileQuery']): Promise<void> {
+    await runSavepoint(connection, 'release', name, compile)
+  }
+
+  async releaseConnection(connection: RoutedConnection): Promise<void> {
+    connection.release()
+  }
+
+  async destroy(): Promise<void> {}
+}
+
+async function runSavepoint(
+  connection: RoutedConnection,
+  command: string,
+  name: string,
+  compile: QueryCompiler['compileQuery'],
+): Promise<void> {
+  const node = RawNode.createWithChildren([RawNode.createWithSql(`${command} `), IdentifierNode.create(name)])
+  await connection.executeQuery(compile(node, createQueryId()))
+}

@@ -1,0 +1,42 @@
+/** Makes a database ready for traffic: its epoch, then the app's migrations. Safe to run from several processes at once. */
+
+import pg from 'pg'
+
+import { ensureEpoch } from './epoch.ts'
+import { runMigrations } from './migrations.ts'
+import { FourfoldError, isFourfoldError } from '../../core/errors.ts'
+
+import type { PostgresAddress } from './address.ts'
+import type { Logger } from '../../core/log.ts'
+
+export interface PrepareDatabaseOptions {
+  readonly name: string
+  readonly address: PostgresAddress
+  /** Folder of migrations; absent: none. */
+  readonly migrations: string | undefined
+  readonly timeoutMs: number
+  readonly log: Logger
+}
+
+/**
+ * Answers the names of the migrations that ran now.
+ *
+ * @throws FF_DATABASE_UNAVAILABLE, FF_ENGINE_NOT_PRIMARY, FF_ENGINE_PERMISSION, and what migrations throw
+ */
+export async function prepareDatabase(options: PrepareDatabaseOptions): Promise<readonly string[]> {
+  const { name, address, migrations, timeoutMs, log } = options
+  const client = new pg.Client({ ...address, connectionTimeoutMillis: timeoutMs })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    await ensureEpoch(client)
+  } catch (error) {
+    if (isFourfoldError(error)) throw error
+    throw new FourfoldError('FF_DATABASE_UNAVAILABLE', `Database ${name} cannot be reached: ${String(error)}`, { cause: error })
+  } finally {
+    client.end().catch(() => undefined)
+  }
+  if (migrations === undefined) return []
+  const { applied } = await runMigrations({ address, directory: migrations, log: log.child({ database: name }) })
+  return applied
+}

@@ -1,0 +1,26 @@
+/** `fourfold`: declaring an app, opening it, and the errors and types that come with it. */
+
+export { database, defineApp, isApp } from './app/define-app.ts'
+export type {
+  App,
+  AppDefinition,
+  AppServer,
+  DatabaseDefinition,
+  DatabaseDefinitions,
+  IncomingRequest,
+  SchemasOf,
+  SeedOptions,
+} from './app/define-app.ts'
+export { open } from './app/open.ts'
+export type { OpenOptions } from './app/open.ts'
+export type { Connections, DatabaseConnections } from './app/connections.ts'
+export type { AsOptions, Fourfold, Schemas } from './app/fourfold.ts'
+export type { AppOptions, DatabaseOptions, ResolvedConfig } from './app/config.ts'
+export type { Database } from './database/database.ts'
+export { FourfoldError, isFourfoldError } from './core/errors.ts'
+export type { ErrorCode } from './core/errors.ts'
+export type { Logger } from './core/log.ts'
+export type { Level } from './freshness/level.ts'
+export type { ReaderSource } from './freshness/reader.ts'
+export type { Session } from './sessions/session.ts'
+export type { Store } from './store/store.ts'
