@@ -1,0 +1,28 @@
+/**
+ * What the log holds: effects, not operations. Each says how a key looks from now on, with absolute times, so that
+ * replaying needs no clock and no decision, and replaying an effect twice changes nothing.
+ */
+
+import type { Pair } from './operations.ts'
+
+export type Effect =
+  /** The log's name (its incarnation), and the version of this format. */
+  | readonly ['incarnation', string, number]
+  /** A server opened the log: which boot of the machine it ran on. */
+  | readonly ['opened', string]
+  /** A server closed the log and everything before this is on the disc. Only ever the last of a log. */
+  | readonly ['closed']
+  /** A whole record: key, end of life, fields. */
+  | readonly ['record', string, number, readonly Pair<Uint8Array>[]]
+  /** Some fields of a record: key, end of life, fields to write, fields to take away. Means nothing where there is no record. */
+  | readonly ['fields', string, number, readonly Pair<Uint8Array>[], readonly string[]]
+  | readonly ['gone', string]
+  /** A whole token: key, end of life, parts. */
+  | readonly ['token', string, number, readonly Pair<number>[]]
+  /** A lease: key, holder, fence, end of life. */
+  | readonly ['lease', string, string, number, number]
+  | readonly ['released', string]
+  /** The greatest fence ever given, for when the leases themselves are gone. */
+  | readonly ['fence', number]
+
+export const formatVersion = 1

@@ -1,0 +1,137 @@
+/**
+ * One server per log at a time, also when the other one is only paused.
+ *
+ * The guard is an exclusive lock of the kernel on a file beside the log. The kernel gives it up when its process is
+ * gone and not before: a server that is stopped by SIGSTOP still has it, and one that was killed has it until its
+ * last thread has left its last system call. So whoever has the guard may read the log and answer, and nobody else
+ * can. Node offers no flock; SQLite, which is part of Node, takes such a lock and is used for nothing else here.
+ *
+ * `<log>.owner` tells people (and the next start) who holds the guard. It is a hint, never the lock.
+ */
+
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as pause } from 'node:timers/promises'
+import { FourfoldError } from '../../core/errors.ts'
+import type { Logger } from '../../core/log.ts'
+
+const retryMs = 10
+
+export interface GuardOptions {
+  /** The log that is guarded. */
+  readonly path: string
+  /** How long an owner that is about to end is waited for. */
+  readonly waitMs: number
+  readonly log: Logger
+}
+
+export interface Guard {
+  release(): void
+}
+
+interface Process {
+  readonly pid: number
+  /** When it started, in the kernel's ticks: a number that was given to another process later has another start. */
+  readonly startedAt: string | null
+}
+
+interface Owner extends Process {
+  readonly parent: Process
+}
+
+/** Takes the guard of a log. Throws FF_STORE_LOCKED with the owner when it is held. */
+export async function takeGuard(options: GuardOptions): Promise<Guard> {
+  const guardPath = `${options.path}.guard`
+  const ownerPath = `${options.path}.owner`
+  const deadline = performance.now() + options.waitMs
+  for (;;) {
+    const lock = tryLock(guardPath)
+    if (lock !== null) {
+      writeFileSync(ownerPath, JSON.stringify(describeSelf()))
+      return { release: () => release(lock, guardPath, ownerPath) }
+    }
+    if (performance.now() > deadline) {
+      const owner = readOwner(ownerPath)
+      if (owner === null || !endOrphan(owner, options.log)) throw lockedError(options.path, owner)
+    }
+    await pause(retryMs)
+  }
+}
+
+/** A lock that is certainly on the file that has the name now: an owner that ends takes its file away. */
+function tryLock(path: string): DatabaseSync | null {
+  const database = new DatabaseSync(path)
+  const before = identify(path)
+  try {
+    // In memory: a journal file would be one more thing to leave behind.
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
+    if (before !== null && before === identify(path)) return database
+  } catch (error) {
+    if (!isBusy(error)) throw error
+  }
+  database.close()
+  return null
+}
+
+/** Names taken away before the lock is given up, so that nobody can lock a file and then lose its name to us. */
+function release(lock: DatabaseSync, guardPath: string, ownerPath: string): void {
+  rmSync(ownerPath, { force: true })
+  rmSync(guardPath, { force: true })
+  lock.close()
+}
+
+/** Inode and birth: an inode's number is used again, both together are not. */
+function identify(path: string): string | null {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false })
+  return found === undefined ? null : `${found.dev}:${found.ino}:${found.birthtimeNs}`
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && (error.errcode === 5 || error.errcode === 6)
+}
+
+/**
+ * Ends a server whose supervisor is gone and which has not noticed, because it is paused or hangs: a running one ends
+ * by itself within a second. Answers whether there was such a one. Only where the system tells who is who (Linux).
+ */
+function endOrphan(owner: Owner, log: Logger): boolean {
+  if (owner.pid === process.pid || owner.startedAt === null || owner.parent.startedAt === null) return false
+  if (startOf(owner.pid) !== owner.startedAt || startOf(owner.parent.pid) === owner.parent.startedAt) return false
+  log.warn({ pid: owner.pid }, 'ended a store server that its supervisor left behind')
+  try {
+    process.kill(owner.pid, 'SIGKILL')
+  } catch {
+    // It ended in the meantime.
+  }
+  return true
+}
+
+function describeSelf(): Owner {
+  const parent = { pid: process.ppid, startedAt: startOf(process.ppid) }
+  return { pid: process.pid, startedAt: startOf(process.pid), parent }
+}
+
+function readOwner(path: string): Owner | null {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as Owner
+  } catch {
+    return null
+  }
+}
+
+/** Field 22 of /proc/PID/stat; the second field is a name in parentheses and may hold anything. */
+function startOf(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
+  } catch {
+    return null
+  }
+}
+
+function lockedError(path: string, owner: Owner | null): FourfoldError {
+  const who = owner === null ? 'another process' : `process ${owner.pid}`
+  return new FourfoldError('FF_STORE_LOCKED', `${who} serves the store of ${path}; stop it, or give this one another data directory`, {
+    fields: { path, pid: owner?.pid },
+  })
+}
