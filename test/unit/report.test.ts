@@ -10,8 +10,19 @@ it('a report holds every row with median, span and verdict, and says whether all
   const directory = mkdtempSync(join(tmpdir(), 'report-'))
   t.after(() => rmSync(directory, { recursive: true }))
   const lines: string[] = []
-  const report = createReport({ name: 'x', command: 'npm run bench -- x', directory, print: (line) => lines.push(line) })
-  report.add({ contender: 'ours', metric: 'overhead', unit: 'fraction', values: [0.04, 0.02, 0.09], goal: { atMost: 0.05 } })
+  const report = createReport({
+    name: 'x',
+    command: 'npm run bench -- x',
+    directory,
+    print: (line) => lines.push(line),
+  })
+  report.add({
+    contender: 'ours',
+    metric: 'overhead',
+    unit: 'fraction',
+    values: [0.04, 0.02, 0.09],
+    goal: { atMost: 0.05 },
+  })
   report.add({ contender: 'ours', metric: 'share', unit: 'fraction', values: [0.5], goal: { atLeast: 0.6 } })
   assert.equal(report.finish(), false)
   const written = JSON.parse(readFileSync(join(directory, 'x.json'), 'utf8')) as Record<string, unknown>
@@ -28,7 +39,10 @@ it('the median of an even count is the mean of the middle two', () => {
 
 it('a licence that is not on the list is found, and one side of an OR is enough', () => {
   const lock = { packages: { '': {}, 'node_modules/a': { license: 'MIT' }, 'node_modules/b': { license: 'GPL-3.0' } } }
-  assert.deepEqual(forbiddenLicences(lock, () => undefined), ['node_modules/b: GPL-3.0'])
+  assert.deepEqual(
+    forbiddenLicences(lock, () => undefined),
+    ['node_modules/b: GPL-3.0'],
+  )
   assert.ok(isAllowed('(MIT OR GPL-3.0)'))
   assert.ok(!isAllowed('MIT AND GPL-3.0'))
 })
