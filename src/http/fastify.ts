@@ -1,0 +1,89 @@
+/**
+ * Fourfold for Fastify: `request.ff`, the app's instance scoped to the request's reader, and `request.session`. Both
+ * are made when first asked for. What a handler changed is stored before its answer goes out; if that fails, the
+ * failure is the answer, through the app's own error handler.
+ *
+ * The types of `request.ff` know the databases of the app after one declaration:
+ *
+ * ```ts
+ * declare module 'fourfold/fastify' { interface Register { schemas: { main: Schema } } }
+ * ```
+ */
+
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { Fourfold, Schemas } from '../app/fourfold.ts'
+import type { Level } from '../freshness/level.ts'
+import type { Session } from '../sessions/session.ts'
+import { RequestContext } from './request-context.ts'
+
+/** Declare `schemas` here, by declaration merging, and every `request.ff` knows them. */
+export interface Register {}
+
+export type RegisteredSchemas = Register extends { schemas: infer S extends Schemas } ? S : Schemas
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The app's instance for this request's reader, at this request's level. */
+    readonly ff: Fourfold<RegisteredSchemas>
+    /** This client's session, read from the store when first needed. */
+    readonly session: Session
+  }
+}
+
+export interface FourfoldPluginOptions {
+  /** The opened app. */
+  readonly ff: Fourfold<any>
+  /** The level of a request's reads, or a function of the request. Default, also for undefined: each database's own. */
+  readonly level?: Level | ((request: FastifyRequest) => Level | undefined)
+}
+
+type Context = RequestContext<Fourfold<RegisteredSchemas>>
+
+const fourfoldPlugin: FastifyPluginAsync<FourfoldPluginOptions> = async (app, { ff, level }) => {
+  const contexts = new WeakMap<FastifyRequest, Context>()
+
+  function contextOf(request: FastifyRequest): Context {
+    let context = contexts.get(request)
+    if (context === undefined) contexts.set(request, (context = openContext(request, ff, level)))
+    return context
+  }
+
+  app.decorateRequest('ff', {
+    getter(this: FastifyRequest) {
+      return contextOf(this).ff
+    },
+  })
+  app.decorateRequest('session', {
+    getter(this: FastifyRequest) {
+      return contextOf(this).session
+    },
+  })
+  app.addHook('onSend', async (request: FastifyRequest, reply: FastifyReply) => {
+    const context = contexts.get(request)
+    if (context === undefined) return
+    const answer = await context.finish(reply.statusCode)
+    for (const cookie of answer.cookies) reply.header('set-cookie', cookie)
+    reply.headers(answer.headers)
+  })
+}
+
+function openContext(
+  request: FastifyRequest,
+  ff: Fourfold<RegisteredSchemas>,
+  level: FourfoldPluginOptions['level'],
+): Context {
+  return new RequestContext<Fourfold<RegisteredSchemas>>({
+    host: ff,
+    raw: request.raw,
+    identify: ff.identify === undefined ? undefined : () => ff.identify?.(request),
+    level: () => (typeof level === 'function' ? level(request) : level),
+  })
+}
+
+/** Registers Fourfold for the whole app, also outside the scope it is registered in. */
+export const fourfold: FastifyPluginAsync<FourfoldPluginOptions> = Object.assign(fourfoldPlugin, {
+  [Symbol.for('skip-override')]: true,
+  [Symbol.for('fastify.display-name')]: 'fourfold',
+})
+
+export default fourfold

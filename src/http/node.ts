@@ -1,0 +1,99 @@
+/**
+ * Fourfold for `node:http`, and for whatever takes its listeners: `request.ff` and `request.session` as in the Fastify
+ * plugin, the same promise about what is stored before the answer, and an answer for errors.
+ */
+
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { Fourfold, Schemas } from '../app/fourfold.ts'
+import type { IncomingRequest } from '../app/define-app.ts'
+import { isFourfoldError } from '../core/errors.ts'
+import type { Level } from '../freshness/level.ts'
+import type { Session } from '../sessions/session.ts'
+import { answerError } from './error-answer.ts'
+import { holdResponse } from './held-response.ts'
+import { RequestContext, type AnswerHeaders } from './request-context.ts'
+
+/** A request with what Fourfold gives it. */
+export type FourfoldRequest<S extends Schemas = Schemas> = IncomingMessage & {
+  readonly method: string
+  readonly url: string
+  readonly ff: Fourfold<S>
+  readonly session: Session
+}
+
+export type FourfoldHandler<S extends Schemas = Schemas> = (
+  request: FourfoldRequest<S>,
+  response: ServerResponse,
+) => void | Promise<void>
+
+export interface WithFourfoldOptions<S extends Schemas = Schemas> {
+  /** The level of a request's reads, or a function of the request. Default, also for undefined: each database's own. */
+  readonly level?: Level | ((request: FourfoldRequest<S>) => Level | undefined)
+}
+
+/**
+ * Wraps a handler for `node:http`.
+ *
+ * ```ts
+ * createServer(withFourfold(ff, async (request, response) => {
+ *   const visits = await request.session.update<number>('visits', (count = 0) => count + 1)
+ *   response.end(`visit ${visits}`)
+ * }))
+ * ```
+ *
+ * A handler that throws is answered by the error's `statusCode` (else 500), as HTML where the client asks for it, else
+ * as JSON.
+ */
+export function withFourfold<S extends Schemas>(
+  ff: Fourfold<S>,
+  handler: FourfoldHandler<S>,
+  options: WithFourfoldOptions<S> = {},
+): RequestListener {
+  return (raw, response) => {
+    const request = raw as FourfoldRequest<S>
+    const { level } = options
+    const context = new RequestContext<Fourfold<S>>({
+      host: ff,
+      raw,
+      identify: ff.identify === undefined ? undefined : () => ff.identify?.(request as IncomingRequest),
+      level: () => (typeof level === 'function' ? level(request) : level),
+    })
+    Object.defineProperties(raw, { ff: { get: () => context.ff }, session: { get: () => context.session } })
+
+    const fail = (error: unknown): void => {
+      if (!isFourfoldError(error)) ff.log.error({ error, url: raw.url }, 'a request failed')
+      answerError(raw, response, error)
+    }
+    const begun = holdResponse(response, { prepare: (statusCode) => prepare(context, response, statusCode), fail })
+    run(handler, request, response).catch((error: unknown) => {
+      if (!begun()) return fail(error)
+      ff.log.error({ error, url: raw.url }, 'a request failed after its answer had begun')
+      response.destroy()
+    })
+  }
+}
+
+/** Stores what changed and adds the headers; where storing fails, the headers still tell what they can. */
+function prepare(
+  context: RequestContext<any>,
+  response: ServerResponse,
+  statusCode: number,
+): Promise<void> | undefined {
+  if (!context.used) return undefined
+  const add = (answer: AnswerHeaders): void => {
+    if (answer.cookies.length > 0) response.appendHeader('set-cookie', answer.cookies)
+    for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value)
+  }
+  return context.finish(statusCode).then(add, async (error: unknown) => {
+    await context.finish(500).then(add, () => undefined)
+    throw error
+  })
+}
+
+async function run<S extends Schemas>(
+  handler: FourfoldHandler<S>,
+  request: FourfoldRequest<S>,
+  response: ServerResponse,
+): Promise<void> {
+  await handler(request, response)
+}

@@ -1,0 +1,135 @@
+/**
+ * What one request gets from Fourfold, whatever the framework: its session, its reader, and `ff` scoped to both. All
+ * of it is lazy: a request that touches none of it costs no call. Before the answer's headers go out, {@link
+ * RequestContext.finish} stores what changed, so that no answer tells of a change that is not stored, and says which
+ * headers the answer must carry.
+ */
+
+import type { IncomingMessage } from 'node:http'
+import type { Level } from '../freshness/level.ts'
+import type { ReaderSource } from '../freshness/reader.ts'
+import { readCookie } from '../sessions/cookies.ts'
+import type { Session } from '../sessions/session.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import { isPinned, pinCookie } from './pin.ts'
+import { RequestReader, type Identity } from './request-reader.ts'
+import { isSecure } from './secure.ts'
+
+export interface ScopeRequest {
+  readonly reader: ReaderSource
+  readonly level?: Level
+  /** Read the primary only. */
+  readonly pinned: boolean
+  /** The reader's token was current when the request began; it need not be read again before each read. */
+  readonly keepToken: boolean
+}
+
+export interface ScopedInstance {
+  readonly scope: { readonly settled: boolean }
+}
+
+/** What a request needs of the running app. */
+export interface RequestHost<Scoped extends ScopedInstance = ScopedInstance> {
+  readonly sessions: Sessions
+  as(options: ScopeRequest): Scoped
+  /** Raises `to`'s freshness tokens to at least those of `from`. False: the store has not taken it yet. */
+  carryTokens(from: string, to: string): Promise<boolean>
+}
+
+export interface RequestContextOptions<Scoped extends ScopedInstance> {
+  readonly host: RequestHost<Scoped>
+  readonly raw: IncomingMessage
+  /** Asks the app who reads; it may look at the session. */
+  readonly identify?: () => Identity | Promise<Identity>
+  /** The level of this request; undefined: the app's. */
+  readonly level?: () => Level | undefined
+}
+
+/** What an answer has to carry. */
+export interface AnswerHeaders {
+  readonly cookies: readonly string[]
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export const freshnessHeader = 'fourfold-freshness'
+const nothing: AnswerHeaders = { cookies: [], headers: {} }
+
+export class RequestContext<Scoped extends ScopedInstance> {
+  readonly #options: RequestContextOptions<Scoped>
+  readonly #secure: boolean
+  #session: Session | null = null
+  #reader: RequestReader | null = null
+  #scoped: Scoped | null = null
+
+  constructor(options: RequestContextOptions<Scoped>) {
+    this.#options = options
+    this.#secure = isSecure(options.raw, options.host.sessions.secure)
+  }
+
+  /** Whether the request used the session or the app's instance so far. */
+  get used(): boolean {
+    return this.#session !== null || this.#scoped !== null
+  }
+
+  get session(): Session {
+    if (this.#session !== null) return this.#session
+    const { sessions } = this.#options.host
+    const cookie = readCookie(this.#options.raw.headers.cookie, sessions.cookieName(this.#secure))
+    this.#session = sessions.open(cookie, {
+      secure: this.#secure,
+      newReader: () => this.#requestReader().forNewSession(),
+      beforeHandover: () => this.#requestReader().beforeHandover(),
+    })
+    return this.#session
+  }
+
+  get ff(): Scoped {
+    if (this.#scoped !== null) return this.#scoped
+    const { host, raw } = this.#options
+    const reader = this.#requestReader()
+    const level = this.#options.level?.()
+    const pinned = isPinned(host.sessions, raw.headers.cookie, this.#secure)
+    this.#scoped = host.as({ reader, level, pinned, keepToken: true })
+    return this.#scoped
+  }
+
+  /**
+   * Stores what changed and answers what the answer must carry. May be called again for the answer of an error
+   * handler, after it rejected or resolved.
+   *
+   * @throws what `session.save()` throws, unless the answer tells of a failure already
+   */
+  async finish(statusCode: number): Promise<AnswerHeaders> {
+    if (!this.used) return nothing
+    await this.#session?.close({ failing: statusCode >= 500 })
+    if (this.#session?.handedOver === true) await this.#requestReader().afterHandover()
+    return this.#answerHeaders()
+  }
+
+  #answerHeaders(): AnswerHeaders {
+    const { sessions } = this.#options.host
+    const unsettled = this.#scoped?.scope.settled === false || this.#reader?.settled === false
+    const reader = this.#reader?.close() ?? nothing
+    const session = this.#session?.cookieToSet() ?? null
+    return {
+      cookies: [
+        ...(session === null ? [] : [session]),
+        ...reader.cookies,
+        ...(unsettled ? [pinCookie(sessions, this.#secure)] : []),
+      ],
+      headers: { ...reader.headers, ...(unsettled ? { [freshnessHeader]: 'unsettled' } : {}) },
+    }
+  }
+
+  #requestReader(): RequestReader {
+    this.#reader ??= new RequestReader({
+      signer: this.#options.host.sessions.signer,
+      headers: this.#options.raw.headers,
+      secure: this.#secure,
+      session: () => this.session,
+      identify: this.#options.identify,
+      carry: (from, to) => this.#options.host.carryTokens(from, to),
+    })
+    return this.#reader
+  }
+}

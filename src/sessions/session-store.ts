@@ -1,0 +1,117 @@
+/**
+ * The steps that sessions take in the central store, each one atomic operation. Every change names a record that must
+ * exist and must not have moved to another id.
+ */
+
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '../core/clock.ts'
+import type { Store, StoreFields, UpdateResult } from '../store/store.ts'
+import {
+  dataField,
+  encodeNumber,
+  metaFields,
+  parseRecord,
+  recordKey,
+  type SessionRecord,
+  type SessionTicket,
+} from './session-record.ts'
+
+export interface SessionLimits {
+  /** A session that nobody used for so long is over. */
+  readonly idleMs: number
+  /** A session is over so long after it began, used or not. */
+  readonly absoluteMs: number
+}
+
+/** Values by key; null takes the key away. */
+export type SessionChanges = ReadonlyMap<string, Uint8Array | null>
+
+/** How long what is left of a moved session says so to requests that were under way. */
+const movedForMs = 60_000
+const touchEveryMs = 60_000
+
+export class SessionStore {
+  readonly limits: SessionLimits
+  readonly #store: Store
+  readonly #clock: Clock
+
+  constructor(store: Store, limits: SessionLimits, clock: Clock) {
+    this.#store = store
+    this.limits = limits
+    this.#clock = clock
+  }
+
+  now(): number {
+    return this.#clock.now()
+  }
+
+  /** `moved`: another id has the data now. Null: there is none, or it is over. */
+  async read(ticket: SessionTicket): Promise<SessionRecord | 'moved' | null> {
+    const fields = await this.#store.read(recordKey(ticket.id))
+    if (fields === null) return null
+    if (fields[metaFields.moved] !== undefined) return 'moved'
+    return parseRecord(fields)
+  }
+
+  /** Begins a session under a new id. Answers whether it took place: false only if two of 2^256 ids were the same. */
+  create(ticket: SessionTicket, data: SessionChanges): Promise<boolean> {
+    const fields: Record<string, Uint8Array> = {
+      ...this.#stamp(),
+      [metaFields.created]: encodeNumber(ticket.created),
+      [metaFields.reader]: Buffer.from(ticket.reader),
+    }
+    for (const [key, value] of data) if (value !== null) fields[dataField(key)] = value
+    return this.#store.create(recordKey(ticket.id), fields, { ttlMs: this.#ttlMs(ticket) })
+  }
+
+  /** Writes changes, if every key in `expect` still has the value named there. */
+  write(ticket: SessionTicket, changes: SessionChanges, expect: SessionChanges = new Map()): Promise<UpdateResult> {
+    const set: Record<string, Uint8Array> = this.#stamp()
+    const remove: string[] = []
+    for (const [key, value] of changes) {
+      if (value === null) remove.push(dataField(key))
+      else set[dataField(key)] = value
+    }
+    const conditions: Record<string, Uint8Array | null> = { [metaFields.moved]: null }
+    for (const [key, value] of expect) conditions[dataField(key)] = value
+    return this.#store.update(recordKey(ticket.id), { set, remove, expect: conditions, ttlMs: this.#ttlMs(ticket) })
+  }
+
+  /** Puts the idle limit off, at most once a minute. */
+  async touch(ticket: SessionTicket, record: SessionRecord): Promise<void> {
+    const now = this.#clock.now()
+    if (now - record.touched < Math.min(touchEveryMs, this.limits.idleMs / 4)) return
+    record.touched = now
+    const set = { [metaFields.touched]: encodeNumber(now) }
+    const expect = { [metaFields.moved]: null }
+    await this.#store.update(recordKey(ticket.id), { set, expect, ttlMs: this.#ttlMs(ticket) })
+  }
+
+  /**
+   * Ends the old id of a session whose data stands under a new one, if nobody wrote since `record` was read. What
+   * stays for a minute has no data: it tells requests under way that they come too late.
+   */
+  retire(ticket: SessionTicket, record: SessionRecord): Promise<UpdateResult> {
+    const moved: StoreFields = { [metaFields.moved]: encodeNumber(this.#clock.now()) }
+    return this.#store.update(recordKey(ticket.id), {
+      set: moved,
+      remove: [...record.data.keys()].map(dataField),
+      expect: { [metaFields.moved]: null, [metaFields.write]: record.write },
+      ttlMs: movedForMs,
+    })
+  }
+
+  /** Ends a session for every clone, at once. */
+  delete(ticket: SessionTicket): Promise<boolean> {
+    return this.#store.delete(recordKey(ticket.id))
+  }
+
+  #stamp(): Record<string, Uint8Array> {
+    return { [metaFields.write]: randomBytes(9), [metaFields.touched]: encodeNumber(this.#clock.now()) }
+  }
+
+  #ttlMs(ticket: SessionTicket): number {
+    const left = ticket.created + this.limits.absoluteMs - this.#clock.now()
+    return Math.max(1, Math.min(this.limits.idleMs, left))
+  }
+}

@@ -1,0 +1,353 @@
+/**
+ * One session, for the length of one request. Nothing is read from the store before the first call that needs it, and
+ * nothing is written but what changed.
+ *
+ * Invariants:
+ * - Each key is a field of its own, and only changed fields are written: two requests that change different keys of
+ *   one session both keep their changes.
+ * - A session that ended is never revived: every write names a record that must exist. A request that had seen the
+ *   session alive gets FF_SESSION_GONE; one that had not gets a new session, with another id and nothing in it but
+ *   what that request has set.
+ * - Steps of one session run one after another, in the order of the calls.
+ * - A promise that resolved tells of a change that is stored; `set` and `unset` have no promise, `save` has.
+ */
+
+import { isFourfoldError, type FourfoldError } from '../core/errors.ts'
+import { sessionContention, sessionGone, sessionLate } from './session-errors.ts'
+import {
+  dataField,
+  decodeValue,
+  encodeValue,
+  newReaderKey,
+  newTicket,
+  type SessionRecord,
+  type SessionTicket,
+} from './session-record.ts'
+import type { SessionChanges, SessionStore } from './session-store.ts'
+
+export interface SessionOptions {
+  readonly store: SessionStore
+  /** What the client's cookie said: verified, and within the absolute limit. Null: it has no session. */
+  readonly ticket: SessionTicket | null
+  /** Writes the Set-Cookie header: for a ticket, or to take the cookie away. */
+  readonly cookie: (ticket: SessionTicket | null) => string
+  /** Whether the cookie is due to be signed again. */
+  readonly resign?: boolean
+  /** Names the reader of a session that begins. Default: a random key. */
+  readonly newReader?: () => string
+  /** Told before the session gets a new id or ends, while it can still be read as it was. */
+  readonly beforeHandover?: () => Promise<void>
+}
+
+export interface RegenerateOptions {
+  /** Whether the absolute limit starts anew: right after a login, wrong for a mere change of id. Default false. */
+  readonly renew?: boolean
+}
+
+/** `unseen`: the client named one, and nobody has looked. `moved`: another id has its data. */
+type State = 'unseen' | 'none' | 'alive' | 'moved'
+
+const maxUpdateAttempts = 200
+const maxRegenerateAttempts = 20
+
+export class Session {
+  readonly #store: SessionStore
+  readonly #options: SessionOptions
+  #ticket: SessionTicket | null
+  #state: State
+  #record: Promise<SessionRecord | null> | null = null
+  #seen: SessionRecord | null = null
+  #changes = new Map<string, Uint8Array | null>()
+  #steps: Promise<unknown> = Promise.resolve()
+  #cookie: 'keep' | 'set' | 'clear' = 'keep'
+  #closed = false
+  #failure: FourfoldError | null = null
+  #handedOver = false
+
+  constructor(options: SessionOptions) {
+    this.#store = options.store
+    this.#options = options
+    this.#ticket = options.ticket
+    this.#state = options.ticket === null ? 'none' : 'unseen'
+    if (options.resign === true && options.ticket !== null) this.#cookie = 'set'
+  }
+
+  /** The key of the reader this session belongs to, or null as long as there is no session. Costs nothing. */
+  get reader(): string | null {
+    return this.#ticket?.reader ?? null
+  }
+
+  /** Whether this session got a new id or ended during this request. */
+  get handedOver(): boolean {
+    return this.#handedOver
+  }
+
+  /** Whether something was set or unset that is not stored yet. */
+  get changed(): boolean {
+    return this.#changes.size > 0
+  }
+
+  /**
+   * A key's value, or undefined. Each call gives a fresh copy: to change it, set it.
+   *
+   * @throws FF_STORE_DEADLINE or FF_STORE_UNAVAILABLE when the store does not answer.
+   */
+  async get<T = unknown>(key: string): Promise<T | undefined> {
+    const changed = this.#changes.get(key)
+    if (changed !== undefined) return decodeValue(changed) as T | undefined
+    const record = await this.#load()
+    const late = this.#changes.get(key)
+    return decodeValue(late === undefined ? record?.data.get(key) : late) as T | undefined
+  }
+
+  /** Sets a key to a value that JSON can hold. It is written by {@link save}, which adapters call before the answer goes out. */
+  set(key: string, value: unknown): void {
+    this.#refuseLate()
+    dataField(key)
+    this.#changes.set(key, encodeValue(key, value))
+  }
+
+  /** Takes a key away, in the same way as {@link set}. */
+  unset(key: string): void {
+    this.#refuseLate()
+    dataField(key)
+    this.#changes.set(key, null)
+  }
+
+  /**
+   * Changes a key by what it holds, atomically: `change` gets the present value and gives the next one, and runs again
+   * when another request was faster. Written at once. `change` must have no other effect and
+   * not wait for this session; undefined takes the key away.
+   *
+   * @throws FF_SESSION_GONE, FF_SESSION_CONTENTION, or the store's errors: nothing was written then (after
+   * FF_STORE_DEADLINE: unknown).
+   */
+  update<T = unknown>(
+    key: string,
+    change: (value: T | undefined) => T | undefined | Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    dataField(key)
+    return this.#step(async () => {
+      for (let attempt = 0; attempt < maxUpdateAttempts; attempt++) {
+        if (attempt > 0) await this.#reload(attempt)
+        const record = await this.#load()
+        const before = record?.data.get(key) ?? null
+        const pending = this.#changes.get(key)
+        const next = await change(decodeValue(pending === undefined ? before : pending) as T | undefined)
+        const bytes = next === undefined ? null : encodeValue(key, next)
+        if (await this.#writeOne(key, bytes, before)) return next
+      }
+      throw sessionContention('update')
+    })
+  }
+
+  /** Stores what was set and unset. Does nothing where nothing was. */
+  save(): Promise<void> {
+    return this.#step(() => this.#flush())
+  }
+
+  /**
+   * Gives the session a new id and keeps its data and its reader; the old id is worthless from then on. Call it when
+   * somebody logs in, or their rights change, so that an id that was planted or seen before gives nobody anything.
+   */
+  regenerate(options: RegenerateOptions = {}): Promise<void> {
+    return this.#step(async () => {
+      await this.#options.beforeHandover?.()
+      this.#handedOver = true
+      if ((await this.#load()) === null || this.#ticket === null) {
+        if (this.#state === 'moved') throw sessionGone()
+        return
+      }
+      for (let attempt = 0; attempt < maxRegenerateAttempts; attempt++) {
+        if (attempt > 0) await this.#reload(attempt)
+        const record = await this.#load()
+        if (record === null) throw this.#lose()
+        if (await this.#moveTo(newTicket(this.#ticket.reader, this.#began(options)), this.#ticket, record)) return
+      }
+      throw sessionContention('regenerate')
+    })
+  }
+
+  /** Ends the session, for every clone at once, and takes the cookie away. What is set afterwards begins another one. */
+  destroy(): Promise<void> {
+    return this.#step(async () => {
+      await this.#options.beforeHandover?.()
+      this.#handedOver = true
+      if (this.#ticket !== null) await this.#store.delete(this.#ticket)
+      this.#changes.clear()
+      if (this.#ticket !== null) this.#cookie = 'clear'
+      this.#forget('none')
+    })
+  }
+
+  /** The Set-Cookie header that the answer must carry, or null. Asked after {@link save}. */
+  cookieToSet(): string | null {
+    if (this.#cookie === 'keep') return null
+    return this.#options.cookie(this.#cookie === 'set' ? this.#ticket : null)
+  }
+
+  /**
+   * Stores what is left to store before the answer goes out, puts the idle limit off where the session was used, and
+   * from then on refuses changes that no answer could tell of. A store that already failed this request is not asked
+   * again: what is unsaved then fails the answer, unless the answer tells of a failure already (`failing`).
+   */
+  async close(answer: { readonly failing: boolean } = { failing: false }): Promise<void> {
+    await this.#record?.catch(this.#noteFailure)
+    if (this.#failure !== null) {
+      const unsaved = this.changed
+      this.#changes.clear()
+      if (unsaved && !answer.failing) throw this.#failure
+    } else {
+      await this.save()
+      await this.#touch()
+    }
+    this.#closed = true
+  }
+
+  #load(): Promise<SessionRecord | null> {
+    if (this.#ticket === null || this.#state === 'moved') return Promise.resolve(null)
+    this.#record ??= this.#read(this.#ticket)
+    return this.#record
+  }
+
+  async #read(ticket: SessionTicket): Promise<SessionRecord | null> {
+    const found = await this.#store.read(ticket)
+    if (found === 'moved') this.#forget('moved')
+    else if (found === null) this.#forget('none')
+    else {
+      this.#state = 'alive'
+      this.#seen = found
+      return found
+    }
+    return null
+  }
+
+  /** Reads again after another request was faster. A session that was alive and is no more ends the step. */
+  async #reload(attempt: number): Promise<void> {
+    const wasAlive = this.#state === 'alive'
+    await pause(attempt)
+    this.#record = null
+    if ((await this.#load()) === null && wasAlive) throw this.#lose()
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#changes.size === 0) return
+    const changes = new Map(this.#changes)
+    if (this.#ticket === null || !(await this.#writeAll(this.#ticket, changes))) await this.#begin(changes)
+    for (const [key, value] of changes) {
+      if (this.#changes.get(key) === value) this.#changes.delete(key)
+      this.#remember(key, value)
+    }
+  }
+
+  /** False: there is no such session any more, and this request had never seen it alive. */
+  async #writeAll(ticket: SessionTicket, changes: SessionChanges): Promise<boolean> {
+    const result = await this.#store.write(ticket, changes)
+    if (result === 'updated') {
+      if (this.#seen !== null) this.#seen.touched = this.#store.now()
+      return true
+    }
+    if (result === 'conflict' || this.#state === 'alive') throw this.#lose()
+    this.#forget('none')
+    return false
+  }
+
+  /** False: the value is not `before` any more. */
+  async #writeOne(key: string, value: Uint8Array | null, before: Uint8Array | null): Promise<boolean> {
+    if (this.#ticket === null) {
+      this.#refuseLate()
+      this.#changes.set(key, value)
+      await this.#flush()
+      return true
+    }
+    const result = await this.#store.write(this.#ticket, new Map([[key, value]]), new Map([[key, before]]))
+    if (result === 'missing') throw this.#lose()
+    if (result === 'conflict') return false
+    this.#changes.delete(key)
+    this.#remember(key, value)
+    return true
+  }
+
+  async #begin(changes: SessionChanges): Promise<void> {
+    if (this.#state === 'moved') throw this.#lose()
+    if ([...changes.values()].every((value) => value === null)) return
+    this.#refuseLate()
+    const ticket = newTicket((this.#options.newReader ?? newReaderKey)(), this.#store.now())
+    if (!(await this.#store.create(ticket, changes))) throw sessionContention('begin')
+    this.#adopt(ticket, new Map())
+  }
+
+  /** False: somebody wrote to the old id meanwhile. */
+  async #moveTo(next: SessionTicket, old: SessionTicket, record: SessionRecord): Promise<boolean> {
+    const data = new Map<string, Uint8Array | null>([...record.data, ...this.#changes])
+    if (!(await this.#store.create(next, data))) return false
+    const result = await this.#store.retire(old, record)
+    if (result === 'updated') {
+      this.#changes.clear()
+      this.#adopt(next, data)
+      return true
+    }
+    await this.#store.delete(next)
+    if (result === 'missing') throw this.#lose()
+    return false
+  }
+
+  #adopt(ticket: SessionTicket, data: SessionChanges): void {
+    const kept = [...data].filter((entry): entry is [string, Uint8Array] => entry[1] !== null)
+    this.#ticket = ticket
+    this.#state = 'alive'
+    this.#cookie = 'set'
+    this.#seen = { created: ticket.created, touched: this.#store.now(), write: null, data: new Map(kept) }
+    this.#record = Promise.resolve(this.#seen)
+  }
+
+  #remember(key: string, value: Uint8Array | null): void {
+    if (value === null) this.#seen?.data.delete(key)
+    else this.#seen?.data.set(key, value)
+  }
+
+  #forget(state: 'none' | 'moved'): void {
+    this.#ticket = null
+    this.#state = state
+    this.#seen = null
+    this.#record = null
+  }
+
+  #lose(): FourfoldError {
+    this.#changes.clear()
+    this.#forget('none')
+    return sessionGone()
+  }
+
+  #began(options: RegenerateOptions): number {
+    return options.renew === true ? this.#store.now() : (this.#ticket?.created ?? this.#store.now())
+  }
+
+  /** Failing to put the idle limit off is no reason to fail a request: the next one tries again. */
+  async #touch(): Promise<void> {
+    if (this.#ticket === null || this.#seen === null) return
+    await this.#store.touch(this.#ticket, this.#seen).catch(() => undefined)
+  }
+
+  /** Runs a step after the earlier ones, and keeps in mind whether the store answered. */
+  #step<T>(work: () => Promise<T>): Promise<T> {
+    const step = this.#steps.then(work)
+    this.#steps = step.then(() => (this.#failure = null), this.#noteFailure)
+    return step
+  }
+
+  readonly #noteFailure = (error: unknown): void => {
+    if (isFourfoldError(error) && error.retryable && error.code !== 'FF_SESSION_CONTENTION') this.#failure = error
+  }
+
+  #refuseLate(): void {
+    if (this.#closed) throw sessionLate()
+  }
+}
+
+/** Random, and longer the more often others were faster. */
+function pause(attempt: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  setTimeout(resolve, Math.random() * Math.min(50, 2 * attempt))
+  return promise
+}
