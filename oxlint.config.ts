@@ -27,7 +27,12 @@ export default defineConfig({
     'typescript/require-array-sort-compare': ['error', { ignoreStringArrays: true }],
     'typescript/restrict-template-expressions': [
       'error',
-      { allowNumber: true, allowBoolean: true, allowNullish: true },
+      {
+        allowNumber: true,
+        allowBoolean: true,
+        allowNullish: true,
+        allow: [{ from: 'lib', name: ['URL', 'URLSearchParams'] }],
+      },
     ],
     'typescript/no-misused-promises': ['error', { checksVoidReturn: { properties: false, attributes: false } }],
     'eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'all' }],

@@ -15,6 +15,7 @@ const steps: readonly Step[] = [
   { name: 'format', command: 'oxfmt', args: ['--check'] },
   { name: 'lint', command: 'oxlint', args: [] },
   { name: 'types', command: 'tsc', args: ['-p', 'tsconfig.json'] },
+  { name: 'example-types', command: 'tsc', args: ['-p', 'examples/notes'] },
   { name: 'build', command: 'tsc', args: ['-p', 'tsconfig.build.json'] },
   { name: 'docs', command: 'node', args: ['-C', 'fourfold:source', 'scripts/docs.ts', '--check'] },
   { name: 'dead-code', command: 'knip', args: ['--no-progress', '--no-config-hints'] },
