@@ -1,7 +1,7 @@
 /** Embedded clusters for tests: quick, in a directory of their own, gone afterwards. */
 
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -34,6 +34,8 @@ export function endAfter(t: Cleanup, end: () => Promise<unknown>): void {
 export async function makeDirectory(t: Cleanup, prefix = 'fourfold-'): Promise<string> {
   const parent = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
   const directory = await mkdtemp(join(parent, prefix))
+  // As root, the servers run as another user, who must get here.
+  await chmod(directory, 0o755)
   endAfter(t, () => rm(directory, { recursive: true, force: true }))
   return directory
 }

@@ -13,15 +13,19 @@ import { randomBytes } from 'node:crypto'
 
 import { FourfoldError } from '../../core/errors.ts'
 import type { Epoch } from '../position.ts'
-import { type QueryClient, sqlState } from './client.ts'
+import { isReplicaRefusal, type QueryClient, sqlState } from './client.ts'
 
 /** The advisory lock of everything in the schema `fourfold`: "ffschema" in ASCII, as a signed 64-bit number. */
 export const SCHEMA_LOCK = '7378431562903577953'
 
 /** Answers the server's epoch, and makes one where a crash, a failover or a restore took it. Run it on the primary. */
 export async function ensureEpoch(client: QueryClient): Promise<Epoch> {
-  const known = await readEpoch(client)
-  return known ?? replaceEpoch(client, null)
+  try {
+    const known = await readEpoch(client)
+    return known ?? (await replaceEpoch(client, null))
+  } catch (error) {
+    throw describe(error)
+  }
 }
 
 /**
@@ -29,7 +33,11 @@ export async function ensureEpoch(client: QueryClient): Promise<Epoch> {
  * Answers the epoch that holds afterwards.
  */
 export async function renewEpoch(client: QueryClient, seen: Epoch): Promise<Epoch> {
-  return replaceEpoch(client, seen)
+  try {
+    return await replaceEpoch(client, seen)
+  } catch (error) {
+    throw describe(error)
+  }
 }
 
 async function readEpoch(client: QueryClient): Promise<Epoch | null> {
@@ -42,7 +50,8 @@ async function readEpoch(client: QueryClient): Promise<Epoch | null> {
 }
 
 async function replaceEpoch(client: QueryClient, seen: Epoch | null): Promise<Epoch> {
-  await begin(client)
+  // READ COMMITTED whatever the role's default is: what another did under the lock must be seen after waiting for it.
+  await client.query('begin isolation level read committed read write')
   try {
     // Everybody who finds the table empty comes here; the second one finds the first one's epoch.
     await client.query('select pg_advisory_xact_lock($1)', [SCHEMA_LOCK])
@@ -53,16 +62,7 @@ async function replaceEpoch(client: QueryClient, seen: Epoch | null): Promise<Ep
     return epoch
   } catch (error) {
     await client.query('rollback').catch(() => undefined)
-    throw describe(error)
-  }
-}
-
-/** READ COMMITTED whatever the role's default is: what another held under the lock must be seen after waiting for it. */
-async function begin(client: QueryClient): Promise<void> {
-  try {
-    await client.query('begin isolation level read committed read write')
-  } catch (error) {
-    throw describe(error)
+    throw error
   }
 }
 
@@ -91,7 +91,8 @@ async function hasTables(client: QueryClient): Promise<boolean> {
 
 function describe(error: unknown): unknown {
   const state = sqlState(error)
-  if (state === '25006') {
+  // On a standby: writing, setting READ WRITE, and reading an unlogged table.
+  if (state === '25006' || (state === '0A000' && isReplicaRefusal(error))) {
     const message = 'Expected the primary, got a server in recovery (a standby): check which server databases.<name>.url reaches'
     return new FourfoldError('FF_ENGINE_NOT_PRIMARY', message, { cause: error })
   }

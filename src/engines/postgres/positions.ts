@@ -73,8 +73,8 @@ async function readIfKnown(client: QueryClient): Promise<WritePosition | null> {
   try {
     return parseWritePosition(await readWriteRow(client))
   } catch (error) {
-    // The schema is not there: nobody has asked this database for an epoch yet.
-    if (sqlState(error) === '42P01' || sqlState(error) === '3F000') return null
+    // The schema is not there (nobody has asked this database for an epoch yet), or may not be used: making one tells.
+    if (['42P01', '3F000', '42501'].includes(sqlState(error) ?? '')) return null
     throw error
   }
 }

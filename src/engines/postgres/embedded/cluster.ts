@@ -36,6 +36,8 @@ export interface EmbeddedClusterOptions {
   readonly walLevel?: 'replica' | 'logical'
   /** More of PostgreSQL's settings, for every server: `{ fsync: 'off' }`. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Whether a standby that can never catch up again (promoted, its log gone) is made anew by itself. Default true. */
+  readonly healStandbys?: boolean
   /** How long a standby may be awake without receiving before it is made anew. Default 10,000. */
   readonly standbyPatienceMs?: number
 }
@@ -106,9 +108,10 @@ async function startOwned(options: EmbeddedClusterOptions, ownership: Ownership)
     throw error
   }
   const replicas = names.map((_, index) => socketAddress(base.place.sockets, replicaPort(index), options.database))
+  const attended = options.healStandbys === false ? [] : standbys
   const stopAttending = attendStandbys({
     primary: base.upkeep,
-    standbys: standbys.map((server, index) => ({ server, address: replicas[index] as PostgresAddress })),
+    standbys: attended.map((server, index) => ({ server, address: replicas[index] as PostgresAddress })),
     log: options.log,
     everyMs: 1_000,
     patienceMs: options.standbyPatienceMs ?? 10_000,

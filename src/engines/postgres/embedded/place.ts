@@ -23,8 +23,8 @@ export interface Place {
  */
 export async function makePlace(directory: string, account: Account | null): Promise<Place> {
   const real = await realpath(directory)
-  const wanted = join(real, 'servers')
-  const root = (await canReach(account, real)) ? wanted : await makeOutside(wanted, real)
+  const near = join(real, 'servers')
+  const root = (await canReach(account, real)) && !(await isLink(near)) ? near : await makeOutside(near, real)
   const sockets = socketDirectory(root)
   for (const path of [root, join(root, 'log')]) await mkdir(path, { recursive: true })
   await chmod(root, 0o755)
@@ -48,12 +48,22 @@ export async function listData(place: Place): Promise<string[]> {
   return names.filter((name) => name === 'primary' || /^replica-\d+$/.test(name))
 }
 
+async function isLink(path: string): Promise<boolean> {
+  return readlink(path).then(
+    () => true,
+    () => false,
+  )
+}
+
 async function makeOutside(link: string, real: string): Promise<string> {
+  const known = await readlink(link).catch(() => null)
+  if (known !== null) return known
+  // Whoever deleted the directory by hand meant its data too.
   const root = join('/var/lib/fourfold', shortHash(real))
+  await rm(socketDirectory(root), { recursive: true, force: true })
+  await rm(root, { recursive: true, force: true })
   await mkdir(root, { recursive: true })
-  await symlink(root, link).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error
-  })
+  await symlink(root, link)
   return root
 }
 
