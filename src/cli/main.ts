@@ -1,0 +1,75 @@
+#!/usr/bin/env node
+/** The command `fourfold`. Each command stands in a file of its own; this one only reads the command line. */
+
+import { Command, InvalidArgumentError } from 'commander'
+
+import { reportFailure } from './report-failure.ts'
+
+import type { CommonOptions } from './settings.ts'
+
+const program = new Command('fourfold')
+  .description('Runs a web app as many identical clones, with every read as fresh as its reader needs')
+  .showHelpAfterError()
+
+function command(name: string, description: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .argument('[app]', 'the file that exports the app', 'src/app.ts')
+    .option('--data <dir>', 'where embedded servers keep their data')
+}
+
+function wholeNumber(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('expected a whole number')
+}
+
+command('start', 'run the app as a system: databases, store, clones and balancer')
+  .option('--port <port>', 'the public port', wholeNumber)
+  .option('--host <address>', 'the address to listen on')
+  .option('--clones <count>', 'how many clones', wholeNumber)
+  .option('--no-seed', 'do not fill an empty database')
+  .action(async (file: string, options: CommonOptions & { seed: boolean }) => {
+    const { start } = await import('./start.ts')
+    await start(file, options)
+  })
+
+command('dev', 'one clone that starts again when a file of the app changes')
+  .option('--port <port>', 'the public port', wholeNumber)
+  .action(async (file: string, options: CommonOptions) => {
+    const { dev } = await import('./dev.ts')
+    await dev(file, options)
+  })
+
+command('seed', 'fill the database; what the app does not know of is passed on to it: --users 2000')
+  .allowUnknownOption()
+  .allowExcessArguments()
+  .action(async (_file: string, options: CommonOptions, self: Command) => {
+    const { seed } = await import('./seed.ts')
+    await seed(self.args, options)
+  })
+
+command('reset', 'delete the data of the embedded servers')
+  .option('--yes', 'do not ask')
+  .action(async (file: string, options: CommonOptions & { yes?: boolean }) => {
+    const { reset } = await import('./reset.ts')
+    await reset(file, options)
+  })
+
+command('status', 'what runs on this data directory').action(async (file: string, options: CommonOptions) => {
+  const { status } = await import('./status.ts')
+  await status(file, options)
+})
+
+command('config', 'the configuration in force, and where each setting comes from').action(
+  async (file: string, options: CommonOptions) => {
+    const { config } = await import('./config.ts')
+    await config(file, options)
+  },
+)
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  reportFailure(error)
+}

@@ -1,0 +1,60 @@
+/** `fourfold start`. */
+
+import { createProgressBar } from './progress-bar.ts'
+import { loadCommand, type CommonOptions } from './settings.ts'
+import { startSystem, type RunningSystem } from '../app/start.ts'
+import { stopOnSignals } from '../core/lifecycle.ts'
+
+import type { ResolvedConfig } from '../app/config.ts'
+
+/** Starts the system, says where it is, and runs until a signal stops it. */
+export async function start(file: string, options: CommonOptions & { readonly seed: boolean }): Promise<void> {
+  const begun = performance.now()
+  const { app, appFile, config, overrides, log } = await loadCommand(file, options)
+  const bar = createProgressBar()
+  let system: RunningSystem | null = null
+  let stopRequested = false
+  stopOnSignals({
+    log,
+    stop: async () => {
+      stopRequested = true
+      bar.finish()
+      await (await starting.catch(() => null))?.stop()
+    },
+  })
+  const starting = startSystem({
+    app,
+    appFile,
+    config,
+    overrides,
+    env: process.env,
+    log,
+    onStep: (what) => log.debug({}, `starting: ${what}`),
+    ...(options.seed ? { seedProgress: bar.update } : {}),
+  })
+  system = await starting
+  bar.finish()
+  if (!stopRequested) console.log(describeSystem(system, config, performance.now() - begun))
+}
+
+/** A few lines for people: what runs, and where. */
+function describeSystem(system: RunningSystem, config: ResolvedConfig, tookMs: number): string {
+  const lines = Object.entries(system.connections.databases).map(([name, { primary, replicas }]) => {
+    const kind = system.databases.embedded.has(name) ? 'embedded PostgreSQL' : `PostgreSQL at ${primary.host}:${primary.port}`
+    return `  database   ${name}: ${kind}, 1 primary and ${replicas.length} replica${replicas.length === 1 ? '' : 's'}`
+  })
+  const pids = system.supervisor.members('clone').map((member) => member.process.pid)
+  const store = config.store.url === undefined ? `embedded` : new URL(config.store.url).host
+  return [
+    '',
+    `  ${system.url}   ready in ${(tookMs / 1000).toFixed(1)} s`,
+    '',
+    `  clones     ${pids.length} (pids ${pids.join(', ')})`,
+    ...lines,
+    `  store      ${store}`,
+    `  data       ${config.dataDir}`,
+    '',
+    '  Ctrl-C stops everything.',
+    '',
+  ].join('\n')
+}
