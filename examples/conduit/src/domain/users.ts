@@ -1,0 +1,96 @@
+/** Accounts: registration, credentials, settings. */
+import { sql } from 'kysely'
+import type { Executor } from '../schema.ts'
+import { hashPassword, verifyPassword } from '../passwords.ts'
+import { badCredentials, taken } from '../refusal.ts'
+import { refusingTaken } from './conflicts.ts'
+
+export interface User {
+  readonly id: number
+  readonly username: string
+  readonly email: string
+  readonly bio: string | null
+  readonly image: string | null
+}
+
+export interface NewUser {
+  readonly username: string
+  readonly email: string
+  readonly password: string
+}
+
+export type UserChanges = Partial<NewUser> & { readonly bio?: string | null; readonly image?: string | null }
+
+const COLUMNS = ['id', 'username', 'email', 'bio', 'image'] as const
+
+export async function findUser(db: Executor, id: number): Promise<User | undefined> {
+  return db.selectFrom('users').select(COLUMNS).where('id', '=', id).executeTakeFirst()
+}
+
+/** An id for a user who is about to register: known beforehand, so that the write can be made in that user's name. */
+export async function reserveUserId(db: Executor): Promise<number> {
+  const result = await sql<{ id: number }>`select nextval(pg_get_serial_sequence('users', 'id'))::int as id`.execute(db)
+  const [row] = result.rows
+  if (!row) throw new Error('conduit: the sequence of users.id answered nothing')
+  return row.id
+}
+
+/** Adds an account; 409 if its name or address is taken. */
+export async function registerUser(db: Executor, id: number, user: NewUser): Promise<User> {
+  await refuseTaken(db, user, null)
+  const password_hash = await hashPassword(user.password)
+  return refusingTaken(() =>
+    db
+      .insertInto('users')
+      .values({ id, username: user.username, email: user.email, password_hash })
+      .returning(COLUMNS)
+      .executeTakeFirstOrThrow(),
+  )
+}
+
+/** The account these credentials belong to; 401 if they belong to none. */
+export async function authenticate(db: Executor, email: string, password: string): Promise<User> {
+  const found = await db
+    .selectFrom('users')
+    .select([...COLUMNS, 'password_hash'])
+    .where(sql`lower(email)`, '=', sql`lower(${email})`)
+    .executeTakeFirst()
+  const matches = await verifyPassword(password, found?.password_hash)
+  if (!found || !matches) throw badCredentials()
+  const { password_hash: _, ...user } = found
+  return user
+}
+
+/** Changes what was sent and nothing else; 409 if the new name or address is taken. */
+export async function updateUser(db: Executor, user: User, changes: UserChanges): Promise<User> {
+  await refuseTaken(db, changes, user.id)
+  const { password, ...columns } = changes
+  const password_hash = password === undefined ? undefined : await hashPassword(password)
+  return refusingTaken(() =>
+    db
+      .updateTable('users')
+      .set({ ...columns, password_hash, updated_at: sql`now()` })
+      .where('id', '=', user.id)
+      .returning(COLUMNS)
+      .executeTakeFirstOrThrow(),
+  )
+}
+
+/** Names every field that is taken, where the constraints would name only the first. */
+async function refuseTaken(db: Executor, wanted: Partial<NewUser>, self: number | null): Promise<void> {
+  const { username, email } = wanted
+  if (username === undefined && email === undefined) return
+  const sameName = sql<boolean>`coalesce(lower(username) = lower(${username ?? null}::text), false)`
+  const sameEmail = sql<boolean>`coalesce(lower(email) = lower(${email ?? null}::text), false)`
+  const others = await db
+    .selectFrom('users')
+    .select([sameName.as('username'), sameEmail.as('email')])
+    .where((eb) => eb.or([
+      eb(sql`lower(username)`, '=', sql`lower(${username ?? null}::text)`),
+      eb(sql`lower(email)`, '=', sql`lower(${email ?? null}::text)`),
+    ]))
+    .where('id', '!=', self ?? 0)
+    .execute()
+  const fields = (['username', 'email'] as const).filter((field) => others.some((other) => other[field]))
+  if (fields.length > 0) throw taken(...fields)
+}

@@ -1,0 +1,55 @@
+/** The pages: rendered on the server, sessions by cookie, forms that work without JavaScript. */
+import formbody from '@fastify/formbody'
+import type { FastifyInstance } from 'fastify'
+import { MAX_BODY_BYTES } from '../limits.ts'
+import { notFound } from '../refusal.ts'
+import { accountRoutes } from './accounts.ts'
+import { articleRoutes } from './articles.ts'
+import type { Assets } from './assets.ts'
+import { editorRoutes } from './editor.ts'
+import { showFailure } from './failures.ts'
+import { homeRoutes } from './home.ts'
+import { profileRoutes } from './profiles.ts'
+import { refuseOtherOrigins } from './same-origin.ts'
+import { settingsRoutes } from './settings.ts'
+import { recognise } from './visits.ts'
+
+/** Pictures may come from anywhere (users' avatars, articles' images); everything else only from here. */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  'img-src * data:',
+  "font-src 'self'",
+  "connect-src 'self'",
+  "form-action 'self'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+export async function registerPages(pages: FastifyInstance, options: { assets: Assets }): Promise<void> {
+  pages.decorateRequest('visitor', null)
+  pages.decorateRequest('sessionError', null)
+  pages.setErrorHandler(showFailure)
+  pages.setNotFoundHandler({ preHandler: recognise }, () => {
+    throw notFound('route')
+  })
+  pages.addHook('onRequest', refuseOtherOrigins)
+  pages.addHook('onSend', async (_request, reply) => {
+    reply.header('content-security-policy', POLICY)
+    reply.header('x-content-type-options', 'nosniff')
+    reply.header('referrer-policy', 'strict-origin-when-cross-origin')
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'private, no-cache')
+  })
+  options.assets.register(pages)
+  await pages.register(formbody, { bodyLimit: MAX_BODY_BYTES })
+  await pages.register(async (visited) => {
+    visited.addHook('preHandler', recognise)
+    homeRoutes(visited)
+    accountRoutes(visited)
+    settingsRoutes(visited)
+    editorRoutes(visited)
+    articleRoutes(visited)
+    profileRoutes(visited)
+  })
+}

@@ -1,0 +1,30 @@
+/** `?page=N`. */
+import type { FastifyRequest } from 'fastify'
+import type { Paging } from '../domain/article-lists.ts'
+import { notFound } from '../refusal.ts'
+
+/** Beyond this the offset would not fit PostgreSQL's `integer`, and nobody reads so far. */
+const LAST_PAGE = 10_000_000
+
+/** The page that is asked for; an address with a page that cannot be is not found. */
+export function pageNumber(request: FastifyRequest): number {
+  const { page } = request.query as { page?: unknown }
+  if (page === undefined) return 1
+  const number = typeof page === 'string' && /^[1-9]\d{0,7}$/.test(page) ? Number(page) : Infinity
+  if (number > LAST_PAGE) throw notFound('route')
+  return number
+}
+
+export function pagingOf(page: number, size: number): Paging {
+  return { limit: size, offset: (page - 1) * size }
+}
+
+/** The addresses of a list's pages: this one's, with its other parameters. */
+export function withPage(request: FastifyRequest): (page: number) => string {
+  const { pathname, searchParams } = new URL(request.url, 'http://conduit')
+  return (page) => {
+    const parameters = new URLSearchParams(searchParams)
+    parameters.set('page', String(page))
+    return `${pathname}?${parameters}`
+  }
+}

@@ -1,0 +1,67 @@
+/** `/settings`: one's own account, and the way out. */
+import type { FastifyInstance } from 'fastify'
+import { updateUser, type User, type UserChanges } from '../domain/users.ts'
+import type { Input } from '../input.ts'
+import { BIO, EMAIL, IMAGE, PASSWORD, USERNAME } from '../limits.ts'
+import type { Messages } from '../refusal.ts'
+import { strictDatabaseOf } from '../requests.ts'
+import { actionForm, errorMessages, profilePath } from './elements.ts'
+import { field, readForm, refusingWith, type Typed } from './forms.ts'
+import { html } from './html.ts'
+import type { Page } from './layout.ts'
+import { mustBeSignedIn, show, visitorOf } from './visits.ts'
+
+export function settingsRoutes(pages: FastifyInstance): void {
+  const signedIn = { preHandler: mustBeSignedIn }
+
+  pages.get('/settings', signedIn, (request, reply) =>
+    show(request, reply, settingsPage(typedOf(visitorOf(request)))),
+  )
+
+  pages.post('/settings', signedIn, async (request, reply) => {
+    const { input, typed } = readForm(request.body)
+    return refusingWith(
+      async () => {
+        const changes = readChanges(input, typed)
+        const user = await updateUser(strictDatabaseOf(request), visitorOf(request), changes)
+        return reply.redirect(profilePath(user.username), 303)
+      },
+      ({ status, errors }) => show(request, reply, settingsPage(typed, errors), status),
+    )
+  })
+}
+
+/** A password field left empty keeps the password: browsers send every field of a form. */
+function readChanges(input: Input, typed: Typed): UserChanges {
+  const changes = {
+    image: input.nullableText('image', IMAGE),
+    username: input.changedText('username', USERNAME),
+    bio: input.nullableText('bio', BIO),
+    email: input.changedText('email', EMAIL),
+    password: typed['password'] ? input.changedText('password', PASSWORD) : undefined,
+  }
+  input.verify()
+  return changes
+}
+
+function typedOf({ image, username, bio, email }: User): Typed {
+  return { image: image ?? '', username, bio: bio ?? '', email }
+}
+
+function settingsPage(typed: Typed, errors?: Messages): Page {
+  const content = html`<div class="settings-page"><div class="container page narrow">
+<h1>Your Settings</h1>
+${errorMessages(errors)}
+<form method="post" action="/settings" novalidate>
+${field('image', { placeholder: 'URL of profile picture', value: typed['image'] })}
+${field('username', { placeholder: 'Your Name', value: typed['username'], autocomplete: 'nickname', large: true })}
+${field('bio', { placeholder: 'Short bio about you', value: typed['bio'], rows: 8, large: true })}
+${field('email', { type: 'email', placeholder: 'Email', value: typed['email'], autocomplete: 'email', large: true })}
+${field('password', { type: 'password', placeholder: 'New Password', autocomplete: 'new-password', large: true })}
+<button type="submit" class="btn btn-lg btn-primary">Update Settings</button>
+</form>
+<hr>
+${actionForm('/logout', 'btn btn-outline-danger', 'Or click here to logout')}
+</div></div>`
+  return { title: 'Settings', place: 'settings', content }
+}

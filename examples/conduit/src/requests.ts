@@ -1,0 +1,33 @@
+/**
+ * What a handler takes from its request: the database as this reader may see it. Everything below the handlers is
+ * given an executor and knows nothing of requests.
+ */
+import type { FastifyRequest } from 'fastify'
+import type { Executor, Schema } from './schema.ts'
+
+declare module 'fourfold/fastify' {
+  interface Register {
+    schemas: { main: Schema }
+  }
+}
+
+/** The database, bound to the request's reader and level. */
+export function databaseOf(request: FastifyRequest): Executor {
+  return request.ff.databases.main
+}
+
+/** The database with everything that anybody wrote before: for checks that others' writes decide. */
+export function strictDatabaseOf(request: FastifyRequest): Executor {
+  return request.ff.as({ level: 'strict' }).databases.main
+}
+
+/** The database in the name of a user whom the request does not carry yet, one who is just registering; or nobody's. */
+export function databaseFor(request: FastifyRequest, userId: number | null): Executor {
+  const reader = userId === null ? null : readerKey(userId)
+  return request.ff.as({ reader, level: 'strict' }).databases.main
+}
+
+/** The reader that a user is, whichever way they come: by token or by session. */
+export function readerKey(userId: number): string {
+  return `user:${userId}`
+}

@@ -1,0 +1,46 @@
+/** Conduit's server: the API under `/api`, the pages under everything else. */
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { registerApi } from './api/index.ts'
+import { answerFailure } from './api/failures.ts'
+import { MAX_BODY_BYTES } from './limits.ts'
+import { loadAssets } from './pages/assets.ts'
+import { registerPages } from './pages/index.ts'
+import { createTokens } from './tokens.ts'
+
+const PUBLIC_FILES = new URL('../public/', import.meta.url)
+/** Names and slugs are bounded where they are made; an address as long as Node takes is only not found. */
+const MAX_PARAM_LENGTH = 16_384
+
+export interface ServerOptions {
+  readonly secrets: readonly string[]
+  /** Gives requests their database and session: Fourfold's plugin. */
+  readonly attach: (server: FastifyInstance) => Promise<void>
+}
+
+export async function createServer({ secrets, attach }: ServerOptions): Promise<FastifyInstance> {
+  const server = Fastify({
+    bodyLimit: MAX_BODY_BYTES,
+    frameworkErrors: answerBrokenAddress,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH, ignoreTrailingSlash: true },
+  })
+  const assets = await loadAssets(PUBLIC_FILES)
+  server.decorate('asset', assets.href)
+  await attach(server)
+  await server.register(registerApi, { prefix: '/api', tokens: createTokens(secrets) })
+  await server.register(registerPages, { assets })
+  return server
+}
+
+/** An address whose percent-encoding is broken belongs to no route, so that no route's handler can answer it. */
+async function answerBrokenAddress(error: Error, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  if (isForApi(request.url)) return void (await answerFailure(error, request, reply))
+  await reply.status(400).type('text/html; charset=utf-8').send(BROKEN_ADDRESS)
+}
+
+/** Whether an address is one of the API's. */
+export function isForApi(url: string): boolean {
+  return /^\/api(?:[/?#]|$)/.test(url)
+}
+
+const BROKEN_ADDRESS =
+  '<!doctype html><html lang="en"><meta charset="utf-8"><title>Bad request</title><h1>That address is broken</h1>'
