@@ -54,7 +54,8 @@ export interface Store {
   /**
    * Names the store's memory. It changes when the newest operations may have been lost (a Redis that restarted or
    * failed over, an embedded store whose log is gone): tokens from before count as incomplete (FRESHNESS rule 32).
-   * Answered from the last connection's hello where the driver knows it, so it costs no round trip then.
+   * Answered from the connection's hello where the driver knows it, so it costs no round trip then. Ask after a token's
+   * answer has come, not before: a store that restarted in between would otherwise pass as the one that had no token.
    */
   incarnation(): Promise<string>
 

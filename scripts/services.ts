@@ -1,0 +1,158 @@
+/**
+ * The servers that tests and benchmarks need and npm does not bring: Redis or Valkey. What is installed is used;
+ * where this may install (root on Debian, or CI) Debian's package is installed; elsewhere the error says what to do.
+ * A server started here listens on a free port of the loopback, keeps no data and is stopped by its caller.
+ *
+ * `node scripts/services.ts` prepares the machine and starts nothing.
+ */
+
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const names = ['valkey-server', 'redis-server']
+const installMs = 180_000
+const startMs = 10_000
+
+const advice =
+  'No redis-server or valkey-server on the PATH. Install one: "apt-get install redis-server" (Debian, Ubuntu), ' +
+  '"dnf install valkey" (Fedora), "brew install valkey" (macOS).'
+
+export interface RedisService {
+  readonly url: string
+  readonly port: number
+  /** The server's process, for tests that kill or pause it. */
+  readonly child: ChildProcess
+  stop(): Promise<void>
+}
+
+export interface RedisServiceOptions {
+  /** Default: a free one. */
+  readonly port?: number
+  /** More of the server's arguments: `['--cluster-enabled', 'yes']`. */
+  readonly args?: readonly string[]
+}
+
+/**
+ * The server's program, installed where that is allowed. In CI a missing server is an error; elsewhere the answer is
+ * null and a loud line, and tests skip.
+ */
+export async function findRedis(): Promise<string | null> {
+  const found = onPath() ?? (await install())
+  if (found !== null) return found
+  if (process.env['CI'] !== undefined) throw new Error(`${advice} In CI this is an error.`)
+  console.error(`\n!!! SKIPPING everything that needs Redis. ${advice}\n`)
+  return null
+}
+
+/** Starts a server that keeps nothing, and resolves when it answers. Throws what to install when there is none. */
+export async function ensureRedis(options: RedisServiceOptions = {}): Promise<RedisService> {
+  const program = await findRedis()
+  if (program === null) throw new Error(advice)
+  const port = options.port ?? (await freePort())
+  // For what it writes after all: a cluster's nodes.conf, a replica's copy.
+  const directory = await mkdtemp(join(tmpdir(), 'ff-redis-'))
+  const child = spawn(program, [...settings(port), ...(options.args ?? [])], { stdio: 'ignore', cwd: directory })
+  const stop = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    }
+    await rm(directory, { recursive: true, force: true })
+  }
+  try {
+    await answering(port, child)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { url: `redis://127.0.0.1:${port}`, port, child, stop }
+}
+
+/** Loopback only, nothing kept; replicas, where a test makes one, follow at once. */
+function settings(port: number): readonly string[] {
+  const network = ['--port', String(port), '--bind', '127.0.0.1', '--protected-mode', 'no']
+  const replication = ['--repl-diskless-sync', 'yes', '--repl-diskless-sync-delay', '0']
+  return [...network, '--save', '', '--appendonly', 'no', ...replication]
+}
+
+function onPath(): string | null {
+  const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/bin', '/usr/bin', '/opt/homebrew/bin']
+  for (const name of names) {
+    const program = directories.map((directory) => join(directory, name)).find(isProgram)
+    if (program !== undefined) return program
+  }
+  return null
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Debian's package, as root or (in CI) through sudo without a password. */
+async function install(): Promise<string | null> {
+  const root = process.getuid?.() === 0
+  if (!existsSync('/etc/debian_version') || (!root && process.env['CI'] === undefined)) return null
+  console.error('Installing redis-server with apt-get …')
+  const [program, ...first] = root ? ['apt-get'] : ['sudo', '-n', 'apt-get']
+  const options = { timeout: installMs, env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }
+  const apt = (...args: string[]): Promise<unknown> => run(program!, [...first, ...args], options)
+  try {
+    // Lists are often absent in containers; fetching them takes long, so they are fetched only when they are missed.
+    const packageArgs = ['install', '-y', '-q', '--no-install-recommends', 'redis-server']
+    await apt(...packageArgs).catch(() => apt('update', '-q').then(() => apt(...packageArgs)))
+  } catch (error) {
+    console.error(`apt-get failed: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  return onPath()
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  if (address === null || typeof address === 'string') throw new Error('expected a TCP address')
+  return address.port
+}
+
+async function answering(port: number, child: ChildProcess): Promise<void> {
+  const deadline = performance.now() + startMs
+  while (performance.now() < deadline) {
+    if (child.exitCode !== null) throw new Error(`the Redis server ended with ${child.exitCode} before it answered`)
+    if (await answersPing(port)) return
+    await pause(10)
+  }
+  throw new Error(`the Redis server did not answer within ${startMs} ms`)
+}
+
+function answersPing(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'))
+    const decide = (answer: boolean): void => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.once('data', (data) => decide(data.toString().startsWith('+PONG')))
+    socket.once('error', () => decide(false))
+    socket.once('close', () => decide(false))
+    socket.setTimeout(1000, () => decide(false))
+  })
+}
+
+if (import.meta.main) {
+  const program = await findRedis()
+  if (program !== null) console.log(`Redis: ${program}`)
+}
