@@ -53,6 +53,7 @@ export interface ClusterOptions {
 export interface ClusterCounts {
   replicaReads: number
   primaryReads: number
+  /** Commits that wrote. */
   primaryWrites: number
   /** Reads that waited for a replica in vain and went to the primary. */
   replicaTooOld: number
@@ -321,7 +322,6 @@ export class Cluster {
   }
 
   async #write(scope: Scope, statement: Statement, values?: readonly unknown[]): Promise<pg.QueryResult> {
-    this.counts.primaryWrites += 1
     return await this.#onPrimary(scope, statement, values)
   }
 
@@ -338,6 +338,7 @@ export class Cluster {
   }
 
   async #committed(scope: Scope, position: WritePosition | null): Promise<void> {
+    this.counts.primaryWrites += 1
     if (position !== null) this.monitor.saw(position)
     await scope.wrote(this.tokens, position)
   }
