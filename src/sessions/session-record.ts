@@ -18,14 +18,13 @@ export const metaFields = {
   reader: 'm:reader',
   /** Another random value with every write, so that a copy of the record can be checked for being complete. */
   write: 'm:write',
-  /** Stands in what is left of a session for a short time after its data moved to another id. */
+  /** In what is left of a session for a short time: the key of the record its data moved to, or nothing if it ended. */
   moved: 'm:moved',
 } as const
 
 const maxKeyLength = 200
 
 export interface SessionRecord {
-  readonly created: number
   touched: number
   write: Uint8Array | null
   /** The app's fields as they are stored, by key. */
@@ -78,7 +77,6 @@ export function parseRecord(fields: StoreFields): SessionRecord {
   const data = new Map<string, Uint8Array>()
   for (const [name, value] of Object.entries(fields)) if (name.startsWith('d:')) data.set(name.slice(2), value)
   return {
-    created: readNumber(fields[metaFields.created]),
     touched: readNumber(fields[metaFields.touched]),
     write: fields[metaFields.write] ?? null,
     data,

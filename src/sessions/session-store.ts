@@ -89,10 +89,10 @@ export class SessionStore {
 
   /**
    * Ends the old id of a session whose data stands under a new one, if nobody wrote since `record` was read. What
-   * stays for a minute has no data: it tells requests under way that they come too late.
+   * stays for a minute has no data: it tells requests under way that they come too late, and a logout what to end.
    */
-  retire(ticket: SessionTicket, record: SessionRecord): Promise<UpdateResult> {
-    const moved: StoreFields = { [metaFields.moved]: encodeNumber(this.#clock.now()) }
+  retire(ticket: SessionTicket, record: SessionRecord, next: SessionTicket): Promise<UpdateResult> {
+    const moved: StoreFields = { [metaFields.moved]: Buffer.from(recordKey(next.id)) }
     return this.#store.update(recordKey(ticket.id), {
       set: moved,
       remove: [...record.data.keys()].map(dataField),
@@ -101,9 +101,25 @@ export class SessionStore {
     })
   }
 
-  /** Ends a session for every clone, at once. */
-  delete(ticket: SessionTicket): Promise<boolean> {
-    return this.#store.delete(recordKey(ticket.id))
+  /**
+   * Ends a session for every clone, at once, also where another request has just moved it to another id: a logout
+   * must not be outrun by a change of id. Marked first, so that it cannot move between the mark and the deletion.
+   */
+  async end(ticket: SessionTicket): Promise<void> {
+    let key: string | null = recordKey(ticket.id)
+    while (key !== null) {
+      const ended = { set: { [metaFields.moved]: Buffer.from('') }, expect: { [metaFields.moved]: null } }
+      const result: UpdateResult = await this.#store.update(key, ended)
+      const next: string | null = result === 'conflict' ? await this.#movedTo(key) : null
+      if (result !== 'missing') await this.#store.delete(key)
+      key = next
+    }
+  }
+
+  /** The key of the record that has the data now, or null. */
+  async #movedTo(key: string): Promise<string | null> {
+    const moved = (await this.#store.read(key))?.[metaFields.moved]
+    return moved === undefined || moved.length === 0 ? null : Buffer.from(moved).toString()
   }
 
   #stamp(): Record<string, Uint8Array> {

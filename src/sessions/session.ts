@@ -23,6 +23,7 @@ import {
   type SessionRecord,
   type SessionTicket,
 } from './session-record.ts'
+import { SessionState } from './session-state.ts'
 import type { SessionChanges, SessionStore } from './session-store.ts'
 
 export interface SessionOptions {
@@ -44,37 +45,28 @@ export interface RegenerateOptions {
   readonly renew?: boolean
 }
 
-/** `unseen`: the client named one, and nobody has looked. `moved`: another id has its data. */
-type State = 'unseen' | 'none' | 'alive' | 'moved'
-
 const maxUpdateAttempts = 200
 const maxRegenerateAttempts = 20
 
 export class Session {
   readonly #store: SessionStore
   readonly #options: SessionOptions
-  #ticket: SessionTicket | null
-  #state: State
-  #record: Promise<SessionRecord | null> | null = null
-  #seen: SessionRecord | null = null
-  #changes = new Map<string, Uint8Array | null>()
+  readonly #state: SessionState
+  readonly #changes = new Map<string, Uint8Array | null>()
   #steps: Promise<unknown> = Promise.resolve()
-  #cookie: 'keep' | 'set' | 'clear' = 'keep'
-  #closed = false
   #failure: FourfoldError | null = null
+  #closed = false
   #handedOver = false
 
   constructor(options: SessionOptions) {
     this.#store = options.store
     this.#options = options
-    this.#ticket = options.ticket
-    this.#state = options.ticket === null ? 'none' : 'unseen'
-    if (options.resign === true && options.ticket !== null) this.#cookie = 'set'
+    this.#state = new SessionState(options.store, options.ticket, options.resign === true)
   }
 
   /** The key of the reader this session belongs to, or null as long as there is no session. Costs nothing. */
   get reader(): string | null {
-    return this.#ticket?.reader ?? null
+    return this.#state.ticket?.reader ?? null
   }
 
   /** Whether this session got a new id or ended during this request. */
@@ -95,7 +87,7 @@ export class Session {
   async get<T = unknown>(key: string): Promise<T | undefined> {
     const changed = this.#changes.get(key)
     if (changed !== undefined) return decodeValue(changed) as T | undefined
-    const record = await this.#load()
+    const record = await this.#state.load()
     const late = this.#changes.get(key)
     return decodeValue(late === undefined ? record?.data.get(key) : late) as T | undefined
   }
@@ -129,8 +121,8 @@ export class Session {
     dataField(key)
     return this.#step(async () => {
       for (let attempt = 0; attempt < maxUpdateAttempts; attempt++) {
-        if (attempt > 0) await this.#reload(attempt)
-        const record = await this.#load()
+        if (attempt > 0) await this.#state.reload(attempt)
+        const record = await this.#state.load()
         const before = record?.data.get(key) ?? null
         const pending = this.#changes.get(key)
         const next = await change(decodeValue(pending === undefined ? before : pending) as T | undefined)
@@ -154,15 +146,14 @@ export class Session {
     return this.#step(async () => {
       await this.#options.beforeHandover?.()
       this.#handedOver = true
-      if ((await this.#load()) === null || this.#ticket === null) {
-        if (this.#state === 'moved') throw sessionGone()
-        return
-      }
       for (let attempt = 0; attempt < maxRegenerateAttempts; attempt++) {
-        if (attempt > 0) await this.#reload(attempt)
-        const record = await this.#load()
-        if (record === null) throw this.#lose()
-        if (await this.#moveTo(newTicket(this.#ticket.reader, this.#began(options)), this.#ticket, record)) return
+        if (attempt > 0) await this.#state.reload(attempt)
+        const record = await this.#state.load()
+        const { ticket, status } = this.#state
+        if (status === 'moved') throw sessionGone()
+        if (record === null || ticket === null) return
+        const began = options.renew === true ? this.#store.now() : ticket.created
+        if (await this.#moveTo(newTicket(ticket.reader, began), ticket, record)) return
       }
       throw sessionContention('regenerate')
     })
@@ -173,17 +164,16 @@ export class Session {
     return this.#step(async () => {
       await this.#options.beforeHandover?.()
       this.#handedOver = true
-      if (this.#ticket !== null) await this.#store.delete(this.#ticket)
+      await this.#state.end()
       this.#changes.clear()
-      if (this.#ticket !== null) this.#cookie = 'clear'
-      this.#forget('none')
     })
   }
 
   /** The Set-Cookie header that the answer must carry, or null. Asked after {@link save}. */
   cookieToSet(): string | null {
-    if (this.#cookie === 'keep') return null
-    return this.#options.cookie(this.#cookie === 'set' ? this.#ticket : null)
+    const { cookie, ticket } = this.#state
+    if (cookie === 'keep' || (cookie === 'set' && ticket === null)) return null
+    return this.#options.cookie(cookie === 'set' ? ticket : null)
   }
 
   /**
@@ -192,141 +182,78 @@ export class Session {
    * again: what is unsaved then fails the answer, unless the answer tells of a failure already (`failing`).
    */
   async close(answer: { readonly failing: boolean } = { failing: false }): Promise<void> {
-    await this.#record?.catch(this.#noteFailure)
+    this.#noteFailure(await this.#state.loadFailure())
     if (this.#failure !== null) {
       const unsaved = this.changed
       this.#changes.clear()
       if (unsaved && !answer.failing) throw this.#failure
     } else {
       await this.save()
-      await this.#touch()
+      await this.#state.touch()
     }
     this.#closed = true
-  }
-
-  #load(): Promise<SessionRecord | null> {
-    if (this.#ticket === null || this.#state === 'moved') return Promise.resolve(null)
-    this.#record ??= this.#read(this.#ticket)
-    return this.#record
-  }
-
-  async #read(ticket: SessionTicket): Promise<SessionRecord | null> {
-    const found = await this.#store.read(ticket)
-    if (found === 'moved') this.#forget('moved')
-    else if (found === null) this.#forget('none')
-    else {
-      this.#state = 'alive'
-      this.#seen = found
-      return found
-    }
-    return null
-  }
-
-  /** Reads again after another request was faster. A session that was alive and is no more ends the step. */
-  async #reload(attempt: number): Promise<void> {
-    const wasAlive = this.#state === 'alive'
-    await pause(attempt)
-    this.#record = null
-    if ((await this.#load()) === null && wasAlive) throw this.#lose()
   }
 
   async #flush(): Promise<void> {
     if (this.#changes.size === 0) return
     const changes = new Map(this.#changes)
-    if (this.#ticket === null || !(await this.#writeAll(this.#ticket, changes))) await this.#begin(changes)
-    for (const [key, value] of changes) {
-      if (this.#changes.get(key) === value) this.#changes.delete(key)
-      this.#remember(key, value)
-    }
+    const { ticket } = this.#state
+    if (ticket === null || !(await this.#writeAll(ticket, changes))) await this.#begin(changes)
+    for (const [key, value] of changes) if (this.#changes.get(key) === value) this.#changes.delete(key)
   }
 
   /** False: there is no such session any more, and this request had never seen it alive. */
   async #writeAll(ticket: SessionTicket, changes: SessionChanges): Promise<boolean> {
     const result = await this.#store.write(ticket, changes)
-    if (result === 'updated') {
-      if (this.#seen !== null) this.#seen.touched = this.#store.now()
-      return true
-    }
-    if (result === 'conflict' || this.#state === 'alive') throw this.#lose()
-    this.#forget('none')
-    return false
+    if (result === 'updated') await this.#state.remember(changes)
+    else if (result === 'conflict' || this.#state.status === 'alive') throw sessionGone()
+    else this.#state.forget()
+    return result === 'updated'
   }
 
   /** False: the value is not `before` any more. */
   async #writeOne(key: string, value: Uint8Array | null, before: Uint8Array | null): Promise<boolean> {
-    if (this.#ticket === null) {
+    const { ticket } = this.#state
+    if (ticket === null) {
       this.#refuseLate()
       this.#changes.set(key, value)
       await this.#flush()
       return true
     }
-    const result = await this.#store.write(this.#ticket, new Map([[key, value]]), new Map([[key, before]]))
-    if (result === 'missing') throw this.#lose()
+    const change = new Map([[key, value]])
+    const result = await this.#store.write(ticket, change, new Map([[key, before]]))
+    if (result === 'missing') throw sessionGone()
     if (result === 'conflict') return false
     this.#changes.delete(key)
-    this.#remember(key, value)
+    await this.#state.remember(change)
     return true
   }
 
   async #begin(changes: SessionChanges): Promise<void> {
-    if (this.#state === 'moved') throw this.#lose()
+    if (this.#state.status === 'moved') throw sessionGone()
     if ([...changes.values()].every((value) => value === null)) return
     this.#refuseLate()
     const ticket = newTicket((this.#options.newReader ?? newReaderKey)(), this.#store.now())
     if (!(await this.#store.create(ticket, changes))) throw sessionContention('begin')
-    this.#adopt(ticket, new Map())
+    this.#state.adopt(ticket, changes)
   }
 
-  /** False: somebody wrote to the old id meanwhile. */
+  /**
+   * Copies the session to another id first, then ends the old one if nobody wrote to it meanwhile: a crash in between
+   * leaves a copy that no client knows of. False: somebody wrote.
+   */
   async #moveTo(next: SessionTicket, old: SessionTicket, record: SessionRecord): Promise<boolean> {
     const data = new Map<string, Uint8Array | null>([...record.data, ...this.#changes])
     if (!(await this.#store.create(next, data))) return false
-    const result = await this.#store.retire(old, record)
+    const result = await this.#store.retire(old, record, next)
     if (result === 'updated') {
       this.#changes.clear()
-      this.#adopt(next, data)
+      this.#state.adopt(next, data)
       return true
     }
-    await this.#store.delete(next)
-    if (result === 'missing') throw this.#lose()
+    await this.#store.end(next)
+    if (result === 'missing') throw sessionGone()
     return false
-  }
-
-  #adopt(ticket: SessionTicket, data: SessionChanges): void {
-    const kept = [...data].filter((entry): entry is [string, Uint8Array] => entry[1] !== null)
-    this.#ticket = ticket
-    this.#state = 'alive'
-    this.#cookie = 'set'
-    this.#seen = { created: ticket.created, touched: this.#store.now(), write: null, data: new Map(kept) }
-    this.#record = Promise.resolve(this.#seen)
-  }
-
-  #remember(key: string, value: Uint8Array | null): void {
-    if (value === null) this.#seen?.data.delete(key)
-    else this.#seen?.data.set(key, value)
-  }
-
-  #forget(state: 'none' | 'moved'): void {
-    this.#ticket = null
-    this.#state = state
-    this.#seen = null
-    this.#record = null
-  }
-
-  #lose(): FourfoldError {
-    this.#changes.clear()
-    this.#forget('none')
-    return sessionGone()
-  }
-
-  #began(options: RegenerateOptions): number {
-    return options.renew === true ? this.#store.now() : (this.#ticket?.created ?? this.#store.now())
-  }
-
-  /** Failing to put the idle limit off is no reason to fail a request: the next one tries again. */
-  async #touch(): Promise<void> {
-    if (this.#ticket === null || this.#seen === null) return
-    await this.#store.touch(this.#ticket, this.#seen).catch(() => undefined)
   }
 
   /** Runs a step after the earlier ones, and keeps in mind whether the store answered. */
@@ -337,17 +264,13 @@ export class Session {
   }
 
   readonly #noteFailure = (error: unknown): void => {
-    if (isFourfoldError(error) && error.retryable && error.code !== 'FF_SESSION_CONTENTION') this.#failure = error
+    if (isFourfoldError(error, 'FF_SESSION_GONE')) {
+      this.#changes.clear()
+      this.#state.forget()
+    } else if (isFourfoldError(error) && error.code.startsWith('FF_STORE_')) this.#failure = error
   }
 
   #refuseLate(): void {
     if (this.#closed) throw sessionLate()
   }
-}
-
-/** Random, and longer the more often others were faster. */
-function pause(attempt: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  setTimeout(resolve, Math.random() * Math.min(50, 2 * attempt))
-  return promise
 }

@@ -91,6 +91,16 @@ describe('a session', () => {
     assert.equal(session.cookieToSet(), null)
   })
 
+  it('reads its own write, also where a read was under way', async (t) => {
+    const { sessions } = open(t)
+    const session = sessions.open(await begin(sessions))
+    const early = session.get('user')
+    session.set('user', 8)
+    await session.save()
+    await early
+    assert.equal(await session.get('user'), 8)
+  })
+
   it('hands out copies', async (t) => {
     const { sessions } = open(t)
     const session = sessions.open(await begin(sessions, { cart: { items: ['a'] } }))
@@ -273,6 +283,29 @@ describe('session.regenerate', () => {
     late.set('theme', 'dark')
     await assert.rejects(late.save(), failsWith('FF_SESSION_GONE'))
     assert.equal(late.cookieToSet(), null)
+  })
+
+  it('cannot outrun a logout that still names the old id', async (t) => {
+    const { store, sessions } = open(t)
+    const cookie = await begin(sessions)
+    const mover = sessions.open(cookie)
+    await mover.regenerate()
+    const again = sessions.open(cookieOf(mover))
+    await again.regenerate()
+    await sessions.open(cookie).destroy()
+    assert.equal(await sessions.open(cookieOf(again)).get('user'), undefined)
+    assert.deepEqual(await store.list('session:'), [])
+  })
+
+  it('and a logout at the same time leave no session alive', async (t) => {
+    const { store, sessions } = open(t)
+    for (let round = 0; round < 30; round++) {
+      const cookie = await begin(sessions)
+      const mover = sessions.open(cookie)
+      const [moved] = await Promise.allSettled([mover.regenerate(), sessions.open(cookie).destroy()])
+      assert.ok(moved.status === 'fulfilled' || isFourfoldError(moved.reason, 'FF_SESSION_GONE'), String(moved))
+      assert.deepEqual(await store.list('session:'), [])
+    }
   })
 
   it('keeps the time the session began unless it is told to renew it', async (t) => {
