@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { access, readdir } from 'node:fs/promises'
+import { access, chmod, mkdir, readdir, realpath, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
@@ -24,7 +24,7 @@ test('a cluster starts from nothing, replicates, and keeps its data between runs
   await first.stop()
   await first.stop()
   assert.deepEqual(first.processes(), [])
-  assert.deepEqual(await readdir(join(directory, 'servers/sockets')), [], 'no socket is left')
+  await assert.rejects(access(join(directory, 'servers/sockets')), 'no socket is left')
 
   const began = performance.now()
   const second = await startTestCluster(t, { directory, replicas: 2 })
@@ -114,4 +114,47 @@ test('the servers run at wal_level = replica and with more settings', async (t) 
   assert.equal((await primary.query('show wal_level')).rows[0].wal_level, 'replica')
   assert.equal((await primary.query('show work_mem')).rows[0].work_mem, '7MB')
   assert.equal((await primary.query('show listen_addresses')).rows[0].listen_addresses, '')
+})
+
+const asRoot = process.getuid?.() === 0 ? {} : { skip: 'only root lends its servers to another user' }
+
+test('below a directory that other users cannot enter, the data goes elsewhere and is found again', asRoot, async (t) => {
+  const home = await makeDirectory(t)
+  const directory = join(home, 'app')
+  await mkdir(directory)
+  await chmod(home, 0o700)
+  const first = await startTestCluster(t, { directory, replicas: 0 })
+  await (await connect(t, first.primary)).query('create table kept (id int)')
+  await first.stop()
+  const place = await realpath(join(directory, 'servers'))
+  assert.ok(!place.startsWith(home))
+
+  await chmod(home, 0o755)
+  const second = await startTestCluster(t, { directory, replicas: 0 })
+  await (await connect(t, second.primary)).query('select * from kept')
+  await second.stop()
+  await resetEmbeddedCluster(directory)
+  await assert.rejects(access(place))
+  assert.deepEqual(await readdir(directory), ['owner.sqlite'])
+})
+
+test('data whose directory was deleted by hand does not come back', asRoot, async (t) => {
+  const home = await makeDirectory(t)
+  await chmod(home, 0o700)
+  const directory = join(home, 'app')
+  const first = await startTestCluster(t, { directory, replicas: 0 })
+  await (await connect(t, first.primary)).query('create table kept (id int)')
+  await first.stop()
+  await rm(directory, { recursive: true })
+  const second = await startTestCluster(t, { directory, replicas: 0 })
+  await assert.rejects((await connect(t, second.primary)).query('select * from kept'), { code: '42P01' })
+  await second.stop()
+  await resetEmbeddedCluster(directory)
+})
+
+test('a directory with a long and strange name works', async (t) => {
+  const directory = join(await makeDirectory(t), `it's a "long" one, ${'x'.repeat(100)}`)
+  const cluster = await startTestCluster(t, { directory })
+  const replica = await connect(t, cluster.replicas[0]!)
+  await untilReplayed(await connect(t, cluster.primary), replica)
 })

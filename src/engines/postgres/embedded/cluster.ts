@@ -5,6 +5,7 @@
  * start. The servers listen on Unix sockets that only the owner's user can reach, and stop when the owner dies.
  */
 
+import { rm } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { FourfoldError } from '../../../core/errors.ts'
@@ -20,7 +21,7 @@ import { clearLeftovers } from './leftovers.ts'
 import { type Ownership, takeOwnership } from './owner.ts'
 import { listData, makePlace, removePlace } from './place.ts'
 import { createServer, type Server } from './server.ts'
-import { type ClusterSettings, primaryPort, replicaName, replicaPort, serverArguments, standbyArguments } from './settings.ts'
+import { type ClusterSettings, portOf, primaryName, replicaName, serverArguments, standbyArguments } from './settings.ts'
 
 export interface EmbeddedClusterOptions {
   /** Everything is kept here. Made where there is none. */
@@ -80,7 +81,7 @@ export async function resetEmbeddedCluster(directory: string): Promise<void> {
   const ownership = await takeOwnership(directory)
   try {
     const place = await makePlace(directory, await findAccount())
-    await Promise.all((await listData(place)).map((name) => clearLeftovers(place.data(name))))
+    await Promise.all((await listData(place)).map((name) => clearLeftovers(place.data(name), place.socket(name))))
     await removePlace(directory)
   } finally {
     await ownership.release()
@@ -98,8 +99,8 @@ interface Foundation extends data.DataSource {
 async function startOwned(options: EmbeddedClusterOptions, ownership: Ownership): Promise<EmbeddedCluster> {
   const base = await prepare(options)
   const names = Array.from({ length: options.replicas }, (_, index) => replicaName(index))
-  const primary = defineServer('primary', primaryPort, base)
-  const standbys = names.map((name, index) => defineServer(name, replicaPort(index), base))
+  const primary = defineServer(primaryName, base)
+  const standbys = names.map((name) => defineServer(name, base))
   const servers = [primary, ...standbys]
   try {
     await startServers(base, primary, standbys)
@@ -107,7 +108,7 @@ async function startOwned(options: EmbeddedClusterOptions, ownership: Ownership)
     await Promise.all(servers.map((server) => server.stop()))
     throw error
   }
-  const replicas = names.map((_, index) => socketAddress(base.place.sockets, replicaPort(index), options.database))
+  const replicas = names.map((name) => socketAddress(base.place.sockets, portOf(name), options.database))
   const attended = options.healStandbys === false ? [] : standbys
   const stopAttending = attendStandbys({
     primary: base.upkeep,
@@ -126,6 +127,7 @@ async function startOwned(options: EmbeddedClusterOptions, ownership: Ownership)
     async stop() {
       // All at once: each has at most a few log records that the others will ask for at the next start.
       await Promise.all([...servers.map((server) => server.stop()), stopAttending()])
+      await rm(base.place.sockets, { recursive: true, force: true })
       await ownership.release()
     },
   }
@@ -142,12 +144,12 @@ async function prepare(options: EmbeddedClusterOptions): Promise<Foundation> {
     settings: options.settings ?? {},
   }
   const base: Foundation = {
-    account, place, binaries, settings, options, upkeep: socketAddress(place.sockets, primaryPort, 'postgres'),
+    account, place, binaries, settings, options, upkeep: socketAddress(place.sockets, portOf(primaryName), 'postgres'),
   }
   await data.clearUnfinished(base)
   const existing = await listData(place)
-  await Promise.all(existing.map((name) => clearLeftovers(place.data(name))))
-  if (!existing.includes('primary')) await makeFirstData(base, existing)
+  await Promise.all(existing.map((name) => clearLeftovers(place.data(name), place.socket(name))))
+  if (!existing.includes(primaryName)) await makeFirstData(base, existing)
   return base
 }
 
@@ -159,20 +161,21 @@ async function makeFirstData(base: Foundation, existing: readonly string[]): Pro
   await Promise.all(copies)
 }
 
-function defineServer(name: string, port: number, base: Foundation): Server {
+function defineServer(name: string, base: Foundation): Server {
   const { place, settings, account, binaries } = base
-  const standby = name === 'primary' ? [] : standbyArguments(name, place.sockets)
+  const standby = name === primaryName ? [] : standbyArguments(name, place.sockets)
   return createServer({
     name,
     log: base.options.log,
     launch: {
       postgres: binaries.postgres,
-      arguments: [...serverArguments(place.data(name), place.sockets, port, settings), ...standby],
+      arguments: [...serverArguments(place.data(name), place.sockets, portOf(name), settings), ...standby],
       data: place.data(name),
+      socket: place.socket(name),
       log: place.log(name),
       account,
     },
-    repair: name === 'primary' ? undefined : () => makeStandby(name, base),
+    repair: name === primaryName ? undefined : () => makeStandby(name, base),
   })
 }
 
@@ -206,7 +209,7 @@ async function remake(server: Server, base: Foundation): Promise<void> {
 }
 
 async function makeStandby(name: string, base: Foundation): Promise<void> {
-  await clearLeftovers(base.place.data(name))
+  await clearLeftovers(base.place.data(name), base.place.socket(name))
   await data.ensureSlot(name, base.upkeep, true)
   await data.copyOnline(name, base.upkeep, base)
 }
@@ -214,7 +217,7 @@ async function makeStandby(name: string, base: Foundation): Promise<void> {
 /** On the primary: the slots, also those to take away, and the app's database. */
 async function makeReady(base: Foundation, standbys: readonly Server[]): Promise<void> {
   const names = standbys.map((server) => server.name)
-  const extra = (await listData(base.place)).filter((name) => name !== 'primary' && !names.includes(name))
+  const extra = (await listData(base.place)).filter((name) => name !== primaryName && !names.includes(name))
   for (const name of names) await data.ensureSlot(name, base.upkeep, false)
   for (const name of extra) {
     await data.dropSlot(name, base.upkeep)
@@ -230,7 +233,7 @@ const replayDeadlineMs = 30_000
 
 /** A standby is of use when it has replayed the making of the database. */
 async function untilReplayed(base: Foundation, index: number): Promise<void> {
-  const address = socketAddress(base.place.sockets, replicaPort(index), base.options.database)
+  const address = socketAddress(base.place.sockets, portOf(replicaName(index)), base.options.database)
   const end = performance.now() + replayDeadlineMs
   for (;;) {
     try {
@@ -253,8 +256,8 @@ async function setDelay(address: PostgresAddress | undefined, ms: number): Promi
 
 function describeProcess(server: Server): ServerProcess[] {
   if (server.pid === null) return []
-  const role = server.name === 'primary' ? 'primary' : 'replica'
-  return [{ role, index: role === 'primary' ? 0 : Number(server.name.slice('replica-'.length)), pid: server.pid }]
+  const role = server.name === primaryName ? 'primary' : 'replica'
+  return [{ role, index: role === primaryName ? 0 : Number(server.name.slice('replica-'.length)), pid: server.pid }]
 }
 
 function find(servers: readonly Server[], name: string): Server {

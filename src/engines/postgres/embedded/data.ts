@@ -16,7 +16,7 @@ import { type Account, giveTo } from './account.ts'
 import { onConnection } from './connection.ts'
 import { copyData } from './copy.ts'
 import type { Place } from './place.ts'
-import { type ClusterSettings, initdbArguments, slotName } from './settings.ts'
+import { type ClusterSettings, initdbArguments, primaryName, slotName } from './settings.ts'
 
 export interface DataSource {
   readonly place: Place
@@ -29,13 +29,13 @@ const copyDeadlineMs = 600_000
 /** Takes away copies that were never finished. */
 export async function clearUnfinished({ place }: DataSource): Promise<void> {
   const names = await readdir(place.root)
-  const unfinished = names.filter((name) => name.startsWith('replica-') || name.startsWith('primary')).filter((name) => name.endsWith('.new'))
+  const unfinished = names.filter((name) => name.endsWith('.new') && !name.startsWith('binaries-'))
   await Promise.all(unfinished.map((name) => remove(place.data(name))))
 }
 
 /** Makes an empty cluster. */
 export async function initialisePrimary(initdb: string, wanted: ClusterSettings, source: DataSource): Promise<void> {
-  const unfinished = source.place.data('primary.new')
+  const unfinished = source.place.data(`${primaryName}.new`)
   // initdb runs as the account, which may not write in the directory above: it is given an empty one.
   await promisify(execFile)('mkdir', ['-m', '700', unfinished])
   await giveTo(source.account, unfinished)
@@ -50,13 +50,13 @@ export async function initialisePrimary(initdb: string, wanted: ClusterSettings,
     const said = typeof cause === 'object' && cause !== null && 'stderr' in cause ? String(cause.stderr).trim() : String(cause)
     throw new FourfoldError('FF_ENGINE_START', `initdb could not make ${unfinished}: ${said}`, { cause })
   }
-  await rename(unfinished, source.place.data('primary'))
+  await rename(unfinished, source.place.data(primaryName))
 }
 
 /** Makes a standby's data while the primary is not running. */
 export async function copyAtRest(name: string, source: DataSource): Promise<void> {
   await build(name, source, async (unfinished) => {
-    await copyData(source.place.data('primary'), unfinished, { account: source.account, withLog: true })
+    await copyData(source.place.data(primaryName), unfinished, { account: source.account, withLog: true })
   })
 }
 
@@ -67,7 +67,7 @@ export async function copyOnline(name: string, primary: PostgresAddress, source:
       primary,
       async (client) => {
         await client.query('select pg_backup_start($1, true)', [`fourfold ${name}`])
-        await copyData(source.place.data('primary'), unfinished, { account: source.account, withLog: false })
+        await copyData(source.place.data(primaryName), unfinished, { account: source.account, withLog: false })
         const { rows } = await client.query('select labelfile from pg_backup_stop(false)')
         return String(rows[0].labelfile)
       },

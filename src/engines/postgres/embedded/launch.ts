@@ -19,6 +19,8 @@ export interface LaunchOptions {
   readonly postgres: string
   readonly arguments: readonly string[]
   readonly data: string
+  /** The path of its Unix socket. */
+  readonly socket: string
   readonly log: string
   readonly account: Account | null
 }

@@ -12,10 +12,17 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { FourfoldError } from '../../../core/errors.ts'
 
-/** Stops whatever still runs on a data directory, and clears its lock file. Loses nothing: the log is on disc. */
-export async function clearLeftovers(data: string): Promise<void> {
+/**
+ * Stops whatever still runs on a data directory, and clears its lock files: the server would take them for another
+ * one's as long as their number belongs to any process, a dead one not yet reaped included. Loses nothing: the log is
+ * on disc.
+ *
+ * @param socket the path of the server's Unix socket
+ */
+export async function clearLeftovers(data: string, socket: string): Promise<void> {
   if ((await processesIn(data)).length > 0) await stopAll(data)
-  await rm(join(data, 'postmaster.pid'), { force: true })
+  const locks = [join(data, 'postmaster.pid'), `${socket}.lock`, socket]
+  await Promise.all(locks.map((path) => rm(path, { force: true })))
 }
 
 async function stopAll(data: string): Promise<void> {

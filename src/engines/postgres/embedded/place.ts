@@ -7,6 +7,7 @@ import { join } from 'node:path'
 
 import { FourfoldError } from '../../../core/errors.ts'
 import { type Account, canReach, giveTo } from './account.ts'
+import { portOf, primaryName } from './settings.ts'
 
 export interface Place {
   /** Data directories, logs and perhaps binaries; reachable for the servers' account. */
@@ -14,6 +15,8 @@ export interface Place {
   /** The Unix sockets, for our own eyes only: whoever gets here is the superuser. */
   readonly sockets: string
   data(name: string): string
+  /** Where the server of that name listens. */
+  socket(name: string): string
   log(name: string): string
 }
 
@@ -29,7 +32,13 @@ export async function makePlace(directory: string, account: Account | null): Pro
   for (const path of [root, join(root, 'log')]) await mkdir(path, { recursive: true })
   await chmod(root, 0o755)
   await makePrivate(sockets, account)
-  return { root, sockets, data: (name) => join(root, name), log: (name) => join(root, 'log', `${name}.log`) }
+  return {
+    root,
+    sockets,
+    data: (name) => join(root, name),
+    socket: (name) => join(sockets, `.s.PGSQL.${portOf(name)}`),
+    log: (name) => join(root, 'log', `${name}.log`),
+  }
 }
 
 /** Takes away everything {@link makePlace} and the servers made. */
@@ -45,7 +54,7 @@ export async function removePlace(directory: string): Promise<void> {
 /** The data directories that exist: `primary`, `replica-0`, … */
 export async function listData(place: Place): Promise<string[]> {
   const names = await readdir(place.root)
-  return names.filter((name) => name === 'primary' || /^replica-\d+$/.test(name))
+  return names.filter((name) => name === primaryName || /^replica-\d+$/.test(name))
 }
 
 async function isLink(path: string): Promise<boolean> {

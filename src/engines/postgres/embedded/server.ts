@@ -51,7 +51,7 @@ export function createServer(options: ServerOptions): Server {
   }
 
   async function launch(): Promise<void> {
-    await clearLeftovers(options.launch.data)
+    await clearLeftovers(options.launch.data, options.launch.socket)
     const server = await launchServer(options.launch)
     running = server
     void server.exited.then(() => {

@@ -15,10 +15,11 @@ export interface ClusterSettings {
 export const clusterUser = 'fourfold'
 
 /** Ports are only names of socket files here: the servers listen on no network. */
-export const primaryPort = 5432
-export const replicaPort = (index: number): number => primaryPort + 1 + index
-
+const primaryPort = 5432
+export const primaryName = 'primary'
 export const replicaName = (index: number): string => `replica-${index}`
+export const portOf = (name: string): number =>
+  name === primaryName ? primaryPort : primaryPort + 1 + Number(name.slice('replica-'.length))
 /** Slot names know no hyphens. */
 export const slotName = (name: string): string => name.replaceAll('-', '_')
 
@@ -59,6 +60,8 @@ function fixed(sockets: string): Record<string, string> {
     max_wal_size: '256MB',
     min_wal_size: '32MB',
     max_slot_wal_keep_size: '256MB',
+    // In the data directory: a server that is killed leaves nothing in /dev/shm, which containers keep small.
+    dynamic_shared_memory_type: 'mmap',
     io_method: 'sync',
     huge_pages: 'off',
     autovacuum_max_workers: '1',
