@@ -1,0 +1,193 @@
+/**
+ * The balancer: takes the public traffic with Node's own HTTP server, forwards it to the clones it was told of, and can
+ * take a clone out without losing a request. It runs in a process of its own, or inside a test.
+ *
+ * It never parses HTTP itself: what Node's parser accepted is checked again for what two parsers could read differently
+ * (target.ts), and written anew.
+ */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { FourfoldError, isFourfoldError } from '../../core/errors.ts'
+import type { Logger } from '../../core/log.ts'
+import type { ListenAddress, Upstream } from '../protocol.ts'
+import { answerError, writeErrorText } from './error-answer.ts'
+import { exchange, type ExchangeContext } from './exchange.ts'
+import { forwardRequestHeaders } from './headers.ts'
+import { listen } from './listen.ts'
+import { defaultLimits, healthPath, type BalancerLimits } from './options.ts'
+import { readRequestBody } from './request-body.ts'
+import { createRetryBudget } from './retry-budget.ts'
+import { readTarget } from './target.ts'
+import { createTrust, type Trust } from './trust.ts'
+import { asksForWebSocket, upgrade } from './upgrade.ts'
+import { createUpstreamSet, type UpstreamSet } from './upstream-set.ts'
+
+export interface BalancerOptions extends Partial<BalancerLimits> {
+  /** Default: `'127.0.0.1'`. */
+  readonly host?: string
+  /** 0 takes any free port. Default: 8080. */
+  readonly port?: number
+  readonly log: Logger
+}
+
+export interface Balancer {
+  readonly address: ListenAddress & { readonly host: string; readonly port: number }
+  /** These are all the clones there are. Clones left out get nothing new; what they have in flight goes on. */
+  setUpstreams(upstreams: readonly Upstream[]): void
+  /** Sends a clone nothing new and resolves when it has answered everything, with how many requests were left if not. */
+  drain(id: string, withinMs?: number): Promise<number>
+  /** Takes no new connections, lets what is in flight finish, and closes. May be called twice. */
+  stop(graceMs?: number): Promise<void>
+}
+
+/**
+ * Starts a balancer.
+ *
+ * @throws FF_BALANCER_LISTEN if the address is taken or not allowed; FF_CONFIG_INVALID for a bad `trustProxy`
+ */
+export async function startBalancer(options: BalancerOptions): Promise<Balancer> {
+  const limits: BalancerLimits = { ...defaultLimits, ...definedOf(options) }
+  const front = new Front(limits, options.log)
+  const address = await listen(front.server, options.host ?? '127.0.0.1', options.port ?? 8080)
+  let stopped: Promise<void> | undefined
+  return {
+    address,
+    setUpstreams: (upstreams) => front.upstreams.set(upstreams),
+    drain: (id, withinMs = 10_000) => front.upstreams.drain(id, withinMs),
+    stop: (graceMs = 10_000) => (stopped ??= front.stop(graceMs)),
+  }
+}
+
+class Front {
+  readonly server: Server
+  readonly upstreams: UpstreamSet
+  readonly #context: ExchangeContext
+  readonly #limits: BalancerLimits
+  readonly #trust: Trust
+  readonly #log: Logger
+  /** The answer each connection is waiting for, to tell whether an error may still be written on it. */
+  readonly #current = new WeakMap<Duplex, ServerResponse>()
+  #stopping = false
+
+  constructor(limits: BalancerLimits, log: Logger) {
+    this.#limits = limits
+    this.#log = log
+    this.#trust = createTrust(limits.trustProxy)
+    this.upstreams = createUpstreamSet(limits)
+    this.#context = { upstreams: this.upstreams, budget: createRetryBudget(), limits, stopping: () => this.#stopping }
+    this.server = createServer({
+      maxHeaderSize: limits.headerLimitBytes,
+      headersTimeout: limits.headerTimeoutMs,
+      // Bodies have a limit of their own: a large one over a slow line may take long, as long as it moves.
+      requestTimeout: 0,
+      keepAliveTimeout: limits.idleTimeoutMs,
+      connectionsCheckingInterval: Math.max(50, Math.min(1000, limits.headerTimeoutMs / 4)),
+      insecureHTTPParser: false,
+      shouldUpgradeCallback: asksForWebSocket,
+    })
+    this.server.on('request', (request, response) => void this.#serve(request, response, false))
+    this.server.on('checkContinue', (request, response) => void this.#serve(request, response, true))
+    this.server.on(
+      'upgrade',
+      (request, socket, head) => void upgrade(this.#context, this.#trust, request, socket, head),
+    )
+    this.server.on('connect', (_request, socket: Duplex) =>
+      refuse(socket, badRequest('CONNECT is not for this server')),
+    )
+    this.server.on('clientError', (error: Error & { code?: string }, socket) => this.#refuseBytes(error, socket))
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
+    this.#current.set(request.socket, response)
+    let requestId: string | undefined
+    try {
+      const target = readTarget(request)
+      if (request.method === 'TRACE') throw badRequest('TRACE is not for this server')
+      if (target.path === healthPath || target.path.startsWith(`${healthPath}?`))
+        return this.#answerHealth(request, response)
+      const forwarded = forwardRequestHeaders(request, target, this.#trust)
+      requestId = forwarded.requestId
+      this.#context.budget.note()
+      if (expectsContinue && (target.bodyLength ?? 0) <= this.#limits.bodyLimitBytes) response.writeContinue()
+      const body = await readRequestBody(request, target.bodyLength, this.#limits)
+      await exchange(this.#context, request, response, { path: target.path, ...forwarded, body })
+    } catch (error) {
+      this.#fail(request, response, error, requestId)
+    }
+  }
+
+  #fail(request: IncomingMessage, response: ServerResponse, error: unknown, requestId: string | undefined): void {
+    const known = isFourfoldError(error)
+      ? error
+      : new FourfoldError('FF_BALANCER_UPSTREAM_FAILED', 'the request could not be forwarded', { cause: error })
+    if (known.httpStatus >= 500) {
+      this.#log.warn({ requestId, code: known.code, error: known.cause, method: request.method }, known.message)
+    }
+    answerError(request, response, known, requestId)
+  }
+
+  #answerHealth(request: IncomingMessage, response: ServerResponse): void {
+    const states = this.upstreams.states()
+    const now = performance.now()
+    const usable = states.filter((state) => !state.draining && state.wellAt(now)).length
+    const body = JSON.stringify({
+      status: usable > 0 ? 'ok' : 'unavailable',
+      upstreams: { total: states.length, usable, inFlight: states.reduce((sum, state) => sum + state.inFlight, 0) },
+    })
+    response.writeHead(usable > 0 ? 200 : 503, {
+      'content-type': 'application/json; charset=utf-8',
+      'content-length': Buffer.byteLength(body),
+      'cache-control': 'no-store',
+    })
+    response.end(request.method === 'HEAD' ? undefined : body)
+  }
+
+  /** Bytes that Node's parser refused, or headers that did not come in time. */
+  #refuseBytes(error: Error & { code?: string }, socket: Duplex): void {
+    const current = this.#current.get(socket)
+    const answerBegan = current !== undefined && current.headersSent && !current.writableFinished
+    if (error.code === 'ECONNRESET' || answerBegan || !socket.writable) return void socket.destroy()
+    refuse(socket, describeClientError(error, this.#limits))
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()))
+    this.server.closeIdleConnections()
+    await this.upstreams.idle(graceMs)
+    for (const state of this.upstreams.states()) state.endStreams()
+    const cut = setTimeout(() => this.server.closeAllConnections(), lastWordsMs)
+    await closed
+    clearTimeout(cut)
+    await this.upstreams.close()
+  }
+}
+
+/** How long answers that are written may take to leave before their connections are cut. */
+const lastWordsMs = 200
+
+function refuse(socket: Duplex, error: FourfoldError): void {
+  socket.end(writeErrorText(error))
+}
+
+function badRequest(message: string): FourfoldError {
+  return new FourfoldError('FF_BALANCER_BAD_REQUEST', message)
+}
+
+function describeClientError(error: Error & { code?: string }, limits: BalancerLimits): FourfoldError {
+  if (error.code === 'HPE_HEADER_OVERFLOW') {
+    const message = `the headers are larger than ${limits.headerLimitBytes} bytes`
+    return new FourfoldError('FF_BALANCER_HEADERS_TOO_LARGE', message)
+  }
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    const message = `the headers did not come within ${limits.headerTimeoutMs} ms`
+    return new FourfoldError('FF_BALANCER_REQUEST_TIMEOUT', message)
+  }
+  return badRequest('this is not valid HTTP/1.1')
+}
+
+/** Options that are undefined do not replace defaults. */
+function definedOf(options: BalancerOptions): Partial<BalancerLimits> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+}

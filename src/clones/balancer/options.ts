@@ -1,0 +1,54 @@
+/** What the balancer can be told, with its defaults. Plain data, so that it can be handed to a process as JSON. */
+
+export interface BalancerLimits {
+  /** Addresses or CIDR ranges of proxies in front whose forwarding headers are believed. Default: none. */
+  readonly trustProxy: readonly string[]
+  /** How long a client may take to send the headers of a request; then 408. Default: 10,000. */
+  readonly headerTimeoutMs: number
+  /** How long a client may pause while it sends a body; then 408. Default: 30,000. */
+  readonly bodyTimeoutMs: number
+  /** How long a clone may take until it starts to answer; then 504. Default: 30,000. */
+  readonly requestTimeoutMs: number
+  /** How long a client may take nothing of an answer that waits for it; then it is cut off. Default: 60,000. */
+  readonly stallTimeoutMs: number
+  /** How long a client's connection is kept between requests. Default: 65,000. */
+  readonly idleTimeoutMs: number
+  /** How long a connection to a clone may take. Default: 2,000. */
+  readonly connectTimeoutMs: number
+  /** The most bytes of headers; more is answered 431. Default: 16 KiB. */
+  readonly headerLimitBytes: number
+  /** The most bytes of a request's body; more is answered 413. Default: 8 MiB. */
+  readonly bodyLimitBytes: number
+  /** Bodies of known length up to this are read before a clone is chosen, so that they can be sent twice. Default: 64 KiB. */
+  readonly bufferLimitBytes: number
+  /** The most requests that one clone works on at a time; streams that have begun do not count. Default: 256. */
+  readonly maxInFlight: number
+  /** How long a request waits when every clone is at its limit; then 503. Default: 5,000. */
+  readonly queueTimeoutMs: number
+  /** The most requests that wait; more are answered 503 at once. Default: 1,000. */
+  readonly queueLimit: number
+  /** Whether `X-Fourfold-Clone` names the clone that answered. Default: true. */
+  readonly exposeClone: boolean
+}
+
+const kib = 1024
+
+export const defaultLimits: BalancerLimits = {
+  trustProxy: [],
+  headerTimeoutMs: 10_000,
+  bodyTimeoutMs: 30_000,
+  requestTimeoutMs: 30_000,
+  stallTimeoutMs: 60_000,
+  idleTimeoutMs: 65_000,
+  connectTimeoutMs: 2000,
+  headerLimitBytes: 16 * kib,
+  bodyLimitBytes: 8 * kib * kib,
+  bufferLimitBytes: 64 * kib,
+  maxInFlight: 256,
+  queueTimeoutMs: 5000,
+  queueLimit: 1000,
+  exposeClone: true,
+}
+
+/** Asked of the balancer itself, never of a clone: 200 while a clone can be reached, else 503. */
+export const healthPath = '/.fourfold/health'

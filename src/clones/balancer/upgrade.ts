@@ -1,0 +1,134 @@
+/**
+ * WebSockets: the request to upgrade is forwarded like any other, and when the clone agrees the two connections are
+ * joined, each at the other's pace. What the clone answers instead of agreeing is passed on.
+ */
+
+import { request as httpRequest, STATUS_CODES, type IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { FourfoldError, isFourfoldError } from '../../core/errors.ts'
+import { writeErrorText } from './error-answer.ts'
+import type { ExchangeContext } from './exchange.ts'
+import { forwardAnswerHeaders, forwardRequestHeaders } from './headers.ts'
+import { readTarget } from './target.ts'
+import type { Trust } from './trust.ts'
+import type { Lease } from './upstream-set.ts'
+
+/** Whether a request asks for a WebSocket. Other upgrades (HTTP/2 in the clear) are answered as if they had not asked. */
+export function asksForWebSocket(request: IncomingMessage): boolean {
+  return request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+export async function upgrade(
+  context: ExchangeContext,
+  trust: Trust,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): Promise<void> {
+  const gone = new AbortController()
+  const leave = (): void => gone.abort(new FourfoldError('FF_BALANCER_BAD_REQUEST', 'the client went away'))
+  socket.on('error', () => socket.destroy())
+  socket.once('close', leave)
+  try {
+    const target = readTarget(request)
+    const { headers } = forwardRequestHeaders(request, target, trust)
+    headers.push('connection', 'upgrade', 'upgrade', 'websocket')
+    const lease = await context.upstreams.acquire(new Set(), gone.signal)
+    await join(context, lease, socket, head, { path: target.path, headers, signal: gone.signal })
+  } catch (error) {
+    const cause = error as Error
+    const known = isFourfoldError(cause) ? cause : failed(cause)
+    if (socket.writable) socket.end(writeErrorText(known))
+    else socket.destroy()
+  }
+}
+
+interface UpgradeRequest {
+  readonly path: string
+  readonly headers: string[]
+  readonly signal: AbortSignal
+}
+
+function join(
+  context: ExchangeContext,
+  lease: Lease,
+  socket: Duplex,
+  head: Buffer,
+  wanted: UpgradeRequest,
+): Promise<void> {
+  const { address, id } = lease.upstream
+  const name = context.limits.exposeClone ? ['x-fourfold-clone', id] : []
+  return new Promise((resolve, reject) => {
+    const upstream = httpRequest({
+      ...('path' in address ? { socketPath: address.path } : { host: address.host, port: address.port }),
+      path: wanted.path,
+      headers: wanted.headers,
+      agent: false,
+      signal: wanted.signal,
+      timeout: context.limits.requestTimeoutMs,
+    })
+    const end = (): void => {
+      lease.release()
+      resolve()
+    }
+    upstream.once('timeout', () => upstream.destroy(new Error('the clone did not answer')))
+    upstream.once('error', (error) => {
+      lease.release()
+      reject(error)
+    })
+    upstream.once('response', (answer) => {
+      const { headers } = forwardAnswerHeaders(answer.rawHeaders, answer.statusCode ?? 502)
+      // The length may be unknown: the end of the connection is the end of the answer.
+      socket.write(writeHead(answer, [...headers, ...name, 'connection', 'close']))
+      answer.pipe(socket)
+      answer.once('close', end)
+    })
+    upstream.once('upgrade', (answer, other: Duplex, otherHead: Buffer) => {
+      const { headers } = forwardAnswerHeaders(answer.rawHeaders, 101)
+      socket.write(writeHead(answer, [...headers, ...name, 'connection', 'Upgrade', 'upgrade', 'websocket']))
+      lease.becomeStream(() => {
+        socket.end()
+        other.end()
+        closeSoon(socket, other)
+      })
+      pair(socket, other, head, otherHead, end)
+    })
+    upstream.end()
+  })
+}
+
+function pair(client: Duplex, clone: Duplex, head: Buffer, otherHead: Buffer, end: () => void): void {
+  if ('setTimeout' in clone && typeof clone.setTimeout === 'function') clone.setTimeout(0)
+  if ('setTimeout' in client && typeof client.setTimeout === 'function') client.setTimeout(0)
+  if (otherHead.length > 0) client.write(otherHead)
+  if (head.length > 0) clone.write(head)
+  client.pipe(clone)
+  clone.pipe(client)
+  clone.on('error', () => client.destroy())
+  client.once('close', () => clone.destroy())
+  clone.once('close', () => {
+    if (!client.writableEnded) client.destroy()
+    closeSoon(client)
+    end()
+  })
+}
+
+/** Both sides were told that the connection ends; one that does not close is cut. */
+function closeSoon(...sockets: Duplex[]): void {
+  setTimeout(() => {
+    for (const socket of sockets) socket.destroy()
+  }, lastWordsMs).unref()
+}
+
+const lastWordsMs = 500
+
+function writeHead(answer: IncomingMessage, headers: readonly string[]): string {
+  const status = answer.statusCode ?? 502
+  let head = `HTTP/1.1 ${status} ${answer.statusMessage ?? STATUS_CODES[status] ?? ''}\r\n`
+  for (let index = 0; index < headers.length; index += 2) head += `${headers[index]}: ${headers[index + 1]}\r\n`
+  return `${head}\r\n`
+}
+
+function failed(cause: Error): FourfoldError {
+  return new FourfoldError('FF_BALANCER_UPSTREAM_FAILED', 'the clone did not answer the request to upgrade', { cause })
+}

@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
+import { test } from 'node:test'
+import { forwardAnswerHeaders, forwardRequestHeaders } from '../../src/clones/balancer/headers.ts'
+import { createRetryBudget } from '../../src/clones/balancer/retry-budget.ts'
+import { readTarget } from '../../src/clones/balancer/target.ts'
+import { createTrust, plainAddress } from '../../src/clones/balancer/trust.ts'
+
+function request(url: string, raw: readonly string[], more: object = {}): IncomingMessage {
+  const connection = raw.findIndex((name) => name.toLowerCase() === 'connection')
+  return {
+    url,
+    httpVersion: '1.1',
+    rawHeaders: raw,
+    headers: { connection: connection === -1 ? undefined : raw[connection + 1] },
+    socket: { remoteAddress: '::ffff:203.0.113.9' },
+    ...more,
+  } as unknown as IncomingMessage
+}
+
+const refused = { code: 'FF_BALANCER_BAD_REQUEST', httpStatus: 400 }
+
+test('an absolute target becomes a path, and its authority is the host', () => {
+  const target = readTarget(request('http://shop.example:81/a?b=1', ['Host', 'other.example']))
+  assert.deepEqual(target, { path: '/a?b=1', host: 'shop.example:81', bodyLength: 0 })
+  assert.equal(readTarget(request('http://shop.example', ['Host', 'x'])).path, '/')
+  assert.equal(readTarget(request('HTTPS://shop.example?q', ['Host', 'x'])).path, '/?q')
+})
+
+test('targets, hosts and lengths that can be read in two ways are refused', () => {
+  const cases: [string, string[], object?][] = [
+    ['*', ['Host', 'a']],
+    ['shop.example:443', ['Host', 'a']],
+    ['ftp://shop.example/', ['Host', 'a']],
+    ['/', []],
+    ['/', ['Host', 'a', 'host', 'a']],
+    ['/', ['Host', 'a b']],
+    ['/', ['Host', 'a/b']],
+    ['/', ['Host', 'user@a']],
+    ['/', ['Host', 'a"b']],
+    ['/', ['Host', 'a', 'Content-Length', '1', 'content-length', '1']],
+    ['/', ['Host', 'a', 'Content-Length', '1', 'Transfer-Encoding', 'chunked']],
+    ['/', ['Host', 'a', 'Transfer-Encoding', 'chunked', 'Transfer-Encoding', 'chunked']],
+    ['/', ['Host', 'a', 'Transfer-Encoding', 'gzip, chunked']],
+    ['/', ['Host', 'a', 'Transfer-Encoding', 'identity']],
+    ['/', ['Host', 'a', 'Transfer-Encoding', 'chunked'], { httpVersion: '1.0' }],
+    ['/', ['Host', 'a', 'Content-Length', '+1']],
+    ['/', ['Host', 'a', 'Content-Length', '1, 1']],
+  ]
+  for (const [url, raw, more] of cases)
+    assert.throws(() => readTarget(request(url, raw, more)), refused, JSON.stringify([url, raw]))
+})
+
+test('a length is read, and chunks have none', () => {
+  assert.equal(readTarget(request('/', ['Host', 'a', 'Content-Length', '12'])).bodyLength, 12)
+  assert.equal(readTarget(request('/', ['Host', 'a', 'Transfer-Encoding', 'Chunked'])).bodyLength, null)
+})
+
+const target = { path: '/', host: 'shop.example', bodyLength: 0 }
+
+test('headers of one hop, and those that Connection names, are not forwarded', () => {
+  const raw = [
+    'Connection',
+    'close, X-Secret',
+    'X-Secret',
+    '1',
+    'TE',
+    'trailers',
+    'Upgrade',
+    'h2c',
+    'Keep-Alive',
+    '1',
+    'X-Kept',
+    'ü',
+  ]
+  const { headers } = forwardRequestHeaders(request('/', [...raw, 'Expect', '100-continue']), target, () => false)
+  assert.deepEqual(headers.slice(0, 4), ['host', 'shop.example', 'X-Kept', 'ü'])
+  assert.ok(!headers.some((part) => ['X-Secret', 'TE', 'Upgrade', 'Keep-Alive', 'Connection', 'Expect'].includes(part)))
+})
+
+test('forwarding headers of a stranger are dropped, also in other spellings', () => {
+  const lies = [
+    'X-Forwarded-For',
+    '1.1.1.1',
+    'x_forwarded_for',
+    '1.1.1.1',
+    'X-Forwarded-Proto',
+    'https',
+    'Forwarded',
+    'for=1.1.1.1',
+  ]
+  const more = [
+    'X-Real-IP',
+    '1.1.1.1',
+    'X-Forwarded-User',
+    'admin',
+    'X-Fourfold-Clone',
+    'x',
+    'X-Forwarded-Host',
+    'evil.example',
+  ]
+  const { headers } = forwardRequestHeaders(request('/', [...lies, ...more]), target, () => false)
+  assert.deepEqual(headers.slice(0, -1), [
+    ...['host', 'shop.example', 'x-forwarded-for', '203.0.113.9', 'x-forwarded-proto', 'http'],
+    ...[
+      'x-forwarded-host',
+      'shop.example',
+      'forwarded',
+      'for=203.0.113.9;host="shop.example";proto=http',
+      'x-request-id',
+    ],
+  ])
+})
+
+test('forwarding headers of a trusted proxy are kept and added to', () => {
+  const raw = [
+    'X-Forwarded-For',
+    '198.51.100.7',
+    'X-Forwarded-Proto',
+    'https',
+    'X-Forwarded-Host',
+    'www.example',
+    'Forwarded',
+    'for=198.51.100.7',
+  ]
+  const { headers } = forwardRequestHeaders(request('/', raw), target, createTrust(['203.0.113.0/24']))
+  assert.deepEqual(headers.slice(2, -2), [
+    ...[
+      'x-forwarded-for',
+      '198.51.100.7, 203.0.113.9',
+      'x-forwarded-proto',
+      'https',
+      'x-forwarded-host',
+      'www.example',
+    ],
+    ...['forwarded', 'for=198.51.100.7, for=203.0.113.9;host="shop.example";proto=http'],
+  ])
+})
+
+test('a request id is kept if it can stand in a log line, and made otherwise', () => {
+  const id = (raw: string[]): string => forwardRequestHeaders(request('/', raw), target, () => false).requestId
+  assert.equal(id(['X-Request-Id', 'abc-1.2:3']), 'abc-1.2:3')
+  for (const bad of ['', 'a b', 'a"b', 'x'.repeat(129), '<script>'])
+    assert.match(id(['X-Request-Id', bad]), /^[0-9a-f-]{36}$/)
+})
+
+test('an answer never carries both a length and a transfer coding, and 204 carries no length', () => {
+  const both = forwardAnswerHeaders(['Content-Length', '5', 'Transfer-Encoding', 'chunked', 'X-A', '1'], 200)
+  assert.deepEqual(both, { headers: ['X-A', '1'], eventStream: false, hasLength: false })
+  assert.deepEqual(forwardAnswerHeaders(['Content-Length', '0'], 204).headers, [])
+  assert.deepEqual(forwardAnswerHeaders(['Content-Length', '5'], 304).headers, ['Content-Length', '5'])
+})
+
+test('repeated headers of an answer keep their order, and its hop headers end', () => {
+  const raw = [
+    'Set-Cookie',
+    'a=1',
+    'Connection',
+    'keep-alive, x-hop',
+    'X-Hop',
+    '1',
+    'set-cookie',
+    'b=2',
+    'X-Fourfold-Clone',
+    'lie',
+  ]
+  const { headers } = forwardAnswerHeaders(
+    raw.map((part) => Buffer.from(part)),
+    200,
+  )
+  assert.deepEqual(headers, ['Set-Cookie', 'a=1', 'set-cookie', 'b=2'])
+})
+
+test('retries are a fifth of the requests of the last seconds, and at least three', () => {
+  let now = 0
+  const budget = createRetryBudget({ now: () => now })
+  assert.deepEqual(
+    [1, 2, 3, 4].map(() => budget.take()),
+    [true, true, true, false],
+  )
+  for (let count = 0; count < 50; count += 1) budget.note()
+  assert.deepEqual(Array.from({ length: 8 }, () => budget.take()).filter(Boolean).length, 7)
+  now = 20_000
+  assert.deepEqual(
+    [1, 2, 3, 4].map(() => budget.take()),
+    [true, true, true, false],
+  )
+})
+
+test('trusted proxies are addresses and ranges of both families', () => {
+  const trust = createTrust(['10.0.0.0/8', '192.0.2.1', '2001:db8::/32'])
+  const answers = ['10.1.2.3', '192.0.2.1', '192.0.2.2', '2001:db8::5', '2001:db9::5', 'unknown'].map(trust)
+  assert.deepEqual(answers, [true, true, false, true, false, false])
+  for (const bad of ['localhost', '10.0.0.0/33', '10.0.0.0/', '10.0.0.0/8/8', '']) {
+    assert.throws(() => createTrust(['10.0.0.1', bad]), { code: 'FF_CONFIG_INVALID', message: /trustProxy\[1\]/ })
+  }
+  assert.equal(plainAddress('::ffff:192.0.2.1'), '192.0.2.1')
+})
