@@ -15,18 +15,23 @@ import { startStoreProcess } from '../support/store-process.ts'
 
 interface StoreUnderTest {
   readonly url: string
+  pause(): void
+  resume(): void
   readonly restart?: () => Promise<void>
   stop(): Promise<void>
 }
 
 async function startMemory(): Promise<StoreUnderTest> {
   const server = await startStoreProcess()
-  return { url: `unix:${server.settings.socketPath}`, restart: () => server.restart(), stop: () => server.stop() }
+  return { ...server, url: `unix:${server.settings.socketPath}` }
 }
 
-async function startClone(url: string): Promise<{ url: string; stop(): Promise<void> }> {
+async function startClone(url: string, deadlineMs = 2000): Promise<{ url: string; stop(): Promise<void> }> {
   const entry = new URL('../support/session-clone.ts', import.meta.url)
-  const child = fork(entry, { execArgv: ['-C', 'fourfold:source'], env: { ...process.env, STORE_URL: url } })
+  const child = fork(entry, {
+    execArgv: ['-C', 'fourfold:source'],
+    env: { ...process.env, STORE_URL: url, STORE_DEADLINE_MS: String(deadlineMs) },
+  })
   const [address] = (await once(child, 'message')) as [string]
   return {
     url: address,
@@ -39,8 +44,8 @@ async function startClone(url: string): Promise<{ url: string; stop(): Promise<v
 
 /** A Redis that keeps nothing: killing it is no part of what it promises. */
 async function startRedis(): Promise<StoreUnderTest> {
-  const { url, stop } = await startRedisProcess()
-  return { url, stop }
+  const { restart: _, ...server } = await startRedisProcess()
+  return server
 }
 
 const drivers: { name: string; start: () => Promise<StoreUnderTest>; skip: string | false }[] = [
@@ -163,6 +168,31 @@ for (const driver of drivers) {
       await third.stop()
       const cookie = (response.headers.getSetCookie()[0] ?? '').split(';')[0]?.slice('ff_session='.length)
       assert.deepEqual(await (await ask('/user', cookie)).json(), { user: 7 })
+    })
+
+    it('answer 503 within the deadline while the store hangs, and routes without them go on', async (t) => {
+      const clone = await startClone(server.url, 250)
+      t.after(() => clone.stop())
+      const cookie = await login()
+      const headers = { cookie: `ff_session=${cookie}` }
+      const askTimed = async (path: string): Promise<{ status: number; ms: number }> => {
+        const began = performance.now()
+        const { status } = await fetch(`${clone.url}${path}`, { headers })
+        return { status, ms: performance.now() - began }
+      }
+      await until('the clone reads sessions', async () => (await askTimed('/user')).status === 200)
+      server.pause()
+      try {
+        for (const path of ['/user', '/set?key=a', '/set-own?key=a', '/count', '/login', '/logout']) {
+          const { status, ms } = await askTimed(path)
+          assert.equal(status, 503, path)
+          assert.ok(ms < 500, `${path} took ${ms} ms`)
+        }
+        assert.equal((await askTimed('/plain')).status, 200)
+      } finally {
+        server.resume()
+      }
+      await until('the clone reads sessions again', async () => (await askTimed('/user')).status === 200)
     })
 
     it('keep every write that was acknowledged before the store was killed', async (t) => {
