@@ -51,7 +51,7 @@ export interface AnswerHeaders {
   readonly headers: Readonly<Record<string, string>>
 }
 
-export const freshnessHeader = 'fourfold-freshness'
+const freshnessHeader = 'fourfold-freshness'
 const nothing: AnswerHeaders = { cookies: [], headers: {} }
 
 export class RequestContext<Scoped extends ScopedInstance> {
