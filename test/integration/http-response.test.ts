@@ -34,7 +34,8 @@ async function serve(t: TestContext, listener: RequestListener): Promise<string>
 }
 
 describe('withFourfold', () => {
-  const ask = async (t: TestContext, handler: FourfoldHandler<any>): Promise<Response> => fetch(await serve(t, withFourfold(openHost(t), handler)))
+  const ask = async (t: TestContext, handler: FourfoldHandler<any>): Promise<Response> =>
+    fetch(await serve(t, withFourfold(openHost(t), handler)))
 
   it("sends its cookie beside the app's own, however the app sets them", async (t) => {
     const heads: FourfoldHandler<any>[] = [
@@ -115,7 +116,11 @@ describe('withFourfold', () => {
     )
     const json = await fetch(url)
     assert.equal(json.status, 500)
-    assert.deepEqual(await json.json(), { statusCode: 500, error: 'Internal Server Error', message: 'Internal Server Error' })
+    assert.deepEqual(await json.json(), {
+      statusCode: 500,
+      error: 'Internal Server Error',
+      message: 'Internal Server Error',
+    })
     const html = await fetch(url, { headers: { accept: 'text/html' } })
     assert.match(await html.text(), /<h1>500 Internal Server Error<\/h1>/)
     assert.equal((await fetch(`${url}/teapot`)).status, 418)
@@ -175,7 +180,10 @@ describe('the Fastify plugin', () => {
     assert.equal(client.last?.status, 409)
     assert.deepEqual(seen, ['FF_SESSION_GONE'])
     const value = client.cookies.get('ff_session') ?? ''
-    assert.deepEqual([await ff.sessions.open(value).get('flash'), await ff.sessions.open(value).get('user')], ['sorry', undefined])
+    assert.deepEqual(
+      [await ff.sessions.open(value).get('flash'), await ff.sessions.open(value).get('user')],
+      ['sorry', undefined],
+    )
   })
 
   it('reaches routes outside the scope it was registered in, hooks included', async (t) => {

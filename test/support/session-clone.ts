@@ -4,7 +4,11 @@ import { silentLogger } from '../../src/core/log.ts'
 import { connectStore } from '../../src/store/connect.ts'
 import { plantHost, startFastify } from './http-app.ts'
 
-const store = await connectStore({ url: process.env['STORE_URL'] ?? '', deadlineMs: Number(process.env['STORE_DEADLINE_MS']), log: silentLogger })
+const store = await connectStore({
+  url: process.env['STORE_URL'] ?? '',
+  deadlineMs: Number(process.env['STORE_DEADLINE_MS']),
+  log: silentLogger,
+})
 const { ff } = plantHost(store)
 
 const app = await startFastify(ff, {
