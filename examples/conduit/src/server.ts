@@ -1,7 +1,6 @@
 /** Conduit's server: the API under `/api`, the pages under everything else. */
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { registerApi } from './api/index.ts'
-import { answerFailure } from './api/failures.ts'
 import { MAX_BODY_BYTES } from './limits.ts'
 import { loadAssets } from './pages/assets.ts'
 import { registerPages } from './pages/index.ts'
@@ -32,9 +31,9 @@ export async function createServer({ secrets, attach }: ServerOptions): Promise<
 }
 
 /** An address whose percent-encoding is broken belongs to no route, so that no route's handler can answer it. */
-async function answerBrokenAddress(error: Error, request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  if (isForApi(request.url)) return void (await answerFailure(error, request, reply))
-  await reply.status(400).type('text/html; charset=utf-8').send(BROKEN_ADDRESS)
+async function answerBrokenAddress(_error: Error, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  if (isForApi(request.url)) await reply.status(400).send({ errors: { route: ['malformed'] } })
+  else await reply.status(400).type('text/html; charset=utf-8').send(BROKEN_ADDRESS)
 }
 
 /** Whether an address is one of the API's. */

@@ -39,7 +39,7 @@ export async function registerPages(pages: FastifyInstance, options: { assets: A
     reply.header('content-security-policy', POLICY)
     reply.header('x-content-type-options', 'nosniff')
     reply.header('referrer-policy', 'strict-origin-when-cross-origin')
-    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'private, no-cache')
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'private, no-cache').header('vary', 'cookie')
   })
   options.assets.register(pages)
   await pages.register(formbody, { bodyLimit: MAX_BODY_BYTES })
