@@ -84,7 +84,12 @@ function settings(port: number): readonly string[] {
 }
 
 function onPath(): string | null {
-  const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/bin', '/usr/bin', '/opt/homebrew/bin']
+  const directories = [
+    ...(process.env['PATH'] ?? '').split(delimiter),
+    '/usr/local/bin',
+    '/usr/bin',
+    '/opt/homebrew/bin',
+  ]
   for (const name of names) {
     const program = directories.map((directory) => join(directory, name)).find(isProgram)
     if (program !== undefined) return program

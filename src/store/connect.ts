@@ -30,7 +30,12 @@ export async function connectStore(options: ConnectStoreOptions): Promise<Store>
   if (url.startsWith('unix:')) return createMemoryStore({ socketPath: url.slice('unix:'.length), deadlineMs, log })
   if (/^rediss?:\/\//.test(url)) {
     const { createRedisStore } = await import('./redis/redis-store.ts')
-    return createRedisStore({ url, deadlineMs, log, ...(options.prefix === undefined ? {} : { prefix: options.prefix }) })
+    return createRedisStore({
+      url,
+      deadlineMs,
+      log,
+      ...(options.prefix === undefined ? {} : { prefix: options.prefix }),
+    })
   }
   throw new FourfoldError(
     'FF_STORE_ADDRESS',

@@ -139,5 +139,8 @@ function isTimeout(error: unknown): boolean {
 
 /** The error for calls on a store that was closed. */
 export function closedError(): FourfoldError {
-  return new FourfoldError('FF_CORE_CLOSED', 'the store was used after it was closed; open it for as long as it is needed')
+  return new FourfoldError(
+    'FF_CORE_CLOSED',
+    'the store was used after it was closed; open it for as long as it is needed',
+  )
 }

@@ -78,7 +78,12 @@ export interface Store {
    * Replaces a token by one with the single part `next`, only if it is still exactly `seen`. Answers whether it did.
    * For healing a token of an old epoch or a mixture after a read on the primary.
    */
-  replaceToken(key: string, seen: StoredToken, next: { readonly epoch: Epoch; readonly lsn: Lsn }, ttlMs: number): Promise<boolean>
+  replaceToken(
+    key: string,
+    seen: StoredToken,
+    next: { readonly epoch: Epoch; readonly lsn: Lsn },
+    ttlMs: number,
+  ): Promise<boolean>
 
   /** Takes a lease if nobody holds it (or the holder's has expired), or if `holder` holds it already (same fence, new time). Null: someone else has it. */
   acquireLease(key: string, holder: string, ttlMs: number): Promise<Lease | null>

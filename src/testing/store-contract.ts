@@ -99,7 +99,10 @@ function recordTests(clients: () => Clients): void {
     const { one, two, fresh } = clients()
     const key = fresh()
     await one.create(key, { kept: text('1'), changed: text('2'), removed: text('3') }, { ttlMs: hourMs })
-    assert.equal(await two.update(key, { set: { changed: text('x'), added: text('y') }, remove: ['removed'] }), 'updated')
+    assert.equal(
+      await two.update(key, { set: { changed: text('x'), added: text('y') }, remove: ['removed'] }),
+      'updated',
+    )
     assertFields(await one.read(key), { kept: '1', changed: 'x', added: 'y' })
   })
 
@@ -108,7 +111,9 @@ function recordTests(clients: () => Clients): void {
     const key = fresh()
     await one.create(key, {}, { ttlMs: hourMs })
     const numbers = Array.from({ length: 200 }, (_, index) => index)
-    await Promise.all(numbers.map((n) => (n % 2 === 0 ? one : two).update(key, { set: { [`f${n}`]: text(String(n)) } })))
+    await Promise.all(
+      numbers.map((n) => (n % 2 === 0 ? one : two).update(key, { set: { [`f${n}`]: text(String(n)) } })),
+    )
     const expected = Object.fromEntries(numbers.map((n) => [`f${n}`, String(n)]))
     assertFields(await two.read(key), expected)
   })
@@ -137,7 +142,10 @@ function recordTests(clients: () => Clients): void {
     assert.equal(await two.update(key, { expect: { b: null }, set: { a: text('x') } }), 'conflict')
     assert.equal(await two.update(key, { expect: { c: text('') }, remove: ['a'] }), 'conflict')
     assertFields(await one.read(key), { a: '1', b: '2' })
-    assert.equal(await two.update(key, { expect: { a: text('1'), c: null }, set: { c: text('3') }, remove: ['a'] }), 'updated')
+    assert.equal(
+      await two.update(key, { expect: { a: text('1'), c: null }, set: { c: text('3') }, remove: ['a'] }),
+      'updated',
+    )
     assertFields(await one.read(key), { b: '2', c: '3' })
   })
 
@@ -186,14 +194,25 @@ function bytesTests(clients: () => Clients): void {
     const names = ['', ' ', '\0', '!', ':', '__proto__', 'constructor', 'naïve', '鍵', '🔑', 'a\r\nb', '{a}']
     for (const name of names) {
       const key = `${fresh()}${name}${fresh()}`
-      await one.create(key, Object.fromEntries([[name, everyByte], [`${name}2`, new Uint8Array(0)], ['large', large]]), { ttlMs: hourMs })
+      await one.create(
+        key,
+        Object.fromEntries([
+          [name, everyByte],
+          [`${name}2`, new Uint8Array(0)],
+          ['large', large],
+        ]),
+        { ttlMs: hourMs },
+      )
       const fields = await two.read(key)
       assert.ok(fields !== null)
       const byName = new Map(Object.entries(fields))
       assert.deepEqual(new Uint8Array(byName.get(name) ?? []), everyByte)
       assert.equal(byName.get(`${name}2`)?.length, 0)
       assert.equal(Buffer.compare(byName.get('large') ?? new Uint8Array(0), large), 0)
-      assert.equal(await two.update(key, { expect: Object.fromEntries([[name, everyByte]]), remove: [name] }), 'updated')
+      assert.equal(
+        await two.update(key, { expect: Object.fromEntries([[name, everyByte]]), remove: [name] }),
+        'updated',
+      )
       assert.equal(Object.keys((await one.read(key)) ?? {}).length, 2)
     }
   })
@@ -269,7 +288,7 @@ function tokenTests(clients: () => Clients): void {
     assert.equal(await one.replaceToken(key, { parts: { old: 900, other: 7 } }, next, hourMs), false)
     assert.equal(await one.replaceToken(key, { parts: { old: 900, new: 7, more: 1 } }, next, hourMs), false)
     const replaced = await Promise.all([one, two].map((store) => store.replaceToken(key, seen, next, hourMs)))
-    assert.deepEqual(replaced.toSorted(), [false, true])
+    assert.equal(replaced.filter(Boolean).length, 1)
     assert.deepEqual(await two.readToken(key), { parts: { new: 8 } })
     assert.equal(await one.replaceToken(fresh(), { parts: {} }, next, hourMs), false)
   })
@@ -391,13 +410,18 @@ function text(value: string): Uint8Array {
 
 function assertFields(fields: Readonly<Record<string, Uint8Array>> | null, expected: Record<string, string>): void {
   assert.ok(fields !== null, 'the record is there')
-  const decoded = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, Buffer.from(value).toString()]))
+  const decoded = Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, Buffer.from(value).toString()]),
+  )
   assert.deepEqual(decoded, expected)
 }
 
 async function assertRejects(work: Promise<unknown>, ...codes: ErrorCode[]): Promise<void> {
   await assert.rejects(work, (error) => {
-    assert.ok(codes.some((code) => isFourfoldError(error, code)), `expected ${codes.join(' or ')}, got ${String(error)}`)
+    assert.ok(
+      codes.some((code) => isFourfoldError(error, code)),
+      `expected ${codes.join(' or ')}, got ${String(error)}`,
+    )
     return true
   })
 }

@@ -52,7 +52,9 @@ async function assignSlots(url: string): Promise<void> {
   const client = createClient({ url })
   await client.connect()
   await client.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', '0', '16383'])
-  await until('the cluster serves', async () => (await client.sendCommand<string>(['CLUSTER', 'INFO'])).includes('cluster_state:ok'))
+  await until('the cluster serves', async () =>
+    (await client.sendCommand<string>(['CLUSTER', 'INFO'])).includes('cluster_state:ok'),
+  )
   client.destroy()
 }
 
@@ -87,7 +89,9 @@ test('a server that became a replica of another counts as another memory', { ski
   const before = await store.incarnation()
   const client = await connectClient(t, one.url)
   await client.sendCommand(['REPLICAOF', '127.0.0.1', new URL(other.url).port])
-  await until('the new replica follows', async () => (await client.sendCommand<string>(['INFO', 'replication'])).includes('link_status:up'))
+  await until('the new replica follows', async () =>
+    (await client.sendCommand<string>(['INFO', 'replication'])).includes('link_status:up'),
+  )
   await assert.rejects(store.raiseToken('k', 'e', 1, 60_000), { code: 'FF_STORE_UNAVAILABLE' })
   assert.notEqual(await store.incarnation(), before)
 })

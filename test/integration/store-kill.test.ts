@@ -56,7 +56,10 @@ async function assertKept({ key, store, sent, field, token }: Writer): Promise<v
   const number = Number(Buffer.from(fields?.['number'] ?? []).toString())
   assert.ok(number >= field && number <= sent, `${key} holds ${number}, ${field} was acknowledged, ${sent} was sent`)
   const lsn = held?.parts['epoch'] ?? 0
-  assert.ok(lsn >= token && lsn <= sent, `the token of ${key} holds ${lsn}, ${token} was acknowledged, ${sent} was sent`)
+  assert.ok(
+    lsn >= token && lsn <= sent,
+    `the token of ${key} holds ${lsn}, ${token} was acknowledged, ${sent} was sent`,
+  )
 }
 
 /** Starts it and kills it at a random moment of its start. */

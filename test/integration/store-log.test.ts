@@ -98,7 +98,13 @@ test('a damaged log serves what is whole, under a new incarnation, and the rest 
 
 test('a log that was not closed before the machine went down has a new incarnation', async (t) => {
   const at = await place(t)
-  const records = [encodeRecord([['incarnation', 'old', 1], ['opened', 'another boot']]), encodeRecord([['token', 'k', Date.now() + hourMs, [['e', 9]]]])]
+  const records = [
+    encodeRecord([
+      ['incarnation', 'old', 1],
+      ['opened', 'another boot'],
+    ]),
+    encodeRecord([['token', 'k', Date.now() + hourMs, [['e', 9]]]]),
+  ]
   await writeFile(at.logPath, Buffer.concat(records))
   const later = await serving(at, async (store) => {
     assert.deepEqual(await store.readToken('k'), { parts: { e: 9 } })
@@ -157,7 +163,10 @@ test('compaction keeps the log short, and every key, fence and incarnation', asy
 test('a second server of the same log is refused and told who has it, in one process and in two', async (t) => {
   const at = await place(t)
   await serving(at, async () => {
-    await assert.rejects(startStoreServer(at), { code: 'FF_STORE_LOCKED', fields: { path: at.logPath, pid: process.pid } })
+    await assert.rejects(startStoreServer(at), {
+      code: 'FF_STORE_LOCKED',
+      fields: { path: at.logPath, pid: process.pid },
+    })
     await assert.rejects(startStoreServer({ ...at, socketPath: `${at.socketPath}2` }), { code: 'FF_STORE_LOCKED' })
     await assert.rejects(startStoreServer({ ...at, logPath: `${at.logPath}2` }), { code: 'FF_STORE_LOCKED' })
     const child = forkStore({ socketPath: at.socketPath, logPath: at.logPath, logLevel: 'silent' })
@@ -182,21 +191,28 @@ test('a paused server keeps its log: the new one waits, and serves only when the
   await server.stop()
 })
 
-test('a paused server whose supervisor is gone is ended by the next start', { skip: process.platform !== 'linux' }, async (t) => {
-  const at = await place(t)
-  const supervisor = forkStore({ socketPath: at.socketPath, logPath: at.logPath, logLevel: 'silent' }, { foster: true })
-  await once(supervisor, 'message')
-  const store = await connectStore({ url: `unix:${at.socketPath}`, deadlineMs: 5000 })
-  await store.raiseToken('k', 'e', 1, hourMs)
-  await store.close()
-  const { pid } = JSON.parse(await readFile(`${at.logPath}.owner`, 'utf8')) as { pid: number }
-  process.kill(pid, 'SIGSTOP')
-  await assert.rejects(startStoreServer(at), { code: 'FF_STORE_LOCKED' })
-  supervisor.kill('SIGKILL')
-  await once(supervisor, 'exit')
-  await serving(at, async (again) => assert.deepEqual(await again.readToken('k'), { parts: { e: 1 } }))
-  assert.match(at.lines.join(), /left behind/)
-})
+test(
+  'a paused server whose supervisor is gone is ended by the next start',
+  { skip: process.platform !== 'linux' },
+  async (t) => {
+    const at = await place(t)
+    const supervisor = forkStore(
+      { socketPath: at.socketPath, logPath: at.logPath, logLevel: 'silent' },
+      { foster: true },
+    )
+    await once(supervisor, 'message')
+    const store = await connectStore({ url: `unix:${at.socketPath}`, deadlineMs: 5000 })
+    await store.raiseToken('k', 'e', 1, hourMs)
+    await store.close()
+    const { pid } = JSON.parse(await readFile(`${at.logPath}.owner`, 'utf8')) as { pid: number }
+    process.kill(pid, 'SIGSTOP')
+    await assert.rejects(startStoreServer(at), { code: 'FF_STORE_LOCKED' })
+    supervisor.kill('SIGKILL')
+    await once(supervisor, 'exit')
+    await serving(at, async (again) => assert.deepEqual(await again.readToken('k'), { parts: { e: 1 } }))
+    assert.match(at.lines.join(), /left behind/)
+  },
+)
 
 test('a server that can no longer write its log ends, and acknowledged only what is in it', async (t) => {
   const at = await place(t)
@@ -239,9 +255,13 @@ test('clients that send nonsense are cut off, others go on', async (t) => {
 
 test('an address that cannot be a socket is refused by name', async (t) => {
   const at = await place(t)
-  await assert.rejects(startStoreServer({ ...at, socketPath: join(at.directory, 'x'.repeat(120)) }), { code: 'FF_STORE_ADDRESS' })
+  await assert.rejects(startStoreServer({ ...at, socketPath: join(at.directory, 'x'.repeat(120)) }), {
+    code: 'FF_STORE_ADDRESS',
+  })
   await writeFile(join(at.directory, 'file'), 'precious')
-  await assert.rejects(startStoreServer({ ...at, socketPath: join(at.directory, 'file') }), { code: 'FF_STORE_ADDRESS' })
+  await assert.rejects(startStoreServer({ ...at, socketPath: join(at.directory, 'file') }), {
+    code: 'FF_STORE_ADDRESS',
+  })
   assert.equal(await readFile(join(at.directory, 'file'), 'utf8'), 'precious')
   await assert.rejects(connectStore({ url: 'memcached://secret:word@host' }), (error: Error) => {
     assert.doesNotMatch(error.message, /word/)

@@ -33,7 +33,12 @@ export async function startStoreProcess(
 ): Promise<StoreProcess> {
   const { compactBytes, ...forkOptions } = options
   const directory = await mkdtemp(join(tmpdir(), 'ff-store-'))
-  const settings: StoreSettings = { socketPath: join(directory, 's.sock'), logPath: join(directory, 'store.log'), logLevel: 'error', compactBytes }
+  const settings: StoreSettings = {
+    socketPath: join(directory, 's.sock'),
+    logPath: join(directory, 'store.log'),
+    logLevel: 'error',
+    compactBytes,
+  }
   let child = await spawnStore(settings, forkOptions)
   const kill = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return

@@ -64,36 +64,40 @@ test('a log replayed gives the state that wrote it, with every fence', () => {
 
 test('a snapshot drawn in portions between operations, with their effects behind each portion, gives the same state', () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 30 }), fc.array(fc.tuple(step, fc.nat(2)), { maxLength: 60 }), (before, during) => {
-      let now = 1000
-      let compacted: Effect[] | null = null
-      const state = new StoreState({ now: () => now, emit: (effect) => compacted?.push(effect) })
-      const run = ([passed, each]: readonly [number, Operation]): void => {
-        now += passed
-        state.execute(each)
-        state.sweep(2)
-      }
-      before.forEach(run)
-      const target: Effect[] = []
-      compacted = target
-      const snapshot = state.snapshot()
-      const draw = (count: number): void => {
-        for (let drawn = 0; drawn < count; drawn += 1) {
-          const next = snapshot.next()
-          if (next.done === true) return
-          target.push(next.value)
+    fc.property(
+      fc.array(step, { maxLength: 30 }),
+      fc.array(fc.tuple(step, fc.nat(2)), { maxLength: 60 }),
+      (before, during) => {
+        let now = 1000
+        let compacted: Effect[] | null = null
+        const state = new StoreState({ now: () => now, emit: (effect) => compacted?.push(effect) })
+        const run = ([passed, each]: readonly [number, Operation]): void => {
+          now += passed
+          state.execute(each)
+          state.sweep(2)
         }
-      }
-      // The file gets its first portion before anything else happens.
-      draw(1)
-      for (const [each, portion] of during) {
-        run(each)
-        draw(portion)
-      }
-      draw(Number.POSITIVE_INFINITY)
-      const again = replayed(target.slice(), now)
-      assert.deepEqual(observe(again), observe(state))
-    }),
+        before.forEach(run)
+        const target: Effect[] = []
+        compacted = target
+        const snapshot = state.snapshot()
+        const draw = (count: number): void => {
+          for (let drawn = 0; drawn < count; drawn += 1) {
+            const next = snapshot.next()
+            if (next.done === true) return
+            target.push(next.value)
+          }
+        }
+        // The file gets its first portion before anything else happens.
+        draw(1)
+        for (const [each, portion] of during) {
+          run(each)
+          draw(portion)
+        }
+        draw(Number.POSITIVE_INFINITY)
+        const again = replayed(target.slice(), now)
+        assert.deepEqual(observe(again), observe(state))
+      },
+    ),
   )
 })
 
@@ -118,6 +122,8 @@ test('sweeping frees what has expired and nothing else', () => {
 })
 
 test('fences go on rising in an empty store when the clock is ahead of the last one', () => {
-  const fences = [1000, 2000].map((now) => new StoreState({ now: () => now, emit: () => undefined }).execute(['acquireLease', 'k', 'h', 5]))
+  const fences = [1000, 2000].map((now) =>
+    new StoreState({ now: () => now, emit: () => undefined }).execute(['acquireLease', 'k', 'h', 5]),
+  )
   assert.ok((fences[1] as number) > (fences[0] as number))
 })

@@ -132,7 +132,10 @@ class SocketTransport implements Transport {
     const { socketPath, deadlineMs } = this.options
     const message = `the store at unix:${socketPath} did not answer within ${deadlineMs} ms; whether the operation took place is unknown`
     const refused = batch.sentOn === null && this.link.refused
-    this.reject(batch, refused ? this.link.absence() : new FourfoldError('FF_STORE_DEADLINE', message, { fields: { deadlineMs } }))
+    this.reject(
+      batch,
+      refused ? this.link.absence() : new FourfoldError('FF_STORE_DEADLINE', message, { fields: { deadlineMs } }),
+    )
     const connection = batch.sentOn
     if (connection === null || connection.received !== batch.receivedThen) return
     // Not a word since: what is written to it would only pile up. The next connection shows when it is back.
@@ -210,9 +213,15 @@ class SocketTransport implements Transport {
 function readHello(value: unknown): string {
   const [name, version, incarnation] = value as Hello
   if (name === 'fourfold-store' && version === protocolVersion) return incarnation
-  throw new FourfoldError('FF_STORE_ADDRESS', `the server speaks ${String(name)} ${version}, this client fourfold-store ${protocolVersion}`)
+  throw new FourfoldError(
+    'FF_STORE_ADDRESS',
+    `the server speaks ${String(name)} ${version}, this client fourfold-store ${protocolVersion}`,
+  )
 }
 
 function tooLarge(bytes: number): FourfoldError {
-  return new FourfoldError('FF_STORE_ARGUMENT', `operations of one tick may have ${maxFrameBytes} bytes together; got ${bytes}`)
+  return new FourfoldError(
+    'FF_STORE_ARGUMENT',
+    `operations of one tick may have ${maxFrameBytes} bytes together; got ${bytes}`,
+  )
 }

@@ -131,7 +131,11 @@ function startOf(pid: number): string | null {
 
 function lockedError(path: string, owner: Owner | null): FourfoldError {
   const who = owner === null ? 'another process' : `process ${owner.pid}`
-  return new FourfoldError('FF_STORE_LOCKED', `${who} serves the store of ${path}; stop it, or give this one another data directory`, {
-    fields: { path, pid: owner?.pid },
-  })
+  return new FourfoldError(
+    'FF_STORE_LOCKED',
+    `${who} serves the store of ${path}; stop it, or give this one another data directory`,
+    {
+      fields: { path, pid: owner?.pid },
+    },
+  )
 }

@@ -11,7 +11,18 @@
  */
 
 import { randomUUID } from 'node:crypto'
-import { closeSync, constants, fdatasync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { FourfoldError } from '../../core/errors.ts'
@@ -183,7 +194,10 @@ function openLogFile(path: string): number {
 
 /** What a log begins with, and what every server adds that opens it. */
 function heading(incarnation: string): Effect[] {
-  return [['incarnation', incarnation, formatVersion], ['opened', bootId() ?? '']]
+  return [
+    ['incarnation', incarnation, formatVersion],
+    ['opened', bootId() ?? ''],
+  ]
 }
 
 function learn(known: Known, effect: Effect, options: StoreLogOptions): void {
@@ -220,5 +234,8 @@ function bootId(): string | null {
 }
 
 function unreadable(path: string, why: string, cause?: unknown): FourfoldError {
-  return new FourfoldError('FF_STORE_LOG', `${path} cannot serve as the log of the store: ${why}`, { cause, fields: { path } })
+  return new FourfoldError('FF_STORE_LOG', `${path} cannot serve as the log of the store: ${why}`, {
+    cause,
+    fields: { path },
+  })
 }

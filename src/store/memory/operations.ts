@@ -12,7 +12,14 @@ export type Operation =
   | readonly ['ping']
   | readonly ['read', string]
   | readonly ['create', string, readonly Pair<Uint8Array>[], number]
-  | readonly ['update', string, readonly Pair<Uint8Array>[], readonly string[], readonly Pair<Uint8Array | null>[], number | null]
+  | readonly [
+      'update',
+      string,
+      readonly Pair<Uint8Array>[],
+      readonly string[],
+      readonly Pair<Uint8Array | null>[],
+      number | null,
+    ]
   | readonly ['delete', string]
   | readonly ['list', string, number]
   | readonly ['raiseToken', string, string, number, number]

@@ -173,14 +173,19 @@ class RunningServer implements StoreServer {
   }
 
   private fail(error: unknown): void {
-    this.options.log.error({ error, path: this.options.logPath }, 'the log of the store cannot be written; the store ends')
+    this.options.log.error(
+      { error, path: this.options.logPath },
+      'the log of the store cannot be written; the store ends',
+    )
     this.stopping ??= this.end(async () => this.storeLog.abandon())
     this.options.onFailure?.(error)
   }
 
   private async end(closeLog: () => Promise<void>): Promise<void> {
     clearInterval(this.sweeping)
-    await closeLog().catch((error: unknown) => this.options.log.error({ error }, 'the log of the store could not be closed'))
+    await closeLog().catch((error: unknown) =>
+      this.options.log.error({ error }, 'the log of the store could not be closed'),
+    )
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()))
     for (const { socket } of this.clients) socket.destroySoon()
     await closed
@@ -192,7 +197,8 @@ class RunningServer implements StoreServer {
 async function removeStaleSocket(path: string): Promise<void> {
   const found = statSync(path, { throwIfNoEntry: false })
   if (found === undefined) return
-  if (!found.isSocket()) throw socketError('FF_STORE_ADDRESS', `${path} is a file, not a socket; give another path`, path)
+  if (!found.isSocket())
+    throw socketError('FF_STORE_ADDRESS', `${path} is a file, not a socket; give another path`, path)
   if (await isListenedOn(path)) {
     const message = `another server listens on ${path}; stop it, or give this one another data directory`
     throw socketError('FF_STORE_LOCKED', message, path)
@@ -209,7 +215,9 @@ function isListenedOn(path: string): Promise<boolean> {
       resolve(used)
     }
     probe.once('connect', () => decide(true))
-    probe.once('error', (error: NodeJS.ErrnoException) => decide(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'))
+    probe.once('error', (error: NodeJS.ErrnoException) =>
+      decide(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'),
+    )
     probe.setTimeout(1000, () => decide(true))
   })
 }

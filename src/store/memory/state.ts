@@ -108,7 +108,8 @@ export class StoreState {
   /** Frees the memory of what has expired, looking at no more than so many keys of each table. */
   sweep(keys: number): void {
     const now = this.now()
-    for (const table of [this.records, this.tokens, this.leases] as Map<string, Mortal>[]) this.sweepTable(table, keys, now)
+    for (const table of [this.records, this.tokens, this.leases] as Map<string, Mortal>[])
+      this.sweepTable(table, keys, now)
   }
 
   private read(key: string): Pair<Uint8Array>[] | null {
@@ -212,7 +213,12 @@ export class StoreState {
     this.emit(leaseEffect(key, held))
   }
 
-  private replayFields(key: string, expiresAt: number, set: readonly Pair<Uint8Array>[], remove: readonly string[]): void {
+  private replayFields(
+    key: string,
+    expiresAt: number,
+    set: readonly Pair<Uint8Array>[],
+    remove: readonly string[],
+  ): void {
     const held = this.records.get(key)
     if (held === undefined) return
     for (const name of remove) held.fields.delete(name)

@@ -62,7 +62,9 @@ export class RedisCaller {
 
   async incarnation(): Promise<string> {
     if (this.closing !== null) throw closedError()
-    return this.link.current?.incarnation ?? this.call(async (connection) => connection.incarnation, { repeatable: true })
+    return (
+      this.link.current?.incarnation ?? this.call(async (connection) => connection.incarnation, { repeatable: true })
+    )
   }
 
   /** Lets what is under way come to its end, which its deadline bounds. */
@@ -93,7 +95,11 @@ export class RedisCaller {
     })
   }
 
-  private async attempt<T>(work: (connection: RedisConnection) => Promise<T>, options: CallOptions, call: Call): Promise<T> {
+  private async attempt<T>(
+    work: (connection: RedisConnection) => Promise<T>,
+    options: CallOptions,
+    call: Call,
+  ): Promise<T> {
     for (;;) {
       const connection = this.link.current ?? (await this.link.wait())
       if (call.over) throw closedError()

@@ -103,7 +103,10 @@ class LiveConnection implements RedisConnection {
     this.incarnation = `${infoValue(info, 'run_id')}.${infoValue(info, 'master_replid')}`
     const policy = infoValue(info, 'maxmemory_policy')
     if (policy === 'noeviction' || infoValue(info, 'maxmemory') === '0') return
-    log.warn({ policy }, 'this Redis may evict sessions and tokens when its memory is full; set maxmemory-policy noeviction')
+    log.warn(
+      { policy },
+      'this Redis may evict sessions and tokens when its memory is full; set maxmemory-policy noeviction',
+    )
   }
 
   async send<T>(args: readonly RedisArgument[]): Promise<T> {
@@ -155,6 +158,10 @@ async function loadPackage(): Promise<typeof import('redis')> {
   try {
     return await import('redis')
   } catch (error) {
-    throw new FourfoldError('FF_CORE_PACKAGE_MISSING', 'the redis driver needs the package "redis": npm install redis', { cause: error })
+    throw new FourfoldError(
+      'FF_CORE_PACKAGE_MISSING',
+      'the redis driver needs the package "redis": npm install redis',
+      { cause: error },
+    )
   }
 }
