@@ -32,21 +32,24 @@ export interface FieldOptions {
   readonly autocomplete?: string
   readonly rows?: number
   readonly large?: boolean
+  /** Say what the field is above it, too: for fields that are filled when they are first seen. */
+  readonly labelled?: boolean
 }
 
-/** One field with its label: the placeholder says the same, for those who see it. */
+/** One field. Its placeholder says what it is, and so does its label, for those who do not see the placeholder. */
 export function field(name: string, options: FieldOptions): Html {
   const { placeholder, value = '', rows } = options
   const className = options.large ? 'form-control form-control-lg' : 'form-control'
   const autocomplete = options.autocomplete && html` autocomplete="${options.autocomplete}"`
-  const shared = html`class="${className}" name="${name}" aria-label="${placeholder}" placeholder="${placeholder}"${autocomplete}`
+  const label = options.labelled && html`<label for="field-${name}">${placeholder}</label>`
+  const shared = html`class="${className}" id="field-${name}" name="${name}" aria-label="${placeholder}" placeholder="${placeholder}"${autocomplete}`
   const control: Content =
     rows === undefined
       ? html`<input ${shared} type="${options.type ?? 'text'}" value="${value}">`
       : // A newline right after the tag is not part of the text: without this one, the text's own first would be lost.
         html`<textarea ${shared} rows="${rows}">
 ${value}</textarea>`
-  return html`<fieldset class="form-group">${control}</fieldset>
+  return html`<fieldset class="form-group">${label}${control}</fieldset>
 `
 }
 

@@ -42,6 +42,7 @@ export async function registerPages(pages: FastifyInstance, options: { assets: A
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'private, no-cache').header('vary', 'cookie')
   })
   options.assets.register(pages)
+  pages.removeAllContentTypeParsers()
   await pages.register(formbody, { bodyLimit: MAX_BODY_BYTES })
   await pages.register(async (visited) => {
     visited.addHook('preHandler', recognise)

@@ -53,11 +53,11 @@ function settingsPage(typed: Typed, errors?: Messages): Page {
 <h1>Your Settings</h1>
 ${errorMessages(errors)}
 <form method="post" action="/settings" novalidate>
-${field('image', { placeholder: 'URL of profile picture', value: typed['image'] })}
-${field('username', { placeholder: 'Your Name', value: typed['username'], autocomplete: 'nickname', large: true })}
-${field('bio', { placeholder: 'Short bio about you', value: typed['bio'], rows: 8, large: true })}
-${field('email', { type: 'email', placeholder: 'Email', value: typed['email'], autocomplete: 'email', large: true })}
-${field('password', { type: 'password', placeholder: 'New Password', autocomplete: 'new-password', large: true })}
+${field('image', { labelled: true, placeholder: 'URL of profile picture', value: typed['image'] })}
+${field('username', { labelled: true, placeholder: 'Your Name', value: typed['username'], autocomplete: 'nickname' })}
+${field('bio', { labelled: true, placeholder: 'Short bio about you', value: typed['bio'], rows: 8 })}
+${field('email', { labelled: true, type: 'email', placeholder: 'Email', value: typed['email'], autocomplete: 'email' })}
+${field('password', { labelled: true, type: 'password', placeholder: 'New Password', autocomplete: 'new-password' })}
 <button type="submit" class="btn btn-lg btn-primary">Update Settings</button>
 </form>
 <hr>
