@@ -16,15 +16,18 @@ export interface ScopeOptions {
   /** Read the primary for everything: the reader's last write could not be settled (rule 32). */
   readonly pinned?: boolean
   /**
-   * Whether the token is read once and kept (a request: it was current when the request began) or before every read
+   * Whether the token is read once and kept (a request: it was current when the request began; one that lasts reads it anew each second) or before every read
    * (a script, which may outlive other writes of its reader). Default false: before every read.
    */
   readonly keepToken?: boolean
 }
 
+/** A request that lasts longer than this (an event stream) looks at its reader's token again. */
+const keepTokenMs = 1_000
+
 /** What scopes of one reader in one request have in common: what one writes, all must see. */
 interface Shared {
-  readonly kept: Map<TokenStore, Promise<Requirement>>
+  readonly kept: Map<TokenStore, { readonly requirement: Promise<Requirement>; readonly atMs: number }>
   pinned: boolean
   settled: boolean
 }
@@ -60,12 +63,12 @@ export class Scope {
   /** What reads of this reader must wait for. */
   require(tokens: TokenStore): Promise<Requirement> {
     if (!this.#keepToken) return this.#load(tokens)
-    let kept = this.#shared.kept.get(tokens)
-    if (kept === undefined) {
-      kept = this.#load(tokens)
-      this.#shared.kept.set(tokens, kept)
-    }
-    return kept
+    const nowMs = performance.now()
+    const kept = this.#shared.kept.get(tokens)
+    if (kept !== undefined && nowMs - kept.atMs < keepTokenMs) return kept.requirement
+    const requirement = this.#load(tokens)
+    this.#shared.kept.set(tokens, { requirement, atMs: nowMs })
+    return requirement
   }
 
   /** Told of a write of this reader before the write resolves. A null position: it did not come. */
