@@ -169,6 +169,11 @@ export const errorRegistry = {
     retryable: false,
     httpStatus: 500,
   },
+  FF_DATABASE_TRANSACTION: {
+    summary: 'A transaction was opened where each statement may use another connection.',
+    retryable: false,
+    httpStatus: 500,
+  },
   FF_DATABASE_CURSOR: {
     summary: 'Streaming rows outside a transaction is not routed.',
     retryable: false,
@@ -201,6 +206,11 @@ export const errorRegistry = {
   },
   FF_SESSION_LATE: {
     summary: 'A session was changed, or a cookie was needed, after the response had gone out.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_APP_RUNNING: {
+    summary: 'A command cannot run beside the system that runs, or without a terminal to ask on.',
     retryable: false,
     httpStatus: 500,
   },

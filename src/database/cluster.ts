@@ -14,8 +14,14 @@ import { Replica } from './replica.ts'
 import { PositionMonitor } from './position-monitor.ts'
 import { mayUseReplica, type Level } from '../freshness/level.ts'
 import { TokenStore, type Requirement } from '../freshness/token-store.ts'
-import { isConnectionLost, isReplicaFault } from '../engines/postgres/connection-errors.ts'
-import { createClient, createPrimaryPool, createReplicaPool, type PoolLimits } from '../engines/postgres/pools.ts'
+import { isReplicaFault, isReusable } from '../engines/postgres/connection-errors.ts'
+import {
+  createClient,
+  createPrimaryPool,
+  createReplicaPool,
+  isAtRest,
+  type PoolLimits,
+} from '../engines/postgres/pools.ts'
 import { flushHeartbeat } from '../engines/postgres/heartbeat.ts'
 import { readWritePosition } from '../engines/postgres/positions.ts'
 import { FourfoldError } from '../core/errors.ts'
@@ -83,6 +89,8 @@ export class Cluster {
   }
   readonly #options: ClusterOptions
   readonly #primary: pg.Pool
+  /** One connection aside for positions: a pool that the app keeps busy must not look like a primary that is down. */
+  readonly #aside: pg.Pool
   readonly #replicas: readonly Replica[]
   #heartbeat: NodeJS.Timeout | null = null
   #closing: Promise<void> | null = null
@@ -93,7 +101,10 @@ export class Cluster {
     this.name = name
     this.#options = options
     this.#primary = createPrimaryPool(options.primary, this.#limits(), options.classifier)
-    this.#primary.on('error', (error) => log.debug({ error, database: name }, 'an idle connection to the primary was lost'))
+    this.#aside = createPrimaryPool(options.primary, { ...this.#limits(), max: 1 }, options.classifier)
+    for (const pool of [this.#primary, this.#aside]) {
+      pool.on('error', (error) => log.debug({ error, database: name }, 'an idle connection to the primary was lost'))
+    }
     const readPosition = (): Promise<WritePosition> => this.readPosition()
     this.monitor = new PositionMonitor({
       read: readPosition,
@@ -126,7 +137,10 @@ export class Cluster {
   /** Runs one statement where it belongs and answers pg's result. */
   async run(scope: Scope, statement: Statement, values?: readonly unknown[]): Promise<pg.QueryResult> {
     const text = typeof statement === 'string' ? statement : statement.text
-    if (!this.isRead(text)) return await this.#write(scope, statement, values)
+    if (!this.isRead(text) || (typeof statement === 'object' && 'submit' in statement)) {
+      this.#refuseUnroutable(statement, text)
+      return await this.#write(scope, statement, values)
+    }
     const requirement = await this.#requirement(scope)
     const replica = await this.#acquireReplica(requirement)
     if (replica === null) return await this.#readPrimary(scope, requirement, statement, values)
@@ -143,6 +157,22 @@ export class Cluster {
     }
   }
 
+  /** What needs one connection for longer than one statement cannot be routed statement by statement. */
+  #refuseUnroutable(statement: Statement, text: string): void {
+    if (this.#options.classifier.classify(text).transaction === 'opens') {
+      throw new FourfoldError(
+        'FF_DATABASE_TRANSACTION',
+        'A transaction cannot be opened here, where the next statement may use another connection: use transaction() or pool.connect()',
+      )
+    }
+    if (typeof statement === 'object' && 'submit' in statement) {
+      throw new FourfoldError(
+        'FF_DATABASE_CURSOR',
+        'A cursor or query object needs a client of its own: use pool.connect()',
+      )
+    }
+  }
+
   /** A client on the primary, for a transaction or for connection state; tells the scope of its commits until released. */
   async checkout(scope: Scope): Promise<pg.PoolClient> {
     const client = await this.#connectPrimary()
@@ -153,7 +183,7 @@ export class Cluster {
       tracked.observer = null
       client.release = release
       // An open transaction must not go back to the pool: its next holder would write into it.
-      release(error ?? tracked.getTransactionStatus() !== 'I')
+      release(error || !isAtRest(client))
     }
     return client
   }
@@ -166,7 +196,8 @@ export class Cluster {
     const release = client.release.bind(client)
     client.release = (error) => {
       client.release = release
-      if (error) replica.fail(error === true ? new Error('the connection was given up') : error)
+      if (error || !isAtRest(client))
+        replica.fail(error instanceof Error ? error : new Error('the connection was given up'))
       else replica.release()
     }
     this.counts.replicaReads += 1
@@ -175,7 +206,7 @@ export class Cluster {
 
   /** The primary's position now. */
   async readPosition(): Promise<WritePosition> {
-    const client = await this.#connectPrimary()
+    const client = await this.#connectPrimary(this.#aside)
     try {
       const position = await withDeadline(
         readWritePosition({ query: (sql, values) => (client as unknown as TrackedClient).plain(sql, values) }),
@@ -286,7 +317,7 @@ export class Cluster {
 
   async #beat(): Promise<void> {
     try {
-      const client = await this.#connectPrimary()
+      const client = await this.#connectPrimary(this.#aside)
       try {
         await withDeadline(
           flushHeartbeat({ query: (sql, values) => (client as unknown as TrackedClient).plain(sql, values) }),
@@ -332,7 +363,7 @@ export class Cluster {
       client.release()
       return result
     } catch (error) {
-      client.release(isConnectionLost(error) || undefined)
+      client.release(!isReusable(error))
       throw error
     }
   }
@@ -343,10 +374,11 @@ export class Cluster {
     await scope.wrote(this.tokens, position)
   }
 
-  async #connectPrimary(): Promise<pg.PoolClient> {
-    if (this.#closing !== null) throw new FourfoldError('FF_CORE_CLOSED', `Database ${this.name} is closed: open the app again`)
+  async #connectPrimary(pool: pg.Pool = this.#primary): Promise<pg.PoolClient> {
+    if (this.#closing !== null)
+      throw new FourfoldError('FF_CORE_CLOSED', `Database ${this.name} is closed: open the app again`)
     try {
-      return await this.#primary.connect()
+      return await pool.connect()
     } catch (error) {
       const message = `The primary of database ${this.name} cannot be reached: ${String(error)}`
       throw new FourfoldError('FF_DATABASE_UNAVAILABLE', message, { cause: error, fields: { database: this.name } })
@@ -357,6 +389,6 @@ export class Cluster {
     if (this.#heartbeat !== null) clearTimeout(this.#heartbeat)
     this.tokens.close()
     await this.monitor.stop()
-    await Promise.all([...this.#replicas.map((replica) => replica.close()), this.#primary.end()])
+    await Promise.all([...this.#replicas.map((replica) => replica.close()), this.#primary.end(), this.#aside.end()])
   }
 }

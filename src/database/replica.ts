@@ -8,7 +8,7 @@
  * - Every call has a deadline. A replica that does not answer is left out, and comes back by itself.
  */
 
-import { isConnectionLost } from '../engines/postgres/connection-errors.ts'
+import { isConnectionLost, isReusable } from '../engines/postgres/connection-errors.ts'
 import { parseReplayPosition, REPLAY_POSITION_SQL, type ReplayPositionRow } from '../engines/postgres/positions.ts'
 import { cutConnection } from '../engines/postgres/pools.ts'
 import { withDeadline } from '../core/deadline.ts'
@@ -94,7 +94,7 @@ export class Replica {
   fail(client: pg.PoolClient, error: unknown): void {
     this.#busy.delete(client)
     const lost = isConnectionLost(error)
-    client.release(lost)
+    client.release(!isReusable(error))
     if (lost) this.#markDown(String(error))
   }
 

@@ -3,7 +3,7 @@
  * became of it is unknown, so a read may run again elsewhere and a write may not.
  */
 
-import { isReplicaRefusal } from './client.ts'
+import { isReplicaRefusal, sqlState } from './client.ts'
 
 const connectionCodes: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
@@ -16,15 +16,25 @@ const connectionCodes: ReadonlySet<string> = new Set([
   'EAI_AGAIN',
   'ENOTFOUND',
   'EACCES',
+  // The server hangs, and what was sent may still be under way.
+  'FF_CORE_DEADLINE',
 ])
+
+/** pg's own errors about its connection; they have no code. Others without one blame the statement's values. */
+const connectionMessages =
+  /^(?:connection terminated|query read timeout|timeout expired|timeout exceeded|client has encountered|client was closed)/i
 
 /** Whether the connection is of no use any more after this error. */
 export function isConnectionLost(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const code = (error as { code?: unknown }).code
-  // Without a code it is pg's own: "Connection terminated", "Query read timeout".
-  if (typeof code !== 'string') return true
+  if (typeof code !== 'string') return connectionMessages.test(error.message)
   return connectionCodes.has(code) || /^(?:08|57P)/.test(code)
+}
+
+/** Whether the connection may serve another statement: the server answered, with an error about this one. */
+export function isReusable(error: unknown): boolean {
+  return sqlState(error) !== null && !isConnectionLost(error)
 }
 
 /** Whether a read that failed on a replica may be answered by the primary instead. */

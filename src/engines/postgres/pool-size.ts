@@ -12,7 +12,7 @@ import type { PostgresAddress } from './address.ts'
 
 const mostPerProcess = 20
 const leastPerProcess = 2
-/** For people with psql, for probes and for the position query. */
+/** For people with psql and for probes. */
 const keptFree = 6
 
 export interface PoolSizeOptions {
@@ -27,7 +27,8 @@ export interface PoolSizeOptions {
 export async function choosePoolSize(options: PoolSizeOptions): Promise<number> {
   const { name, processes, configured } = options
   const max = await readMaxConnections(options)
-  const fair = Math.floor((max - keptFree) / processes)
+  // One more connection of each process is kept aside for positions.
+  const fair = Math.floor((max - keptFree) / processes) - 1
   const size = configured ?? Math.min(mostPerProcess, fair)
   if (size <= fair && size >= Math.min(leastPerProcess, configured ?? leastPerProcess)) return size
   throw new FourfoldError(
@@ -48,7 +49,9 @@ async function readMaxConnections({ address, timeoutMs, name }: PoolSizeOptions)
     const { rows } = await withDeadline(client.query<{ max: number }>(sql), timeoutMs, `database ${name}`)
     return rows[0]?.max ?? 100
   } catch (error) {
-    throw new FourfoldError('FF_DATABASE_UNAVAILABLE', `Database ${name} cannot be reached: ${String(error)}`, { cause: error })
+    throw new FourfoldError('FF_DATABASE_UNAVAILABLE', `Database ${name} cannot be reached: ${String(error)}`, {
+      cause: error,
+    })
   } finally {
     client.end().catch(() => undefined)
   }

@@ -31,9 +31,44 @@ function options(address: PostgresAddress, limits: PoolLimits): pg.PoolConfig {
   }
 }
 
+const endGraceMs = 1_000
+
+/**
+ * A pool that loses no connection out of sight: a client that dies in its holder's hands fails its statements and not
+ * the process, and ending waits for statements only so long, then cuts what is left.
+ */
+class BoundedPool extends pg.Pool {
+  readonly #clients = new Set<pg.ClientBase>()
+
+  constructor(config: pg.PoolConfig) {
+    super(config)
+    this.on('connect', (client) => {
+      this.#clients.add(client)
+      client.on('error', () => undefined)
+    })
+    this.on('remove', (client) => this.#clients.delete(client))
+  }
+
+  override async end(): Promise<void> {
+    const cut = new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        for (const client of this.#clients) cutConnection(client)
+        resolve()
+      }, endGraceMs)
+      this.on('remove', () => this.#clients.size === 0 && clearTimeout(timer))
+      if (this.#clients.size === 0) clearTimeout(timer)
+    })
+    // A client that nobody gives back stays the pool's for ever; its connection does not.
+    await Promise.race([super.end(), cut])
+  }
+}
+
 /** A pool on the primary, whose clients tell of commits. */
 export function createPrimaryPool(address: PostgresAddress, limits: PoolLimits, classifier: Classifier): pg.Pool {
-  const pool = new pg.Pool({ ...options(address, limits), Client: TrackedClient as unknown as typeof pg.Client } as pg.PoolConfig)
+  const pool = new BoundedPool({
+    ...options(address, limits),
+    Client: TrackedClient as unknown as typeof pg.Client,
+  } as pg.PoolConfig)
   pool.on('connect', (client) => {
     ;(client as unknown as TrackedClient).classifier = classifier
   })
@@ -42,12 +77,18 @@ export function createPrimaryPool(address: PostgresAddress, limits: PoolLimits, 
 
 /** A pool on a replica, or on an endpoint behind which there are several. */
 export function createReplicaPool(address: PostgresAddress, limits: PoolLimits): pg.Pool {
-  return new pg.Pool(options(address, limits))
+  return new BoundedPool(options(address, limits))
 }
 
 /** One connection outside any pool, for probes. */
 export function createClient(address: PostgresAddress, limits: PoolLimits): pg.Client {
   return new pg.Client({ ...options(address, limits) })
+}
+
+/** Whether a connection may be handed out again: no transaction is open on it and nothing runs. */
+export function isAtRest(client: pg.ClientBase): boolean {
+  const { _activeQuery: active } = client as unknown as { readonly _activeQuery: unknown }
+  return (client as pg.Client).getTransactionStatus() === 'I' && !active
 }
 
 /** Cuts a connection at once: what waits on it fails, and the pool drops it. For servers that hang. */

@@ -6,15 +6,18 @@
  *   the commit; inside the transaction it would be too early, and a replica could pass it without the transaction.
  * - A statement of its own (autocommit) is followed by a position query on the same connection.
  * - A transaction that was assigned no transaction id wrote nothing and moves no token.
+ * - What a statement did to the transaction is known only when it is done: so statements that were queued without
+ *   waiting are sent one after the other, as pg itself would.
  * - When the commit succeeded and the position did not come, the write resolves and the position is null: an error
  *   would invite the caller to write twice.
  */
 
 import pg from 'pg'
 
+import { FourfoldError } from '../../core/errors.ts'
 import { parseWritePosition, WRITE_POSITION_SQL, type WritePositionRow } from './positions.ts'
 
-import type { Classifier } from './classify.ts'
+import type { Classification, Classifier } from './classify.ts'
 import type { WritePosition } from '../position.ts'
 
 /** Told of each commit that wrote. The write's promise waits for what this returns. */
@@ -27,6 +30,8 @@ const commitPattern = /^\s*(?:commit|end)\b(?!\s+prepared)/i
 const preparedPattern = /\bprepared\b/i
 // Reads whether this transaction wrote before it ends; costs no round trip of its own.
 const wroteSql = 'SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS wrote'
+
+const noop = (): void => undefined
 
 /** pg's Query does this; its published types do not tell. */
 interface CommandListener {
@@ -54,7 +59,9 @@ export class TrackedClient extends pg.Client {
   observer: CommitObserver | null = null
   /** Set once, before the client is used. */
   classifier: Classifier | null = null
+  /** Whether the open transaction may have written. A hint: at COMMIT the server is asked. */
   #dirty = false
+  #queued: Promise<unknown> | null = null
 
   // The overloads of pg's query cannot be spelled out again here; what comes in and goes out is pg's own.
   // @ts-expect-error -- narrower than pg's overload set, equal at run time
@@ -62,10 +69,10 @@ export class TrackedClient extends pg.Client {
     const done = typeof values === 'function' ? values : callback
     const parameters = typeof values === 'function' ? undefined : values
     if (typeof config === 'object' && 'submit' in config) {
-      this.#dirty = true
+      this.#submit(config)
       return super.query(config)
     }
-    const result = this.#run(config, parameters)
+    const result = this.#enqueue(config, parameters)
     if (done === undefined) return result
     result.then(
       (value) => done(null, value),
@@ -79,20 +86,54 @@ export class TrackedClient extends pg.Client {
     return await super.query(text, values)
   }
 
-  async #run(config: QueryInput, values: unknown[] | undefined): Promise<pg.QueryResult> {
-    const text = typeof config === 'string' ? config : config.text
-    const kind = this.classifier?.classify(text).kind ?? 'write'
-    if (kind === 'read' && !this.#dirty) return await super.query(config as string, values)
-    if (commitPattern.test(text)) return await this.#commit(text)
-    const result = await super.query(config as string, values)
-    const wrote = kind === 'write' || (kind === 'transaction' && preparedPattern.test(text))
-    if (this.getTransactionStatus() !== 'I') {
-      if (wrote) this.#dirty = true
-    } else {
-      const tell = wrote || (this.#dirty && kind !== 'transaction')
-      this.#dirty = false
-      if (tell) await this.#tell(await this.#readPosition())
+  /** A query object tells nobody when it is done, so its commit has to be a statement of its own. */
+  #submit(query: pg.Submittable): void {
+    const { text, cursor } = query as { readonly text?: unknown; readonly cursor?: { readonly text?: unknown } }
+    const sql = text ?? cursor?.text
+    const reads = typeof sql === 'string' && this.classifier?.classify(sql).kind === 'read'
+    if (reads) return
+    if (this.#queued === null && this.getTransactionStatus() === 'I') {
+      const message =
+        'A query object, cursor or COPY stream that may write needs a transaction around it: query("begin") first'
+      throw new FourfoldError('FF_DATABASE_CURSOR', message)
     }
+    this.#dirty = true
+  }
+
+  #enqueue(config: QueryInput, values: unknown[] | undefined): Promise<pg.QueryResult> {
+    const text = typeof config === 'string' ? config : config.text
+    const known = this.classifier?.classify(text)
+    if (known?.kind === 'read' && !this.#dirty && this.#queued === null) return super.query(config as string, values)
+    const run = (): Promise<pg.QueryResult> => this.#run(config, values, known)
+    const result = this.#queued === null ? run() : this.#queued.then(run)
+    const done = result.then(noop, noop).then(() => {
+      if (this.#queued === done) this.#queued = null
+    })
+    this.#queued = done
+    return result
+  }
+
+  async #run(
+    config: QueryInput,
+    values: unknown[] | undefined,
+    known: Classification | undefined,
+  ): Promise<pg.QueryResult> {
+    const text = typeof config === 'string' ? config : config.text
+    if (known?.statements === 1 && commitPattern.test(text)) return await this.#commit(text)
+    const kind = known?.kind ?? 'write'
+    const wrote = kind === 'write' || (kind === 'transaction' && preparedPattern.test(text))
+    const before = this.#dirty
+    // Before it is sent: of several statements in one text, the first may last where a later one fails. A cursor of a
+    // function that writes is only a matter of the session by its text.
+    this.#dirty ||= wrote || kind === 'session' || (known?.statements ?? 0) > 1
+    const result = await super.query(config as string, values).catch((error: unknown) => {
+      if (this.getTransactionStatus() === 'I') this.#dirty = false
+      throw error
+    })
+    if (this.getTransactionStatus() !== 'I') return result
+    this.#dirty = false
+    const rolledBack = kind === 'transaction' && result.command === 'ROLLBACK'
+    if (wrote || (before && !rolledBack)) await this.#tell(await this.#readPosition())
     return result
   }
 

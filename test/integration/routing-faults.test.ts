@@ -1,0 +1,274 @@
+/** Routing when things go wrong: connections that die, replicas that hang, clients nobody gives back. */
+
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, suite, test } from 'node:test'
+
+import pg from 'pg'
+
+import { database, defineApp, open, type Connections, type Fourfold } from 'fourfold'
+
+import { prepareDatabases, type PreparedDatabases } from '../../src/app/connections.ts'
+import { resolveConfig } from '../../src/app/config.ts'
+import { silentLogger } from '../../src/core/log.ts'
+import { startStoreServer, type StoreServer } from '../../src/store/memory/server.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+import type { Cluster } from '../../src/database/cluster.ts'
+
+interface Schema {
+  notes: { id: number; author: string; text: string }
+}
+
+const app = defineApp({
+  databases: { main: database<Schema>({ replicas: 1, connectTimeout: '1s', maxStaleness: '1500ms' }) },
+})
+
+type Instance = Fourfold<{ main: Schema }>
+
+suite('routing under faults', () => {
+  let directory: string
+  let prepared: PreparedDatabases
+  let storeServer: StoreServer
+  let connections: Connections
+  let ff: Instance
+  let admin: pg.Client
+
+  const openClone = async (poolSize = 4): Promise<Instance> => {
+    const databases = Object.fromEntries(
+      Object.entries(connections.databases).map(([name, found]) => [name, { ...found, poolSize }]),
+    )
+    return await open(app, {
+      connections: { ...connections, databases },
+      config: { dataDir: directory },
+      log: silentLogger,
+    })
+  }
+  const clusterOf = (instance: Instance): Cluster =>
+    instance.clusters['main'] ?? assert.fail('expected the cluster main')
+  const tokenOf = async (reader: string): Promise<Record<string, number>> => ({
+    ...(await ff.store.readToken(`token:main:${reader}`))?.parts,
+  })
+  const insert = (author: string): string => `insert into notes (author, text) values ('${author}', 'x')`
+  /** Reads as a reader until a replica answers, so that replicas are known to be in use. */
+  const readFromReplica = async (instance: Instance, reader: string): Promise<void> => {
+    const { counts } = clusterOf(instance)
+    const before = counts.replicaReads
+    await waitFor('a replica read', async () => {
+      await instance.as({ reader, level: 'session' }).databases.main.pool.query('select count(*) from notes')
+      return counts.replicaReads > before
+    })
+  }
+
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'ff-faults-'))
+    const config = resolveConfig(app.definition, {}, { dataDir: directory })
+    prepared = await prepareDatabases({ config, directory, processes: 6, log: silentLogger })
+    const socketPath = join(directory, 'store.sock')
+    storeServer = await startStoreServer({ socketPath, logPath: join(directory, 'store.log'), log: silentLogger })
+    connections = { databases: prepared.databases, storeUrl: `unix:${socketPath}` }
+    ff = await openClone()
+    await ff.databases.main.pool.query('create table notes (id serial primary key, author text, text text)')
+    admin = new pg.Client(connections.databases['main']?.primary)
+    admin.on('error', () => undefined)
+    await admin.connect()
+  })
+
+  after(async () => {
+    await admin?.end()
+    await ff?.close()
+    await storeServer?.stop()
+    await prepared?.stop()
+    await rm(directory, { recursive: true, force: true })
+  })
+
+  const commits: Record<string, readonly string[]> = {
+    'a plain commit': ['begin', '$insert', 'commit'],
+    'a commit with a comment before it': ['begin', '$insert', '/* done */ commit'],
+    'a commit behind a line comment': ['begin', '$insert', '-- done\nend'],
+    'a commit behind a read in one text': ['begin', '$insert', 'select 1; commit'],
+    'a commit with a read behind it': ['begin', '$insert', 'commit; select 1'],
+    'a commit with a write behind it': ['begin', 'commit; $insert'],
+    'a whole transaction in one text': ['begin; $insert; commit'],
+    'commit and chain': ['begin', '$insert', 'commit and chain', 'rollback'],
+    'a write before a savepoint whose text fails': [
+      'begin',
+      '! $insert; savepoint a; select 1/0',
+      'rollback to a',
+      'commit',
+    ],
+    'a savepoint rolled back': ['begin', '$insert', 'savepoint a', '! select 1/0', 'rollback to a', 'commit'],
+  }
+  for (const [name, texts] of Object.entries(commits)) {
+    test(`the token moves with ${name}`, async () => {
+      const reader = `reader:${name}`
+      const client = await ff.as({ reader }).databases.main.pool.connect()
+      for (const text of texts) {
+        const sql = text.replace('! ', '').replace('$insert', insert(name))
+        if (text.startsWith('! ')) await assert.rejects(client.query(sql))
+        else await client.query(sql)
+      }
+      client.release()
+      const { rows } = await ff.databases.main.pool.query('select 1 from notes where author = $1', [name])
+      assert.equal(rows.length, 1, 'the row was committed')
+      assert.equal(Object.keys(await tokenOf(reader)).length, 1, 'the token moved')
+    })
+  }
+
+  test('the token moves with statements that were queued without waiting', async () => {
+    const client = await ff.as({ reader: 'reader:queued' }).databases.main.pool.connect()
+    await Promise.all([client.query('begin'), client.query(insert('queued')), client.query('commit')])
+    client.release()
+    assert.equal(Object.keys(await tokenOf('reader:queued')).length, 1)
+  })
+
+  test('a submitted query object that writes outside a transaction is refused by name', async () => {
+    const client = await ff.as({ reader: 'reader:submit' }).databases.main.pool.connect()
+    assert.throws(() => client.query(new pg.Query(insert('submit'))), { code: 'FF_DATABASE_CURSOR' })
+    client.release()
+    await assert.rejects(
+      Promise.resolve().then(() => ff.databases.main.pool.query(new pg.Query('select 1') as never)),
+      {
+        code: 'FF_DATABASE_CURSOR',
+      },
+    )
+  })
+
+  test('an open transaction is refused through pool.query, and never reaches the next holder', async () => {
+    const { pool } = ff.as({ reader: 'reader:open' }).databases.main
+    await assert.rejects(pool.query('begin'), { code: 'FF_DATABASE_TRANSACTION' })
+    const client = await pool.connect()
+    await client.query('begin')
+    await client.query(insert('left open'))
+    client.release(false)
+    await pool.query(insert('after'))
+    const { rows } = await admin.query(`select author from notes where author in ('left open', 'after')`)
+    assert.deepEqual(rows, [{ author: 'after' }])
+  })
+
+  test('a backend that dies under a held client is an error of its statement, not of the process', async () => {
+    const client = await ff.databases.main.pool.connect()
+    const { rows } = await client.query('select pg_backend_pid() as pid')
+    await admin.query('select pg_terminate_backend($1)', [rows[0].pid])
+    await assert.rejects(client.query('select pg_sleep(5)'))
+    client.release()
+    assert.equal((await ff.databases.main.pool.query('select 1 as one')).rows[0].one, 1)
+  })
+
+  test('a parameter that cannot be sent takes no replica out', async () => {
+    await using clone = await openClone()
+    await readFromReplica(clone, 'reader:circular')
+    const circular: Record<string, unknown> = {}
+    circular['self'] = circular
+    const reader = clone.as({ reader: 'reader:circular', level: 'session' }).databases.main
+    await assert.rejects(reader.pool.query('select $1::json', [circular]), TypeError)
+    assert.equal(clusterOf(clone).counts.replicaFaults, 0)
+    const { counts } = clusterOf(clone)
+    const seen = counts.replicaReads
+    await reader.pool.query('select 1')
+    assert.equal(counts.replicaReads, seen + 1, 'the replica was left out')
+  })
+
+  test('a read-only transaction with an error inside gives its connection back', async () => {
+    await using clone = await openClone(1)
+    await readFromReplica(clone, 'reader:ro')
+    const { main } = clone.as({ reader: 'reader:ro', level: 'session' }).databases
+    for (let round = 0; round < 3; round += 1) {
+      const failing = main
+        .transaction()
+        .setAccessMode('read only')
+        .execute(async (trx) => {
+          await trx.selectFrom('notes').select('id').execute()
+          await trx
+            .selectFrom('nothing' as never)
+            .selectAll()
+            .execute()
+        })
+      await assert.rejects(failing, { code: '42P01' })
+    }
+    await readFromReplica(clone, 'reader:ro')
+  })
+
+  test('a busy pool is not a dead primary: nothing older than maxStaleness is served', async () => {
+    await using clone = await openClone(1)
+    const { pool } = clone.databases.main
+    await readFromReplica(clone, 'reader:busy')
+    const held = await pool.connect()
+    try {
+      for (let round = 0; round < 3; round += 1) await clusterOf(clone).monitor.sample()
+      assert.equal(clusterOf(clone).monitor.primaryDown, false)
+    } finally {
+      held.release()
+    }
+  })
+
+  test('closing does not wait for ever for a client nobody gives back, and lets go of it', async () => {
+    const clone = await openClone(2)
+    const client = await clone.databases.main.pool.connect()
+    const running = assert.rejects(client.query('select pg_sleep(60)'))
+    const began = performance.now()
+    await clone.close()
+    assert.ok(performance.now() - began < 5_000)
+    await running
+    await assert.rejects(clone.databases.main.pool.query('select 1'), { code: 'FF_CORE_CLOSED' })
+  })
+
+  test('a replica that hangs is left out within seconds, reads go on, and it comes back', async () => {
+    await using clone = await openClone()
+    await readFromReplica(clone, 'reader:hang')
+    const { pool } = clone.as({ reader: 'reader:hang', level: 'session' }).databases.main
+    const backends = await replicaBackends()
+    for (const pid of backends) process.kill(pid, 'SIGSTOP')
+    try {
+      const began = performance.now()
+      await Promise.all(Array.from({ length: 12 }, () => pool.query('select count(*) from notes')))
+      assert.ok(performance.now() - began < 5_000, `took ${performance.now() - began} ms`)
+    } finally {
+      for (const pid of backends) process.kill(pid, 'SIGCONT')
+    }
+    await readFromReplica(clone, 'reader:hang')
+  })
+
+  test('after a crash of the primary, old tokens and nameless readers find their way back to replicas', async () => {
+    await using clone = await openClone()
+    const mine = clone.as({ reader: 'reader:crash', level: 'session' }).databases.main.pool
+    await mine.query(insert('crash'))
+    await readFromReplica(clone, 'reader:crash')
+    const [before] = Object.keys(await tokenOf('reader:crash'))
+    const { rows } = await admin.query('select pg_backend_pid() as pid')
+    process.kill(rows[0].pid as number, 'SIGKILL')
+    await waitFor(
+      'the primary',
+      () =>
+        mine.query(insert('after the crash')).then(
+          () => true,
+          () => false,
+        ),
+      15_000,
+    )
+    await readFromReplica(clone, 'reader:crash')
+    const nobody = clone.as({ reader: null, level: 'session' }).databases.main.pool
+    const { counts } = clusterOf(clone)
+    const seen = counts.replicaReads
+    await waitFor('a nameless read on a replica', () => nobody.query('select 1').then(() => counts.replicaReads > seen))
+    const parts = Object.keys(await tokenOf('reader:crash'))
+    assert.equal(parts.length, 1)
+    assert.notEqual(parts[0], before)
+  })
+
+  /** The postmaster of the replica and the backends that serve clients. */
+  async function replicaBackends(): Promise<number[]> {
+    const cluster = prepared.embedded.get('main') ?? assert.fail('expected an embedded cluster')
+    const postmaster =
+      cluster.processes().find(({ role }) => role === 'replica')?.pid ?? assert.fail('expected a replica')
+    const probe = new pg.Client(connections.databases['main']?.replicas[0]?.address)
+    await probe.connect()
+    const { rows } = await probe.query(
+      `select pid from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()`,
+    )
+    await probe.end()
+    return [postmaster, ...rows.map((row) => row.pid as number)]
+  }
+})
