@@ -116,6 +116,18 @@ test('the servers run at wal_level = replica and with more settings', async (t) 
   assert.equal((await primary.query('show listen_addresses')).rows[0].listen_addresses, '')
 })
 
+test('limits may change from run to run', async (t) => {
+  const directory = await makeDirectory(t)
+  for (const [wanted, expected] of [[30, '30'], [20, '30'], [40, '40']] as const) {
+    const cluster = await startTestCluster(t, { directory, maxConnections: wanted })
+    for (const address of [cluster.primary, ...cluster.replicas]) {
+      const client = await connect(t, address)
+      assert.equal((await client.query('show max_connections')).rows[0].max_connections, expected)
+    }
+    await cluster.stop()
+  }
+})
+
 const asRoot = process.getuid?.() === 0 ? {} : { skip: 'only root lends its servers to another user' }
 
 test('below a directory that other users cannot enter, the data goes elsewhere and is found again', asRoot, async (t) => {

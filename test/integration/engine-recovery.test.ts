@@ -224,3 +224,27 @@ test('a standby beyond help is made anew', async (t) => {
     assert.deepEqual(await watchersOf(directory), [], 'no shell is left')
   })
 })
+
+test('a standby that is made anew under load has exactly what the primary has', async (t) => {
+  const cluster = await startTestCluster(t, {})
+  const primary = await connect(t, cluster.primary)
+  await primary.query('create table busy (id int primary key, body text)')
+  const over = new AbortController()
+  const write = async (from: number): Promise<void> => {
+    const client = await connect(t, cluster.primary)
+    for (let id = from; !over.signal.aborted; id += 2) {
+      await client.query(`insert into busy values ($1, repeat('x', $2))`, [id, id % 3000])
+      if (id % 7 === 0) await client.query('update busy set body = body || $2 where id = $1', [id - 14, 'y'])
+    }
+  }
+  const writers = [write(0), write(1)]
+  for (let round = 0; round < 3; round++) await cluster.rebuildReplica(0)
+  over.abort()
+  await Promise.all(writers)
+  const replica = await connect(t, cluster.replicas[0]!)
+  await untilReplayed(primary, replica)
+  const digest = `select count(*)::int as n, md5(string_agg(id || body, ',' order by id)) as sum from busy`
+  const [here, there] = await Promise.all([primary.query(digest), replica.query(digest)])
+  assert.ok(here.rows[0].n > 100)
+  assert.deepEqual(there.rows, here.rows)
+})

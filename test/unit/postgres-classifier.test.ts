@@ -99,6 +99,7 @@ describe('only the primary may answer, because it writes or may write', () => {
     `select pg_logical_emit_message(true, 'a', 'b')`,
     `select query_to_xml('delete from t', true, true, '')`,
     `select * from ts_stat('delete from t')`,
+    `select ts_rewrite('a'::tsquery, 'delete from t')`,
     'select * from my_rows(1)',
     'call p()',
     'do $$ begin end $$',

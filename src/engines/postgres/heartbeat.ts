@@ -20,6 +20,6 @@ export async function flushHeartbeat(client: QueryClient): Promise<void> {
 
 const EMIT_SQL = `select pg_logical_emit_message(false, 'fourfold', '', true)`
 
-// `local`: flushed here, without waiting for a synchronous standby that may be away.
-const MARK_SQL = `
-begin; set local synchronous_commit = local; update fourfold.heartbeat set beat = beat + 1; commit`
+// `local`: flushed here, without waiting for a synchronous standby that may be away. The two statements are one
+// transaction because they travel as one text; with BEGIN, a failure would leave it open.
+const MARK_SQL = `set local synchronous_commit = local; update fourfold.heartbeat set beat = beat + 1`

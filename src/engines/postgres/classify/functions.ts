@@ -56,7 +56,7 @@ const harmless: ReadonlySet<string> = new Set(
   substr substring sum tan tand tanh text text_to_char timeofday timezone to_ascii to_bin to_char to_date to_hex to_json
   to_jsonb to_number to_oct to_regclass to_regtype to_timestamp to_tsquery to_tsvector transaction_timestamp translate
   trim trim_array trim_scale trunc ts_debug ts_delete ts_filter ts_headline ts_lexize ts_parse ts_rank ts_rank_cd
-  ts_rewrite tsmultirange tsrange tsquery_phrase tstzmultirange tstzrange tsvector_to_array daterange datemultirange
+  tsmultirange tsrange tsquery_phrase tstzmultirange tstzrange tsvector_to_array daterange datemultirange
   unicode_assigned unistr unnest upper upper_inc upper_inf uuid_extract_timestamp uuid_extract_version uuidv4 uuidv7
   var_pop var_samp variance websearch_to_tsquery width width_bucket xmlagg xmlcomment xmlconcat xml_is_well_formed
   xmlexists xpath xpath_exists pg_sleep pg_column_size pg_get_constraintdef pg_get_expr pg_get_indexdef pg_get_viewdef

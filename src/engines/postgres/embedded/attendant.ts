@@ -86,7 +86,7 @@ async function findFault(
 }
 
 async function askOne(address: PostgresAddress, sql: string, values: unknown[]): Promise<Record<string, unknown> | undefined> {
-  return onConnection(address, async (client) => (await client.query(sql, values)).rows[0], 1_000)
+  return onConnection(address, async (client) => (await client.query(sql, values)).rows[0], { connectMs: 1_000, statementMs: 1_000 })
 }
 
 const SLOT_SQL = 'select active, wal_status from pg_replication_slots where slot_name = $1'

@@ -31,7 +31,7 @@ export interface EmbeddedClusterOptions {
   /** The database that is made, if it is not there. */
   readonly database: string
   readonly log: Logger
-  /** Of each server. Default 100. */
+  /** Of each server, at least: a directory keeps the largest it ever had. Default 100. */
   readonly maxConnections?: number
   /** Default `logical`. */
   readonly walLevel?: 'replica' | 'logical'
@@ -114,7 +114,7 @@ async function startOwned(options: EmbeddedClusterOptions, ownership: Ownership)
     primary: base.upkeep,
     standbys: attended.map((server, index) => ({ server, address: replicas[index] as PostgresAddress })),
     log: options.log,
-    everyMs: 1_000,
+    everyMs: 2_000,
     patienceMs: options.standbyPatienceMs ?? 10_000,
   })
   return {
@@ -139,7 +139,7 @@ async function prepare(options: EmbeddedClusterOptions): Promise<Foundation> {
   const place = await makePlace(options.directory, account)
   const binaries = await prepareBinaries(place.root, account)
   const settings: ClusterSettings = {
-    maxConnections: options.maxConnections ?? 100,
+    maxConnections: await data.keepLargest(options.maxConnections ?? 100, { place, account }),
     walLevel: options.walLevel ?? 'logical',
     settings: options.settings ?? {},
   }

@@ -14,12 +14,12 @@ export function socketAddress(sockets: string, port: number, database: string): 
 export async function onConnection<T>(
   address: PostgresAddress,
   work: (client: pg.Client) => Promise<T>,
-  deadlineMs = 5_000,
+  { connectMs = 5_000, statementMs = 5_000 }: { connectMs?: number; statementMs?: number } = {},
 ): Promise<T> {
   const client = new pg.Client({
     ...(address as pg.ClientConfig),
-    connectionTimeoutMillis: deadlineMs,
-    query_timeout: deadlineMs,
+    connectionTimeoutMillis: connectMs,
+    query_timeout: statementMs,
     application_name: 'fourfold-upkeep',
   })
   // A server that is killed reports here; the statement under way fails by itself.

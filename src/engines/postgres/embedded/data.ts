@@ -6,7 +6,7 @@
  */
 
 import { execFile } from 'node:child_process'
-import { access, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { access, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -24,13 +24,26 @@ export interface DataSource {
 }
 
 const initdbDeadlineMs = 60_000
-const copyDeadlineMs = 600_000
+/** A backup begins with a checkpoint of whatever is unwritten. */
+const checkpointDeadlineMs = 120_000
 
 /** Takes away copies that were never finished. */
 export async function clearUnfinished({ place }: DataSource): Promise<void> {
   const names = await readdir(place.root)
   const unfinished = names.filter((name) => name.endsWith('.new') && !name.startsWith('binaries-'))
   await Promise.all(unfinished.map((name) => remove(place.data(name))))
+}
+
+/**
+ * The greatest limit that this directory's servers ever ran with. It never shrinks: a standby refuses to start with
+ * less than its primary had when it wrote the log that is still to be replayed.
+ */
+export async function keepLargest(maxConnections: number, { place }: DataSource): Promise<number> {
+  const file = join(place.root, 'limits.json')
+  const known = await readFile(file, 'utf8').then((text) => (JSON.parse(text) as { maxConnections: number }).maxConnections, () => 0)
+  if (known >= maxConnections) return known
+  await writeFile(file, JSON.stringify({ maxConnections }))
+  return maxConnections
 }
 
 /** Makes an empty cluster. */
@@ -71,7 +84,7 @@ export async function copyOnline(name: string, primary: PostgresAddress, source:
         const { rows } = await client.query('select labelfile from pg_backup_stop(false)')
         return String(rows[0].labelfile)
       },
-      copyDeadlineMs,
+      { statementMs: checkpointDeadlineMs },
     )
     await write(join(unfinished, 'backup_label'), label, source.account)
   })

@@ -86,6 +86,12 @@ export function createServer(options: ServerOptions): Server {
     }
   }
 
+  /** What was running and did not come back must not stay down for it. */
+  function keepTrying(error: unknown): never {
+    if (wanted) void keepAlive(giveUp.signal)
+    throw error
+  }
+
   async function begin(): Promise<void> {
     giveUp = new AbortController()
     wanted = true
@@ -106,14 +112,17 @@ export function createServer(options: ServerOptions): Server {
     restart: () =>
       inTurn(async () => {
         await halt()
-        await begin()
+        await begin().catch(keepTrying)
       }),
-    async rebuild() {
-      await inTurn(async () => {
+    rebuild: () =>
+      inTurn(async () => {
         await halt()
-        await options.repair?.()
-        if (wanted) await launch()
-      })
-    },
+        try {
+          await options.repair?.()
+          if (wanted) await launch()
+        } catch (error) {
+          keepTrying(error)
+        }
+      }),
   }
 }
