@@ -12,7 +12,7 @@ import { until } from '../../src/testing/index.ts'
 import { forkStore, startStoreProcess, type StoreProcess } from '../support/store-process.ts'
 
 const hourMs = 3_600_000
-const rounds = 12
+const rounds = 8
 
 /** A client that writes rising numbers under its own key, and what the answers allow to conclude. */
 interface Writer {
@@ -91,6 +91,8 @@ async function startRun(t: TestContext, server: StoreProcess): Promise<Run> {
 async function killOnce({ server, writers }: Run, options: { readonly whileStarting: boolean }): Promise<void> {
   const ended = new AbortController()
   const writing = Promise.all(writers.map((writer) => write(writer, ended.signal)))
+  // A writer may find a loss before it is awaited below.
+  writing.catch(() => undefined)
   await pause(Math.random() * 150)
   await server.kill()
   if (options.whileStarting) await killWhileStarting(server)
@@ -123,7 +125,7 @@ test('planted: a server that writes its log after it answered is caught', async 
   const loss = async (): Promise<void> => {
     for (let round = 0; round < rounds; round += 1) await killOnce(run, { whileStarting: false })
   }
-  await assert.rejects(loss(), /was acknowledged/)
+  await assert.rejects(loss(), { code: 'ERR_ASSERTION' })
 })
 
 test('a client that is killed takes nothing with it that was acknowledged to it', async (t) => {

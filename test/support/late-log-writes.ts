@@ -8,9 +8,13 @@ import { syncBuiltinESMExports } from 'node:module'
 
 const lateMs = 20
 const writeSync = fs.writeSync
-const writeLate = (file: number, bytes: Buffer, offset: number): number => {
-  // The start of the log is written as usual: without it there is no store to lose anything from.
-  if (process.uptime() < 0.5) return writeSync(file, bytes, offset)
+let begun = false
+const writeLate = (file: number, bytes: Buffer | string, offset = 0): number => {
+  // The log's first record is written as usual: without it there is no store to lose anything from. Texts are log lines.
+  if (!begun || typeof bytes === 'string') {
+    begun ||= typeof bytes !== 'string'
+    return writeSync(file, bytes as Buffer, offset)
+  }
   setTimeout(() => writeSync(file, bytes, offset), lateMs)
   return bytes.length - offset
 }
