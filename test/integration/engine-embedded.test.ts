@@ -11,7 +11,10 @@ import { connect, makeDirectory, startTestCluster, until, untilReplayed } from '
 test('a cluster starts from nothing, replicates, and keeps its data between runs', async (t) => {
   const directory = await makeDirectory(t)
   const first = await startTestCluster(t, { directory, replicas: 2 })
-  assert.deepEqual(first.processes().map(({ role, index }) => `${role} ${index}`), ['primary 0', 'replica 0', 'replica 1'])
+  assert.deepEqual(
+    first.processes().map(({ role, index }) => `${role} ${index}`),
+    ['primary 0', 'replica 0', 'replica 1'],
+  )
   const primary = await connect(t, first.primary)
   await primary.query('create table kept (id int primary key)')
   await primary.query('insert into kept values (1)')
@@ -86,7 +89,10 @@ test('a replica can be made to lag, and the delay is forgotten at the next start
   await primary.query('create table lag (id int)')
   await untilReplayed(primary, replica)
   await cluster.setReplicaDelay(0, 250)
-  await until('the setting to be taken up', async () => (await replica.query('show recovery_min_apply_delay')).rows[0].recovery_min_apply_delay === '250ms')
+  await until(
+    'the setting to be taken up',
+    async () => (await replica.query('show recovery_min_apply_delay')).rows[0].recovery_min_apply_delay === '250ms',
+  )
   const began = performance.now()
   await primary.query('insert into lag values (1)')
   await until('the row to arrive', async () => (await replica.query('select * from lag')).rowCount === 1)
@@ -118,7 +124,11 @@ test('the servers run at wal_level = replica and with more settings', async (t) 
 
 test('limits may change from run to run', async (t) => {
   const directory = await makeDirectory(t)
-  for (const [wanted, expected] of [[30, '30'], [20, '30'], [40, '40']] as const) {
+  for (const [wanted, expected] of [
+    [30, '30'],
+    [20, '30'],
+    [40, '40'],
+  ] as const) {
     const cluster = await startTestCluster(t, { directory, maxConnections: wanted })
     for (const address of [cluster.primary, ...cluster.replicas]) {
       const client = await connect(t, address)
@@ -130,25 +140,29 @@ test('limits may change from run to run', async (t) => {
 
 const asRoot = process.getuid?.() === 0 ? {} : { skip: 'only root lends its servers to another user' }
 
-test('below a directory that other users cannot enter, the data goes elsewhere and is found again', asRoot, async (t) => {
-  const home = await makeDirectory(t)
-  const directory = join(home, 'app')
-  await mkdir(directory)
-  await chmod(home, 0o700)
-  const first = await startTestCluster(t, { directory, replicas: 0 })
-  await (await connect(t, first.primary)).query('create table kept (id int)')
-  await first.stop()
-  const place = await realpath(join(directory, 'servers'))
-  assert.ok(!place.startsWith(home))
+test(
+  'below a directory that other users cannot enter, the data goes elsewhere and is found again',
+  asRoot,
+  async (t) => {
+    const home = await makeDirectory(t)
+    const directory = join(home, 'app')
+    await mkdir(directory)
+    await chmod(home, 0o700)
+    const first = await startTestCluster(t, { directory, replicas: 0 })
+    await (await connect(t, first.primary)).query('create table kept (id int)')
+    await first.stop()
+    const place = await realpath(join(directory, 'servers'))
+    assert.ok(!place.startsWith(home))
 
-  await chmod(home, 0o755)
-  const second = await startTestCluster(t, { directory, replicas: 0 })
-  await (await connect(t, second.primary)).query('select * from kept')
-  await second.stop()
-  await resetEmbeddedCluster(directory)
-  await assert.rejects(access(place))
-  assert.deepEqual(await readdir(directory), ['owner.sqlite'])
-})
+    await chmod(home, 0o755)
+    const second = await startTestCluster(t, { directory, replicas: 0 })
+    await (await connect(t, second.primary)).query('select * from kept')
+    await second.stop()
+    await resetEmbeddedCluster(directory)
+    await assert.rejects(access(place))
+    assert.deepEqual(await readdir(directory), ['owner.sqlite'])
+  },
+)
 
 test('data whose directory was deleted by hand does not come back', asRoot, async (t) => {
   const home = await makeDirectory(t)

@@ -12,13 +12,29 @@ test('classification against the server itself', async (t) => {
   const replica = await connect(t, cluster.replicas[0]!)
   const classifier = await loadClassifier()
 
-  await t.test('no function that the server calls volatile counts as harmless, but those without an effect', async () => {
-    const { rows } = await primary.query(`
+  await t.test(
+    'no function that the server calls volatile counts as harmless, but those without an effect',
+    async () => {
+      const { rows } = await primary.query(`
       select distinct proname as name from pg_proc
       where provolatile = 'v' and pronamespace = 'pg_catalog'::regnamespace order by 1`)
-    const taken = rows.map((row) => row.name as string).filter((name) => functionEffect(null, name, new Set()) === 'none')
-    assert.deepEqual(taken, ['array_sample', 'array_shuffle', 'clock_timestamp', 'gen_random_uuid', 'pg_sleep', 'random', 'random_normal', 'timeofday', 'uuidv4', 'uuidv7'])
-  })
+      const taken = rows
+        .map((row) => row.name as string)
+        .filter((name) => functionEffect(null, name, new Set()) === 'none')
+      assert.deepEqual(taken, [
+        'array_sample',
+        'array_shuffle',
+        'clock_timestamp',
+        'gen_random_uuid',
+        'pg_sleep',
+        'random',
+        'random_normal',
+        'timeofday',
+        'uuidv4',
+        'uuidv7',
+      ])
+    },
+  )
 
   await t.test('what runs on a standby may count as a read, what it refuses counts as a refusal', async () => {
     await primary.query(`
@@ -27,7 +43,13 @@ test('classification against the server itself', async (t) => {
       create sequence s;
       create view sly as select nextval('s') as n`)
     await untilReplayed(primary, replica)
-    const reads = ['select * from t', 'select now(), random(), gen_random_uuid()', 'explain analyze select * from t', 'table t; values (1)', `select jsonb_agg(t) from t`]
+    const reads = [
+      'select * from t',
+      'select now(), random(), gen_random_uuid()',
+      'explain analyze select * from t',
+      'table t; values (1)',
+      `select jsonb_agg(t) from t`,
+    ]
     for (const sql of reads) {
       assert.equal(classifier.classify(sql).kind, 'read', sql)
       await replica.query(sql)

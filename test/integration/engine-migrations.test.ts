@@ -24,7 +24,11 @@ test('migrations', async (t) => {
     }
     await add(files)
     const address = { ...cluster.primary, database: `migrated_${count}` }
-    return { add, run: () => runMigrations({ address, directory, log: silentLogger }), client: await connect(t, address) }
+    return {
+      add,
+      run: () => runMigrations({ address, directory, log: silentLogger }),
+      client: await connect(t, address),
+    }
   }
 
   const code = `export async function up(db: any): Promise<void> {
@@ -32,7 +36,12 @@ test('migrations', async (t) => {
   }`
 
   await t.test('SQL and TypeScript files run once, in the order of their names', async () => {
-    const { run, client, add } = await prepare({ '2-b.ts': code, '1-a.sql': 'create table a (id int); insert into a values (1)', 'notes.md': '', '2-b.d.ts': '' })
+    const { run, client, add } = await prepare({
+      '2-b.ts': code,
+      '1-a.sql': 'create table a (id int); insert into a values (1)',
+      'notes.md': '',
+      '2-b.d.ts': '',
+    })
     assert.deepEqual(await run(), { applied: ['1-a', '2-b'] })
     assert.deepEqual(await run(), { applied: [] })
     await add({ '3-c.sql': 'insert into a select id from a' })
@@ -41,15 +50,23 @@ test('migrations', async (t) => {
   })
 
   await t.test('many processes that start together run each migration once', async () => {
-    const { run, client } = await prepare({ '1.sql': 'create table a (id int); select pg_sleep(0.05); insert into a values (1)' })
+    const { run, client } = await prepare({
+      '1.sql': 'create table a (id int); select pg_sleep(0.05); insert into a values (1)',
+    })
     const all = await Promise.all(Array.from({ length: 6 }, () => run()))
-    assert.deepEqual(all.flatMap(({ applied }) => applied), ['1'])
+    assert.deepEqual(
+      all.flatMap(({ applied }) => applied),
+      ['1'],
+    )
     assert.equal((await client.query('select * from a')).rowCount, 1)
   })
 
   await t.test('a failure names the migration, and nothing of the run is applied', async () => {
     const { run, client, add } = await prepare({ '1.sql': 'create table a (id int)', '2.sql': 'create table broken (' })
-    await assert.rejects(run(), (error) => isFourfoldError(error, 'FF_ENGINE_MIGRATION') && error.fields.migration === '2')
+    await assert.rejects(
+      run(),
+      (error) => isFourfoldError(error, 'FF_ENGINE_MIGRATION') && error.fields.migration === '2',
+    )
     await assert.rejects(client.query('select * from a'), { code: '42P01' })
     await add({ '2.sql': 'create table mended (id int)' })
     assert.deepEqual(await run(), { applied: ['1', '2'] })
@@ -63,7 +80,10 @@ test('migrations', async (t) => {
     ]
     for (const [files, message] of mistakes) {
       const { run } = await prepare(files)
-      await assert.rejects(run(), (error) => isFourfoldError(error, 'FF_ENGINE_MIGRATION') && message.test(error.message))
+      await assert.rejects(
+        run(),
+        (error) => isFourfoldError(error, 'FF_ENGINE_MIGRATION') && message.test(error.message),
+      )
     }
     const missing = runMigrations({ address: cluster.primary, directory: '/nowhere/migrations', log: silentLogger })
     await assert.rejects(missing, /nowhere/)

@@ -31,15 +31,18 @@ for (const walLevel of ['replica', 'logical'] as const) {
       }
     })
 
-    await t.test('a write with synchronous_commit = off is below the position that is read after it, and a heartbeat sends it', async () => {
-      await primary.query('set synchronous_commit = off')
-      await primary.query('insert into written values (1000)')
-      const position = await readWritePosition(primary)
-      await primary.query('reset synchronous_commit')
-      await flushHeartbeat(primary)
-      await until('the position', async () => ((await readReplayPosition(replica))?.lsn ?? 0) >= position.lsn)
-      assert.equal((await replica.query('select 1 from written where id = 1000')).rowCount, 1)
-    })
+    await t.test(
+      'a write with synchronous_commit = off is below the position that is read after it, and a heartbeat sends it',
+      async () => {
+        await primary.query('set synchronous_commit = off')
+        await primary.query('insert into written values (1000)')
+        const position = await readWritePosition(primary)
+        await primary.query('reset synchronous_commit')
+        await flushHeartbeat(primary)
+        await until('the position', async () => ((await readReplayPosition(replica))?.lsn ?? 0) >= position.lsn)
+        assert.equal((await replica.query('select 1 from written where id = 1000')).rowCount, 1)
+      },
+    )
 
     await t.test('the primary has no replay position, and a standby no epoch to make', async () => {
       assert.equal(await readReplayPosition(primary), null)
@@ -64,19 +67,25 @@ for (const walLevel of ['replica', 'logical'] as const) {
       assert.ok(hits > 0, 'no record ended at the end of a page: the test shows nothing')
     })
 
-    await t.test('when a backend is killed, the server comes back with another epoch, and the standby follows', async () => {
-      const before = await readWritePosition(primary)
-      const victim = await connect(t, cluster.primary)
-      const { rows } = await victim.query('select pg_backend_pid() as pid')
-      process.kill(rows[0].pid, 'SIGKILL')
-      const [again, position] = await until('the primary to recover with another epoch', async () => {
-        const client = await connect(t, cluster.primary)
-        const found = await readWritePosition(client)
-        return found.epoch === before.epoch ? null : ([client, found] as const)
-      })
-      await flushHeartbeat(again)
-      await until('the standby to replay the new epoch', async () => (await readReplayPosition(replica))?.epoch === position.epoch)
-    })
+    await t.test(
+      'when a backend is killed, the server comes back with another epoch, and the standby follows',
+      async () => {
+        const before = await readWritePosition(primary)
+        const victim = await connect(t, cluster.primary)
+        const { rows } = await victim.query('select pg_backend_pid() as pid')
+        process.kill(rows[0].pid, 'SIGKILL')
+        const [again, position] = await until('the primary to recover with another epoch', async () => {
+          const client = await connect(t, cluster.primary)
+          const found = await readWritePosition(client)
+          return found.epoch === before.epoch ? null : ([client, found] as const)
+        })
+        await flushHeartbeat(again)
+        await until(
+          'the standby to replay the new epoch',
+          async () => (await readReplayPosition(replica))?.epoch === position.epoch,
+        )
+      },
+    )
 
     await t.test('a clean restart keeps the epoch', async () => {
       const client = await connect(t, cluster.primary)
@@ -108,7 +117,9 @@ async function fillPage(client: pg.Client): Promise<void> {
 }
 
 async function readOffsets(client: pg.Client): Promise<{ offset: number }> {
-  const { rows } = await client.query('select file_offset as offset from pg_walfile_name_offset(pg_current_wal_insert_lsn())')
+  const { rows } = await client.query(
+    'select file_offset as offset from pg_walfile_name_offset(pg_current_wal_insert_lsn())',
+  )
   return rows[0]
 }
 
@@ -129,7 +140,10 @@ test('epochs', async (t) => {
 
   await t.test('who may not is told what to grant', async () => {
     const guest = await as('guest')
-    await assert.rejects(readWritePosition(guest), (error) => isFourfoldError(error, 'FF_ENGINE_PERMISSION') && /GRANT/.test(error.message))
+    await assert.rejects(
+      readWritePosition(guest),
+      (error) => isFourfoldError(error, 'FF_ENGINE_PERMISSION') && /GRANT/.test(error.message),
+    )
     assert.equal((await guest.query('select 1 as one')).rows[0].one, 1, 'the connection is usable')
   })
 
@@ -147,7 +161,9 @@ test('epochs', async (t) => {
   await t.test('an epoch that a dump brought along does not count', async () => {
     const app = await as('app')
     const epoch = await ensureEpoch(app)
-    await app.query('update fourfold.live_epoch set home = home::bigint + 1; update fourfold.epoch set home = home::bigint + 1')
+    await app.query(
+      'update fourfold.live_epoch set home = home::bigint + 1; update fourfold.epoch set home = home::bigint + 1',
+    )
     assert.notEqual((await readWritePosition(app)).epoch, epoch)
   })
 
@@ -173,7 +189,8 @@ test('epochs', async (t) => {
     await ensureEpoch(app)
     const old = {
       query: async (text: string) => {
-        if (text.includes('pg_logical_emit_message')) throw Object.assign(new Error('no such function'), { code: '42883' })
+        if (text.includes('pg_logical_emit_message'))
+          throw Object.assign(new Error('no such function'), { code: '42883' })
         return app.query(text)
       },
     }

@@ -11,7 +11,15 @@ import type { PostgresAddress } from '../../src/engines/postgres/address.ts'
 import type { ServerProcess } from '../../src/engines/postgres/embedded/cluster.ts'
 import { processesIn } from '../../src/engines/postgres/embedded/leftovers.ts'
 import { readWritePosition } from '../../src/engines/postgres/positions.ts'
-import { type Cleanup, connect, endAfter, makeDirectory, startTestCluster, until, untilReplayed } from '../support/postgres.ts'
+import {
+  type Cleanup,
+  connect,
+  endAfter,
+  makeDirectory,
+  startTestCluster,
+  until,
+  untilReplayed,
+} from '../support/postgres.ts'
 
 interface Owner {
   readonly child: ChildProcess
@@ -21,9 +29,13 @@ interface Owner {
 
 /** Another process that owns the directory. */
 async function startOwner(t: Cleanup, directory: string, replicas = 1): Promise<Owner> {
-  const child = fork(join(import.meta.dirname, '../support/embedded-owner.ts'), [JSON.stringify({ directory, replicas })], {
-    execArgv: ['-C', 'fourfold:source'],
-  })
+  const child = fork(
+    join(import.meta.dirname, '../support/embedded-owner.ts'),
+    [JSON.stringify({ directory, replicas })],
+    {
+      execArgv: ['-C', 'fourfold:source'],
+    },
+  )
   endAfter(t, () => kill(child))
   const [message] = await once(child, 'message')
   return { child, primary: message.primary, processes: message.processes }
@@ -52,7 +64,9 @@ async function watchersOf(directory: string): Promise<number[]> {
   const found = await Promise.all(
     pids.map(async (pid) => {
       const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0')
-      return words[0] === '/bin/sh' && words[1] === '-c' && words.some((word) => word.startsWith(directory)) ? Number(pid) : null
+      return words[0] === '/bin/sh' && words[1] === '-c' && words.some((word) => word.startsWith(directory))
+        ? Number(pid)
+        : null
     }),
   )
   return found.filter((pid) => pid !== null)
@@ -106,7 +120,10 @@ for (const stopped of [false, true]) {
     assert.ok(watchers.length >= 2)
     for (const pid of watchers) process.kill(pid, 'SIGKILL')
     await kill(owner.child)
-    assert.ok(owner.processes.every(({ pid }) => isAlive(pid)), 'the servers are orphans')
+    assert.ok(
+      owner.processes.every(({ pid }) => isAlive(pid)),
+      'the servers are orphans',
+    )
     if (stopped) for (const { pid } of owner.processes) process.kill(pid, 'SIGSTOP')
     const cluster = await startTestCluster(t, { directory })
     assert.ok(owner.processes.every(({ pid }) => !isAlive(pid)))
@@ -147,7 +164,10 @@ test('a first start that was cut short leaves nothing that hinders', async (t) =
   }
   const cluster = await startTestCluster(t, { directory })
   await connect(t, cluster.replicas[0]!)
-  assert.deepEqual((await readdir(join(directory, 'servers'))).filter((name) => name.endsWith('.new')), [])
+  assert.deepEqual(
+    (await readdir(join(directory, 'servers'))).filter((name) => name.endsWith('.new')),
+    [],
+  )
 })
 
 test('servers that are killed are started again', async (t) => {
@@ -156,7 +176,9 @@ test('servers that are killed are started again', async (t) => {
   for (const role of ['primary', 'replica'] as const) {
     const before = cluster.processes().find((one) => one.role === role)!.pid
     process.kill(before, 'SIGKILL')
-    await until(`the ${role} to be started again`, async () => cluster.processes().some((one) => one.role === role && one.pid !== before))
+    await until(`the ${role} to be started again`, async () =>
+      cluster.processes().some((one) => one.role === role && one.pid !== before),
+    )
     const address = role === 'primary' ? cluster.primary : cluster.replicas[0]!
     await until('it to answer', () => connect(t, address))
     assert.equal(await countKept(address, t), written)
@@ -180,7 +202,9 @@ test('a standby beyond help is made anew', async (t) => {
         await primary.query('insert into kept select max(id) + 1 from kept')
         const replica = await connect(t, cluster.replicas[0]!)
         await untilReplayed(primary, replica)
-        const { rows } = await replica.query('select pg_is_in_recovery() as standby, (select count(*)::int from kept) as n')
+        const { rows } = await replica.query(
+          'select pg_is_in_recovery() as standby, (select count(*)::int from kept) as n',
+        )
         return rows[0].standby === true && rows[0].n >= 20
       },
       20_000,

@@ -9,7 +9,11 @@ import pg from 'pg'
 
 import { silentLogger } from '../../src/core/log.ts'
 import type { PostgresAddress } from '../../src/engines/postgres/address.ts'
-import { type EmbeddedCluster, type EmbeddedClusterOptions, startEmbeddedCluster } from '../../src/engines/postgres/embedded/cluster.ts'
+import {
+  type EmbeddedCluster,
+  type EmbeddedClusterOptions,
+  startEmbeddedCluster,
+} from '../../src/engines/postgres/embedded/cluster.ts'
 
 /** What ends a resource: a test's context, or `{ after }` of a suite. */
 export type Cleanup = Pick<TestContext, 'after'> | { after(end: () => Promise<void>): void }
@@ -41,7 +45,10 @@ export async function makeDirectory(t: Cleanup, prefix = 'fourfold-'): Promise<s
 }
 
 /** A cluster in a new directory (or the one given), stopped before the directory goes. Durability is off: nobody cuts the power of a test. */
-export async function startTestCluster(t: Cleanup, options: Partial<EmbeddedClusterOptions> = {}): Promise<EmbeddedCluster> {
+export async function startTestCluster(
+  t: Cleanup,
+  options: Partial<EmbeddedClusterOptions> = {},
+): Promise<EmbeddedCluster> {
   const directory = options.directory ?? (await makeDirectory(t))
   const cluster = await startEmbeddedCluster({
     replicas: 1,
@@ -57,7 +64,11 @@ export async function startTestCluster(t: Cleanup, options: Partial<EmbeddedClus
 
 /** One connection, closed afterwards. Losing it is no uncaught error. */
 export async function connect(t: Cleanup, address: PostgresAddress): Promise<pg.Client> {
-  const client = new pg.Client({ ...(address as pg.ClientConfig), connectionTimeoutMillis: 5_000, query_timeout: 10_000 })
+  const client = new pg.Client({
+    ...(address as pg.ClientConfig),
+    connectionTimeoutMillis: 5_000,
+    query_timeout: 10_000,
+  })
   client.on('error', () => undefined)
   await client.connect()
   endAfter(t, () => client.end().catch(() => undefined))
@@ -77,7 +88,10 @@ export async function until<T>(what: string, check: () => Promise<T>, deadlineMs
     }
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
-  throw new Error(`Waited ${deadlineMs} ms for ${what}; last: ${last instanceof Error ? last.message : JSON.stringify(last)}`, { cause: last })
+  throw new Error(
+    `Waited ${deadlineMs} ms for ${what}; last: ${last instanceof Error ? last.message : JSON.stringify(last)}`,
+    { cause: last },
+  )
 }
 
 /** Waits until a standby has replayed everything that the primary has done so far. */

@@ -205,10 +205,28 @@ describe('transaction control', () => {
 
 test('it is told whether the connection is as before', () => {
   const changes = (sql: string): boolean => classifier.classify(sql).changesSession
-  for (const sql of ['set a.b = 1', 'listen x', 'create temp table x (a int)', 'select 1 into temp x', 'prepare p as select 1', `select set_config('a.b', '', false)`, 'select pg_advisory_lock(1)', 'create temp view v as select 1', 'create temp table x as select 1', 'insert into t values (1); set a.b = 1']) {
+  for (const sql of [
+    'set a.b = 1',
+    'listen x',
+    'create temp table x (a int)',
+    'select 1 into temp x',
+    'prepare p as select 1',
+    `select set_config('a.b', '', false)`,
+    'select pg_advisory_lock(1)',
+    'create temp view v as select 1',
+    'create temp table x as select 1',
+    'insert into t values (1); set a.b = 1',
+  ]) {
     assert.equal(changes(sql), true, sql)
   }
-  for (const sql of ['select 1', 'insert into t values (1)', 'begin', 'show a', 'create table x (a int)', `select current_setting('a')`]) {
+  for (const sql of [
+    'select 1',
+    'insert into t values (1)',
+    'begin',
+    'show a',
+    'create table x (a int)',
+    `select current_setting('a')`,
+  ]) {
     assert.equal(changes(sql), false, sql)
   }
 })

@@ -54,7 +54,8 @@ export function addressFromUrl(url: string, tls?: boolean | PostgresTls, path = 
   if (parsed.password !== '') address.password = decodeURIComponent(parsed.password)
   applyParameters(address, parsed.searchParams, path)
   if (tls !== undefined) address.ssl = tls
-  if (!address.user) throw mistake(path, `names no user (${redactUrl(url)}): write postgres://USER:PASSWORD@HOST/DATABASE`)
+  if (!address.user)
+    throw mistake(path, `names no user (${redactUrl(url)}): write postgres://USER:PASSWORD@HOST/DATABASE`)
   return { ...(address as PostgresAddress), database: address.database || address.user }
 }
 
@@ -111,7 +112,10 @@ function tlsOfMode(mode: string, path: string, earlier: PostgresAddress['ssl']):
   if (mode === 'disable') return false
   if (mode === 'require' || mode === 'no-verify') return { ...files, rejectUnauthorized: false }
   if (mode === 'verify-ca' || mode === 'verify-full') return { ...files, rejectUnauthorized: true }
-  throw mistake(path, `asks for sslmode=${mode}, which would leave open whether the connection is encrypted: choose disable, require or verify-full`)
+  throw mistake(
+    path,
+    `asks for sslmode=${mode}, which would leave open whether the connection is encrypted: choose disable, require or verify-full`,
+  )
 }
 
 function addCertificate(address: Mutable, part: PostgresTls): void {

@@ -63,7 +63,8 @@ async function loadParser(): Promise<Parse> {
     await grammar.loadModule()
     return grammar.parseSync
   } catch (cause) {
-    const message = 'The package libpg-query (the grammar of PostgreSQL) could not be loaded: run npm install libpg-query'
+    const message =
+      'The package libpg-query (the grammar of PostgreSQL) could not be loaded: run npm install libpg-query'
     throw new FourfoldError('FF_CORE_PACKAGE_MISSING', message, { cause, fields: { package: 'libpg-query' } })
   }
 }

@@ -93,7 +93,8 @@ function describe(error: unknown): unknown {
   const state = sqlState(error)
   // On a standby: writing, setting READ WRITE, and reading an unlogged table.
   if (state === '25006' || (state === '0A000' && isReplicaRefusal(error))) {
-    const message = 'Expected the primary, got a server in recovery (a standby): check which server databases.<name>.url reaches'
+    const message =
+      'Expected the primary, got a server in recovery (a standby): check which server databases.<name>.url reaches'
     return new FourfoldError('FF_ENGINE_NOT_PRIMARY', message, { cause: error })
   }
   if (state === '42501') {

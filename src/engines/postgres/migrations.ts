@@ -39,7 +39,8 @@ export async function runMigrations(options: RunMigrationsOptions): Promise<Appl
   try {
     const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
     const { error, results = [] } = await migrator.migrateToLatest()
-    if (error !== undefined) throw describe(error, results.find((one) => one.status === 'Error')?.migrationName, options)
+    if (error !== undefined)
+      throw describe(error, results.find((one) => one.status === 'Error')?.migrationName, options)
     const applied = results.map((one) => one.migrationName)
     if (applied.length > 0) options.log.info({ migrations: applied }, 'migrations applied')
     return { applied }

@@ -66,7 +66,10 @@ export async function readWritePosition(client: QueryClient): Promise<WritePosit
   await ensureEpoch(client)
   const again = parseWritePosition(await readWriteRow(client))
   if (again !== null) return again
-  throw new FourfoldError('FF_ENGINE_EPOCH', 'The epoch vanished again right after it was made: the server keeps crashing')
+  throw new FourfoldError(
+    'FF_ENGINE_EPOCH',
+    'The epoch vanished again right after it was made: the server keeps crashing',
+  )
 }
 
 async function readIfKnown(client: QueryClient): Promise<WritePosition | null> {

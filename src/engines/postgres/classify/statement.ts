@@ -90,7 +90,9 @@ function isReadOnly(options: unknown): boolean {
 }
 
 function makesTemporary(body: Tree): boolean {
-  const relation = (body.relation ?? body.view ?? (body.into as Tree | undefined)?.rel ?? body.sequence) as Tree | undefined
+  const relation = (body.relation ?? body.view ?? (body.into as Tree | undefined)?.rel ?? body.sequence) as
+    | Tree
+    | undefined
   return relation?.relpersistence === 't'
 }
 
@@ -130,12 +132,19 @@ function judgeCall(call: Tree, vouched: ReadonlySet<string>): StatementVerdict |
   const name = path.at(-1) ?? ''
   const effect = functionEffect(path.length > 1 ? (path.at(-2) ?? null) : null, name, vouched)
   if (effect === 'none') return null
-  if (effect === 'unknown') return verdict('write', `${path.join('.')}() may write; list it in readFunctions if it does not`)
+  if (effect === 'unknown')
+    return verdict('write', `${path.join('.')}() may write; list it in readFunctions if it does not`)
   return verdict('session', `${name}() belongs to one connection or server`, { changesSession: !answersOnly.has(name) })
 }
 
 /** Bound to a session or server, and leaving it as it was. */
-const answersOnly: ReadonlySet<string> = new Set(['current_setting', 'currval', 'lastval', 'pg_backend_pid', 'pg_is_in_recovery'])
+const answersOnly: ReadonlySet<string> = new Set([
+  'current_setting',
+  'currval',
+  'lastval',
+  'pg_backend_pid',
+  'pg_is_in_recovery',
+])
 
 function judgeRelation(relation: Tree): StatementVerdict | null {
   const schema = typeof relation.schemaname === 'string' ? relation.schemaname : null

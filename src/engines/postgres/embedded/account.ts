@@ -21,7 +21,8 @@ export async function findAccount(): Promise<Account | null> {
     const entry = entries.find(([user]) => user === name)
     if (entry !== undefined) return { uid: Number(entry[2]), gid: Number(entry[3]) }
   }
-  const message = 'The embedded PostgreSQL does not run as root, and there is no user "postgres" or "nobody" to run it as: start Fourfold as another user'
+  const message =
+    'The embedded PostgreSQL does not run as root, and there is no user "postgres" or "nobody" to run it as: start Fourfold as another user'
   throw new FourfoldError('FF_ENGINE_PLATFORM', message)
 }
 

@@ -49,7 +49,9 @@ export function attendStandbys(options: AttendantOptions): () => Promise<void> {
       if (over.signal.aborted) return
       await Promise.all(
         options.standbys.map((standby) =>
-          look(standby).catch((error: unknown) => options.log.debug({ server: standby.server.name, error }, 'a standby was not looked at')),
+          look(standby).catch((error: unknown) =>
+            options.log.debug({ server: standby.server.name, error }, 'a standby was not looked at'),
+          ),
         ),
       )
     }
@@ -85,8 +87,15 @@ async function findFault(
   return performance.now() - since > patienceMs ? 'it receives nothing from the primary' : null
 }
 
-async function askOne(address: PostgresAddress, sql: string, values: unknown[]): Promise<Record<string, unknown> | undefined> {
-  return onConnection(address, async (client) => (await client.query(sql, values)).rows[0], { connectMs: 1_000, statementMs: 1_000 })
+async function askOne(
+  address: PostgresAddress,
+  sql: string,
+  values: unknown[],
+): Promise<Record<string, unknown> | undefined> {
+  return onConnection(address, async (client) => (await client.query(sql, values)).rows[0], {
+    connectMs: 1_000,
+    statementMs: 1_000,
+  })
 }
 
 const SLOT_SQL = 'select active, wal_status from pg_replication_slots where slot_name = $1'

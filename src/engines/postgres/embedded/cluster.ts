@@ -21,7 +21,14 @@ import { clearLeftovers } from './leftovers.ts'
 import { type Ownership, takeOwnership } from './owner.ts'
 import { listData, makePlace, removePlace } from './place.ts'
 import { createServer, type Server } from './server.ts'
-import { type ClusterSettings, portOf, primaryName, replicaName, serverArguments, standbyArguments } from './settings.ts'
+import {
+  type ClusterSettings,
+  portOf,
+  primaryName,
+  replicaName,
+  serverArguments,
+  standbyArguments,
+} from './settings.ts'
 
 export interface EmbeddedClusterOptions {
   /** Everything is kept here. Made where there is none. */
@@ -144,7 +151,12 @@ async function prepare(options: EmbeddedClusterOptions): Promise<Foundation> {
     settings: options.settings ?? {},
   }
   const base: Foundation = {
-    account, place, binaries, settings, options, upkeep: socketAddress(place.sockets, portOf(primaryName), 'postgres'),
+    account,
+    place,
+    binaries,
+    settings,
+    options,
+    upkeep: socketAddress(place.sockets, portOf(primaryName), 'postgres'),
   }
   await data.clearUnfinished(base)
   const existing = await listData(place)

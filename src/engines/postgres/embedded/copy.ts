@@ -39,8 +39,22 @@ export async function copyData(from: string, to: string, options: CopyOptions): 
   }
 }
 
-const leftOut: ReadonlySet<string> = new Set(['postmaster.pid', 'postmaster.opts', 'postgresql.auto.conf', 'backup_label', 'standby.signal'])
-const alwaysEmptied = ['pg_replslot', 'pg_dynshmem', 'pg_notify', 'pg_serial', 'pg_snapshots', 'pg_stat_tmp', 'pg_subtrans']
+const leftOut: ReadonlySet<string> = new Set([
+  'postmaster.pid',
+  'postmaster.opts',
+  'postgresql.auto.conf',
+  'backup_label',
+  'standby.signal',
+])
+const alwaysEmptied = [
+  'pg_replslot',
+  'pg_dynshmem',
+  'pg_notify',
+  'pg_serial',
+  'pg_snapshots',
+  'pg_stat_tmp',
+  'pg_subtrans',
+]
 
 async function makeDirectory(path: string, { account }: CopyOptions): Promise<void> {
   await mkdir(path, { mode: 0o700 })

@@ -40,7 +40,10 @@ export async function clearUnfinished({ place }: DataSource): Promise<void> {
  */
 export async function keepLargest(maxConnections: number, { place }: DataSource): Promise<number> {
   const file = join(place.root, 'limits.json')
-  const known = await readFile(file, 'utf8').then((text) => (JSON.parse(text) as { maxConnections: number }).maxConnections, () => 0)
+  const known = await readFile(file, 'utf8').then(
+    (text) => (JSON.parse(text) as { maxConnections: number }).maxConnections,
+    () => 0,
+  )
   if (known >= maxConnections) return known
   await writeFile(file, JSON.stringify({ maxConnections }))
   return maxConnections
@@ -60,7 +63,8 @@ export async function initialisePrimary(initdb: string, wanted: ClusterSettings,
       ...source.account,
     })
   } catch (cause) {
-    const said = typeof cause === 'object' && cause !== null && 'stderr' in cause ? String(cause.stderr).trim() : String(cause)
+    const said =
+      typeof cause === 'object' && cause !== null && 'stderr' in cause ? String(cause.stderr).trim() : String(cause)
     throw new FourfoldError('FF_ENGINE_START', `initdb could not make ${unfinished}: ${said}`, { cause })
   }
   await rename(unfinished, source.place.data(primaryName))
@@ -137,7 +141,8 @@ async function remove(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true })
 }
 
-const DROP_SLOT_SQL = 'select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1 and not active'
+const DROP_SLOT_SQL =
+  'select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1 and not active'
 
 // `true` keeps the log from this moment on, not from the standby's first connection.
 const CREATE_SLOT_SQL = `

@@ -104,15 +104,22 @@ async function untilReady(server: RunningServer, options: LaunchOptions): Promis
     await delay(10)
   }
   const what = gone ? 'ended while starting' : `was not ready after ${startDeadlineMs / 1000} s`
-  throw new FourfoldError('FF_ENGINE_START', `The embedded PostgreSQL in ${options.data} ${what}:\n${await lastLines(options.log)}`, {
-    fields: { data: options.data, log: options.log },
-  })
+  throw new FourfoldError(
+    'FF_ENGINE_START',
+    `The embedded PostgreSQL in ${options.data} ${what}:\n${await lastLines(options.log)}`,
+    {
+      fields: { data: options.data, log: options.log },
+    },
+  )
 }
 
 const largestLog = 5_000_000
 
 async function openLog(path: string): Promise<{ fd: number; close(): Promise<void> }> {
-  const size = await stat(path).then((found) => found.size, () => 0)
+  const size = await stat(path).then(
+    (found) => found.size,
+    () => 0,
+  )
   if (size > largestLog) await rename(path, `${path}.1`)
   return open(path, 'a')
 }

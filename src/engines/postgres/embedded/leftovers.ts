@@ -35,7 +35,10 @@ async function stopAll(data: string): Promise<void> {
   if (await areGone(data, server !== null && pids.includes(server) ? 8_000 : 500)) return
   for (const pid of await processesIn(data)) signal(pid, 'SIGKILL')
   if (await areGone(data, 5_000)) return
-  throw new FourfoldError('FF_ENGINE_START', `Processes ${(await processesIn(data)).join(', ')} still use ${data} and cannot be stopped`)
+  throw new FourfoldError(
+    'FF_ENGINE_START',
+    `Processes ${(await processesIn(data)).join(', ')} still use ${data} and cannot be stopped`,
+  )
 }
 
 async function areGone(data: string, withinMs: number): Promise<boolean> {
@@ -53,7 +56,9 @@ export async function processesIn(data: string): Promise<number[]> {
   if (names === null) return processesByFile(data)
   const numbers = names.filter((name) => /^\d+$/.test(name))
   const found = await Promise.all(
-    numbers.map(async (name) => ((await readlink(`/proc/${name}/cwd`).catch(() => null)) === data ? Number(name) : null)),
+    numbers.map(async (name) =>
+      (await readlink(`/proc/${name}/cwd`).catch(() => null)) === data ? Number(name) : null,
+    ),
   )
   return found.filter((pid) => pid !== null)
 }

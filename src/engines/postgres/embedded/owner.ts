@@ -46,7 +46,10 @@ export async function takeOwnership(directory: string): Promise<Ownership> {
 
 /** Who holds the directory, or null: for showing, since it may change at any time. */
 export async function readOwner(directory: string): Promise<Owner | null> {
-  const owner = await readFile(ownerFile(directory), 'utf8').then((text) => JSON.parse(text) as Owner, () => null)
+  const owner = await readFile(ownerFile(directory), 'utf8').then(
+    (text) => JSON.parse(text) as Owner,
+    () => null,
+  )
   return owner !== null && isAlive(owner.pid) ? owner : null
 }
 

@@ -89,7 +89,10 @@ async function makePrivate(path: string, account: Account | null): Promise<void>
   const found = await lstat(path)
   const ours = [process.getuid?.(), account?.uid].includes(found.uid)
   if (!found.isDirectory() || !ours) {
-    throw new FourfoldError('FF_ENGINE_START', `${path} belongs to somebody else: remove it, or choose another directory (--data DIR)`)
+    throw new FourfoldError(
+      'FF_ENGINE_START',
+      `${path} belongs to somebody else: remove it, or choose another directory (--data DIR)`,
+    )
   }
   await chmod(path, 0o700)
   await giveTo(account, path)

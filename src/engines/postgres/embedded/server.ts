@@ -70,7 +70,7 @@ export function createServer(options: ServerOptions): Server {
   }
 
   async function keepAlive(signal: AbortSignal): Promise<void> {
-    for (let failures = 0; !signal.aborted; ) {
+    for (let failures = 0; !signal.aborted;) {
       try {
         await inTurn(async () => {
           if (signal.aborted || running !== null) return

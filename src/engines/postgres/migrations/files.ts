@@ -29,7 +29,10 @@ async function listFiles(directory: string): Promise<string[]> {
     const names = await readdir(directory)
     return names.filter((name) => endings.has(extname(name)) && !/\.d\.m?ts$/.test(name)).toSorted()
   } catch (cause) {
-    throw mistake(`The migrations folder ${directory} cannot be read: make it, or correct databases.<name>.migrations`, cause)
+    throw mistake(
+      `The migrations folder ${directory} cannot be read: make it, or correct databases.<name>.migrations`,
+      cause,
+    )
   }
 }
 
