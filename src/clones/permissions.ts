@@ -40,8 +40,8 @@ export function explainAccessDenied(error: unknown): FourfoldError | null {
   const { code, permission, resource } = error as Error & { code?: unknown; permission?: unknown; resource?: unknown }
   if (code !== 'ERR_ACCESS_DENIED') return null
   const file = typeof resource === 'string' && resource !== '' ? resource : 'a file'
-  const what =
-    permission === undefined || permission === 'FileSystemWrite' ? `write to ${file}` : `use ${String(permission)}`
+  const right = typeof permission === 'string' ? permission : 'FileSystemWrite'
+  const what = right === 'FileSystemWrite' ? `write to ${file}` : `use ${right}`
   return new FourfoldError('FF_CLONE_WRITE_REFUSED', `this clone may not ${what}: ${advice}`, {
     cause: error,
     fields: { file: resource, permission },

@@ -45,6 +45,14 @@ export function routeClones(options: RoutingOptions): () => void {
   })
 }
 
+/**
+ * Resolves when the balancers know every clone that is ready now, or when the time is over: the channel keeps its order,
+ * so a ping that is answered was behind the list.
+ */
+export async function routesKnown(supervisor: Supervisor, balancerKind = 'balancer', withinMs = 2000): Promise<void> {
+  await Promise.all(serving(supervisor, balancerKind).map((balancer) => balancer.process.ping(withinMs)))
+}
+
 function describeUpstream({ id, state, address, buildId }: Member): Upstream[] {
   // A clone that is stopping stays in the list: the balancer drains it, and drops it when it is gone.
   if (address === undefined || state === 'starting' || state === 'exited') return []

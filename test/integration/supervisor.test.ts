@@ -2,6 +2,9 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import {
   createSupervisor,
@@ -199,4 +202,21 @@ test('a clone may not write to the disc by default of the policy, and the error 
   const answer = await ask(member, `/write?file=${file}`)
   assert.match(answer, /this clone may not write to \/tmp\/fourfold-refused\.txt: .*central session/)
   assert.equal(existsSync(file), false)
+})
+
+test('with writes reported instead of refused, the write happens and the log names the file', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'fourfold-report-'))
+  t.after(() => rm(directory, { recursive: true }))
+  const [file, logFile] = [join(directory, 'data.txt'), join(directory, 'log')]
+  const supervisor = supervise(t)
+  await supervisor.run(clones(1, { writes: 'report', logFile }, { writes: 'report' }))
+  const member = supervisor.members()[0]
+  assert.ok(member !== undefined)
+  assert.equal(await ask(member, `/write?file=${file}`), 'written')
+  assert.equal(await readFile(file, 'utf8'), 'x')
+  const line = JSON.parse(
+    (await readFile(logFile, 'utf8')).split('\n').find((text) => text.includes('data.txt')) ?? '{}',
+  )
+  assert.deepEqual([line.code, line.file], ['FF_CLONE_WRITE_REFUSED', file])
+  assert.match(line.msg, /let through, but would be refused by default/)
 })

@@ -4,17 +4,19 @@
  */
 
 import { createHash } from 'node:crypto'
+import { openSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { listenOnLoopback, readSettings, serveClone } from '../../src/clones/child.ts'
 import { explainAccessDenied, type WritePolicy } from '../../src/clones/permissions.ts'
-import { createLogger } from '../../src/core/log.ts'
+import { createLogger, silentLogger } from '../../src/core/log.ts'
 
 const settings = readSettings<{
   writes?: WritePolicy
   failToStart?: string
   exitAtStart?: number
   neverReady?: boolean
+  logFile?: string
 }>()
 if (settings.exitAtStart !== undefined) process.exit(settings.exitAtStart)
 
@@ -59,7 +61,9 @@ const server = createServer((request, response) => {
   else void route(request, response, url)
 })
 
-const log = createLogger({ name: 'clone', level: 'silent', output: 2 })
+const { logFile } = settings
+const log =
+  logFile === undefined ? silentLogger : createLogger({ name: 'clone', pretty: false, output: openSync(logFile, 'a') })
 await serveClone({
   listen: async () => {
     if (settings.failToStart !== undefined) throw new Error(settings.failToStart)

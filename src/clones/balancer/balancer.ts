@@ -66,8 +66,8 @@ class Front {
   readonly #limits: BalancerLimits
   readonly #trust: Trust
   readonly #log: Logger
-  /** The answer each connection is waiting for, to tell whether an error may still be written on it. */
-  readonly #current = new WeakMap<Duplex, ServerResponse>()
+  /** The answers each connection waits for, to tell whether an error may still be written on it. */
+  readonly #pending = new WeakMap<Duplex, Set<ServerResponse>>()
   #stopping = false
 
   constructor(limits: BalancerLimits, log: Logger) {
@@ -86,6 +86,8 @@ class Front {
       insecureHTTPParser: false,
       shouldUpgradeCallback: asksForWebSocket,
     })
+    // The limit of bytes is enough; with a limit of their number Node would drop the rest silently.
+    this.server.maxHeadersCount = 0
     this.server.on('request', (request, response) => void this.#serve(request, response, false))
     this.server.on('checkContinue', (request, response) => void this.#serve(request, response, true))
     this.server.on(
@@ -99,7 +101,7 @@ class Front {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
-    this.#current.set(request.socket, response)
+    this.#notePending(request.socket, response)
     let requestId: string | undefined
     try {
       const target = readTarget(request)
@@ -111,10 +113,17 @@ class Front {
       this.#context.budget.note()
       if (expectsContinue && (target.bodyLength ?? 0) <= this.#limits.bodyLimitBytes) response.writeContinue()
       const body = await readRequestBody(request, target.bodyLength, this.#limits)
-      await exchange(this.#context, request, response, { path: target.path, ...forwarded, body })
+      const idempotent = idempotentMethods.has(request.method ?? '')
+      await exchange(this.#context, request, response, { path: target.path, ...forwarded, body, idempotent })
     } catch (error) {
       this.#fail(request, response, error, requestId)
     }
+  }
+
+  #notePending(socket: Duplex, response: ServerResponse): void {
+    const pending = this.#pending.get(socket) ?? new Set()
+    this.#pending.set(socket, pending.add(response))
+    response.once('close', () => pending.delete(response))
   }
 
   #fail(request: IncomingMessage, response: ServerResponse, error: unknown, requestId: string | undefined): void {
@@ -145,9 +154,10 @@ class Front {
 
   /** Bytes that Node's parser refused, or headers that did not come in time. */
   #refuseBytes(error: Error & { code?: string }, socket: Duplex): void {
-    const current = this.#current.get(socket)
-    const answerBegan = current !== undefined && current.headersSent && !current.writableFinished
-    if (error.code === 'ECONNRESET' || answerBegan || !socket.writable) return void socket.destroy()
+    const pending = [...(this.#pending.get(socket) ?? [])]
+    // Between or inside answers an error would read as a part of them.
+    const answering = pending.length > 1 || pending.some((response) => response.headersSent)
+    if (error.code === 'ECONNRESET' || answering || !socket.writable) return void socket.destroy()
     refuse(socket, describeClientError(error, this.#limits))
   }
 
@@ -168,8 +178,12 @@ class Front {
 const lastWordsMs = 200
 
 function refuse(socket: Duplex, error: FourfoldError): void {
-  socket.end(writeErrorText(error))
+  socket.on('error', () => socket.destroy())
+  // A client that keeps its half open gets no more than a moment.
+  socket.end(writeErrorText(error), () => void setTimeout(() => socket.destroy(), 5 * lastWordsMs).unref())
 }
+
+const idempotentMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
 function badRequest(message: string): FourfoldError {
   return new FourfoldError('FF_BALANCER_BAD_REQUEST', message)

@@ -109,7 +109,7 @@ export function createUpstreamSet(limits: BalancerLimits): UpstreamSet {
       for (const upstream of upstreams) {
         const state = known.get(upstream.id)
         if (state === undefined) known.set(upstream.id, new UpstreamState(upstream, limits))
-        else state.healthy = upstream.healthy !== false
+        else if (upstream.healthy !== false) state.setHealthy(true, false)
       }
       for (const [id, state] of known) {
         if (ids.has(id)) continue
@@ -117,6 +117,8 @@ export function createUpstreamSet(limits: BalancerLimits): UpstreamSet {
         leaving.add(state)
         void closeIfIdle(state)
       }
+      for (const { id, healthy } of upstreams)
+        if (healthy === false) known.get(id)?.setHealthy(false, someoneWell(known))
       serveWaiters()
       if (usable(known) === 0) for (const waiter of waiters) waiter.fail(noUpstream())
     },
@@ -202,6 +204,11 @@ function usable(known: ReadonlyMap<string, UpstreamState>): number {
   let count = 0
   for (const state of known.values()) if (!state.draining) count += 1
   return count
+}
+
+function someoneWell(known: ReadonlyMap<string, UpstreamState>): boolean {
+  const now = performance.now()
+  return known.values().some((state) => !state.draining && state.wellAt(now))
 }
 
 function noUpstream(): FourfoldError {

@@ -18,6 +18,8 @@ export class UpstreamState {
   healthy = true
   draining = false
   inFlight = 0
+  /** How to take back each request that waits for its answer to begin. */
+  readonly waiting = new Set<() => void>()
   /** How to end each stream that is open. */
   readonly streams = new Set<() => void>()
   #failures = 0
@@ -48,6 +50,13 @@ export class UpstreamState {
   fail(connected: boolean, now: number): void {
     this.#failures += connected ? 1 : failuresToEject
     if (this.#failures >= failuresToEject) this.#ejectedUntil = now + this.#backoff.next()
+  }
+
+  /** A clone that turned unhealthy may hang for long: its requests are offered to the others. */
+  setHealthy(healthy: boolean, others: boolean): void {
+    const turned = this.healthy && !healthy
+    this.healthy = healthy
+    if (turned && others) for (const giveUp of this.waiting) giveUp()
   }
 
   endStreams(): void {
