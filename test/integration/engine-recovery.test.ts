@@ -30,7 +30,7 @@ interface Owner {
 /** Another process that owns the directory. */
 async function startOwner(t: Cleanup, directory: string, replicas = 1): Promise<Owner> {
   const child = fork(
-    join(import.meta.dirname, '../support/embedded-owner.ts'),
+    join(import.meta.dirname, 'fixtures/embedded-owner.ts'),
     [JSON.stringify({ directory, replicas })],
     {
       execArgv: ['-C', 'fourfold:source'],
