@@ -19,9 +19,9 @@ export class UpstreamState {
   draining = false
   inFlight = 0
   /** How to take back each request that waits for its answer to begin. */
-  readonly waiting = new Set<() => void>()
+  readonly waiting: Set<() => void> = new Set()
   /** How to end each stream that is open. */
-  readonly streams = new Set<() => void>()
+  readonly streams: Set<() => void> = new Set()
   #failures = 0
   #ejectedUntil = 0
   readonly #backoff = createBackoff({ firstMs: 250, maxMs: 10_000 })
