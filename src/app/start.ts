@@ -13,7 +13,7 @@ import { open } from './open.ts'
 import { seedOnce, type SeedProgress } from './seeding.ts'
 import { socketPathFor } from './socket-path.ts'
 import { removeSystemNote, writeSystemNote } from './system-file.ts'
-import { routeClones } from '../clones/routing.ts'
+import { routeClones, routesKnown } from '../clones/routing.ts'
 import { createSupervisor, type Supervisor } from '../clones/supervisor.ts'
 import { formatAddress } from '../clones/protocol.ts'
 import { developmentSecrets } from '../sessions/development-secrets.ts'
@@ -155,6 +155,7 @@ async function runFront(
     }),
   ])
   for (const outcome of started) if (outcome.status === 'rejected') throw outcome.reason
+  await routesKnown(supervisor)
   const [front] = supervisor.members('balancer')
   if (front?.address === undefined) throw new Error('expected the balancer to say where it listens')
   return `http://${formatAddress(front.address)}`
