@@ -179,8 +179,7 @@ async function writeOnce({ ff }: LiveApp): Promise<void> {
   const { pool } = ff.as({ reader, level: 'session' }).databases.main
   await pool.query(`insert into notes (author, text) values ('reader', 'x')`)
   const deadline = performance.now() + 10_000
-  const counts = ff.clusters['main']?.counts
-  while ((counts?.replicaReads ?? 0) === 0) {
+  while ((ff.clusters['main']?.counts.replicaReads ?? 0) === 0) {
     if (performance.now() > deadline) throw new Error('the replica did not catch up within 10 s')
     await pool.query('select count(*) from notes')
   }

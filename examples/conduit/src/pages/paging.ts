@@ -25,6 +25,6 @@ export function withPage(request: FastifyRequest): (page: number) => string {
   return (page) => {
     const parameters = new URLSearchParams(searchParams)
     parameters.set('page', String(page))
-    return `${pathname}?${parameters}`
+    return `${pathname}?${parameters.toString()}`
   }
 }

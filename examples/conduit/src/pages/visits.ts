@@ -11,7 +11,7 @@ declare module 'fastify' {
     /** The user whose session came with a page's request. */
     visitor: User | null
     /** Why the visitor is not known, if the session could not be read. */
-    sessionError: unknown
+    sessionError: Error | null
   }
   interface FastifyInstance {
     asset: Asset
@@ -25,7 +25,7 @@ export async function recognise(request: FastifyRequest): Promise<void> {
   } catch (error) {
     if (request.method !== 'GET' && request.method !== 'HEAD') throw error
     request.log.warn({ err: error }, 'the session could not be read: the visitor is treated as anonymous')
-    request.sessionError = error
+    request.sessionError = error instanceof Error ? error : new Error(String(error))
   }
 }
 
