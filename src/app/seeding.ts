@@ -23,17 +23,27 @@ export async function seedOnce(app: App, ff: Fourfold, begin: () => SeedProgress
   const [name] = Object.keys(ff.clusters)
   const pool = name === undefined ? undefined : ff.databases[name]?.pool
   if (pool === undefined) return false
-  await pool.query(createMarkSql)
+  await createMark(pool)
   const { rows } = await pool.query<{ state: string }>(readMarkSql)
   if (rows[0]?.state === 'done') return false
   if (rows[0]?.state === 'begun') {
     ff.log.warn({}, 'the first seed did not finish: the database may hold a part of it. "fourfold reset" starts over')
     return false
   }
-  await pool.query(beginMarkSql)
+  const { rowCount } = await pool.query(beginMarkSql)
+  // Another system on the same database was quicker.
+  if (rowCount === 0) return false
   await runSeed(app, ff, { first: true, arguments: {}, progress: begin() ?? (() => undefined) })
   await pool.query(doneMarkSql)
   return true
+}
+
+/** IF NOT EXISTS does not spare two that create at the same moment: the slower one is told so, and all is well. */
+async function createMark(pool: { query(sql: string): Promise<unknown> }): Promise<void> {
+  await pool.query(createMarkSql).catch((error: unknown) => {
+    const { code } = error as { code?: string }
+    if (code !== '23505' && code !== '42P07' && code !== '42710') throw error
+  })
 }
 
 const createMarkSql = `

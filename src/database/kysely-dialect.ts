@@ -23,6 +23,7 @@ import {
   type TransactionSettings,
 } from 'kysely'
 
+import { isReplicaFault } from '../engines/postgres/connection-errors.ts'
 import { FourfoldError } from '../core/errors.ts'
 
 import type { Cluster } from './cluster.ts'
@@ -68,11 +69,27 @@ class RoutedConnection implements DatabaseConnection {
 
   /** Takes the client that a transaction needs; one that only reads may go to a replica. */
   async begin({ accessMode, isolationLevel }: TransactionSettings): Promise<void> {
+    const words = [isolationLevel && `isolation level ${isolationLevel}`, accessMode].filter(Boolean)
+    const sql = words.length === 0 ? 'begin' : `start transaction ${words.join(' ')}`
     // A standby knows no serializable transactions.
     const reader = accessMode === 'read only' && isolationLevel !== 'serializable' && this.#client === null
-    this.#client ??= await (reader ? this.#cluster.checkoutReader(this.#scope) : this.#cluster.checkout(this.#scope))
-    const words = [isolationLevel && `isolation level ${isolationLevel}`, accessMode].filter(Boolean)
-    await this.#client.query(words.length === 0 ? 'begin' : `start transaction ${words.join(' ')}`)
+    if (reader && (await this.#beginOnReplica(sql))) return
+    this.#client ??= await this.#cluster.checkout(this.#scope)
+    await this.#client.query(sql)
+  }
+
+  /** False where the server went away before anything was read: the primary can still take the transaction. */
+  async #beginOnReplica(sql: string): Promise<boolean> {
+    const client = await this.#cluster.checkoutReader(this.#scope)
+    try {
+      await client.query(sql)
+      this.#client = client
+      return true
+    } catch (error) {
+      client.release(error as Error)
+      if (isReplicaFault(error)) return false
+      throw error
+    }
   }
 
   async end(command: 'commit' | 'rollback'): Promise<void> {

@@ -12,6 +12,7 @@ import { database, defineApp, open, type Connections, type Fourfold } from 'four
 
 import { prepareDatabases, type PreparedDatabases } from '../../src/app/connections.ts'
 import { resolveConfig } from '../../src/app/config.ts'
+import { seedOnce } from '../../src/app/seeding.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { startStoreServer, type StoreServer } from '../../src/store/memory/server.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -239,15 +240,11 @@ suite('routing under faults', () => {
     const [before] = Object.keys(await tokenOf('reader:crash'))
     const { rows } = await admin.query('select pg_backend_pid() as pid')
     process.kill(rows[0].pid as number, 'SIGKILL')
-    await waitFor(
-      'the primary',
-      () =>
-        mine.query(insert('after the crash')).then(
-          () => true,
-          () => false,
-        ),
-      15_000,
-    )
+    const renewed = async (): Promise<boolean> => {
+      await mine.query(insert('after the crash'))
+      return Object.keys(await tokenOf('reader:crash')).some((epoch) => epoch !== before && epoch !== '?')
+    }
+    await waitFor('the primary', () => renewed().catch(() => false), 15_000)
     await readFromReplica(clone, 'reader:crash')
     const nobody = clone.as({ reader: null, level: 'session' }).databases.main.pool
     const { counts } = clusterOf(clone)
@@ -256,6 +253,57 @@ suite('routing under faults', () => {
     const parts = Object.keys(await tokenOf('reader:crash'))
     assert.equal(parts.length, 1)
     assert.notEqual(parts[0], before)
+  })
+
+  test('what a derived scope writes is seen by the request it was derived from', async () => {
+    const request = ff.as({ reader: 'reader:derived', level: 'session', keepToken: true })
+    const { tokens } = clusterOf(ff)
+    await request.scope.require(tokens)
+    for (const derived of [request.as({ reader: 'reader:derived' }), request.as({ pinned: true })]) {
+      await derived.databases.main.pool.query(insert('derived'))
+      const [lsn] = Object.values(await tokenOf('reader:derived'))
+      const required = await request.scope.require(tokens)
+      assert.equal(required.kind === 'position' && required.position.lsn, lsn)
+    }
+  })
+
+  test('a write of a derived scope that could not be settled unsettles the request', async () => {
+    const request = ff.as({ reader: 'reader:unsettled', keepToken: true })
+    await storeServer.stop()
+    try {
+      await request.as({ reader: 'reader:other' }).databases.main.pool.query(insert('unsettled'))
+      assert.equal(request.scope.settled, false)
+      assert.equal(ff.scope.settled, true)
+    } finally {
+      const socketPath = join(directory, 'store.sock')
+      storeServer = await startStoreServer({ socketPath, logPath: join(directory, 'store.log'), log: silentLogger })
+    }
+  })
+
+  test('a read-only transaction begins on the primary where the replica just lost its connections', async () => {
+    await using clone = await openClone()
+    await readFromReplica(clone, 'reader:begin')
+    const replica = new pg.Client(connections.databases['main']?.replicas[0]?.address)
+    await replica.connect()
+    await replica.query(`select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()
+      and backend_type = 'client backend'`)
+    const { main } = clone.as({ reader: 'reader:begin', level: 'session' }).databases
+    const begun = main.transaction().setAccessMode('read only')
+    const rows = await begun.execute((trx) => trx.selectFrom('notes').select('id').execute())
+    assert.ok(rows.length > 0)
+    await replica.end()
+  })
+
+  test('a first seed that two systems begin at once runs once', async () => {
+    let runs = 0
+    const seed = async (): Promise<void> => {
+      runs += 1
+    }
+    const seeded = defineApp({ databases: { main: database<Schema>() }, seed })
+    const begin = (): Promise<boolean> => seedOnce(seeded as never, ff as never, () => undefined)
+    const outcomes = await Promise.all([begin(), begin(), begin(), begin()])
+    assert.equal(outcomes.filter(Boolean).length, 1)
+    assert.equal(runs, 1)
   })
 
   /** The postmaster of the replica and the backends that serve clients. */

@@ -4,6 +4,7 @@ import pg from 'pg'
 
 import { ensureEpoch } from './epoch.ts'
 import { runMigrations } from './migrations.ts'
+import { withDeadline } from '../../core/deadline.ts'
 import { FourfoldError, isFourfoldError } from '../../core/errors.ts'
 
 import type { PostgresAddress } from './address.ts'
@@ -18,6 +19,9 @@ export interface PrepareDatabaseOptions {
   readonly log: Logger
 }
 
+/** Long, since another process may be migrating under the same lock. */
+const epochTimeoutMs = 120_000
+
 /**
  * Answers the names of the migrations that ran now.
  *
@@ -29,9 +33,9 @@ export async function prepareDatabase(options: PrepareDatabaseOptions): Promise<
   client.on('error', () => undefined)
   try {
     await client.connect()
-    await ensureEpoch(client)
+    await withDeadline(ensureEpoch(client), epochTimeoutMs, `the epoch of database ${name}`)
   } catch (error) {
-    if (isFourfoldError(error)) throw error
+    if (isFourfoldError(error) && error.code !== 'FF_CORE_DEADLINE') throw error
     throw new FourfoldError('FF_DATABASE_UNAVAILABLE', `Database ${name} cannot be reached: ${String(error)}`, { cause: error })
   } finally {
     client.end().catch(() => undefined)
