@@ -92,12 +92,14 @@ export function createInstance<S extends Schemas>(root: Root, scope: Scope): Fou
 
 function deriveScope(scope: Scope, options: AsOptions): Scope {
   const { reader, level, pinned, keepToken } = options
-  if (reader === undefined && pinned === undefined && keepToken === undefined) return scope.atLevel(level ?? scope.level)
+  if (reader === undefined && pinned === undefined && keepToken === undefined)
+    return scope.atLevel(level ?? scope.level)
   return new Scope({
     level: level ?? (reader === undefined ? scope.level : undefined),
     reader: reader === undefined ? scope.reader : typeof reader === 'string' ? fixedReader(reader) : reader,
     pinned: pinned ?? (reader === undefined && scope.pinned),
     keepToken: keepToken ?? false,
+    parent: scope,
   })
 }
 

@@ -20,14 +20,22 @@ export interface ScopeOptions {
    * (a script, which may outlive other writes of its reader). Default false: before every read.
    */
   readonly keepToken?: boolean
+  /** The scope this one was derived from: a request sees what is written by whatever was derived from it. */
+  readonly parent?: Scope
 }
 
 /** A request that lasts longer than this (an event stream) looks at its reader's token again. */
 const keepTokenMs = 1_000
 
+interface Kept {
+  /** Itself once it is known, so that a read need not wait for a promise. */
+  requirement: Requirement | Promise<Requirement>
+  readonly atMs: number
+}
+
 /** What scopes of one reader in one request have in common: what one writes, all must see. */
 interface Shared {
-  readonly kept: Map<TokenStore, { readonly requirement: Promise<Requirement>; readonly atMs: number }>
+  readonly kept: Map<TokenStore, Kept>
   pinned: boolean
   settled: boolean
 }
@@ -36,18 +44,23 @@ export class Scope {
   readonly level: Level | undefined
   readonly reader: ReaderSource | null
   readonly #keepToken: boolean
+  readonly #parent: Scope | null
   readonly #shared: Shared
 
   constructor(options: ScopeOptions, shared?: Shared) {
     this.level = options.level
     this.reader = options.reader
     this.#keepToken = options.keepToken ?? false
+    this.#parent = options.parent ?? null
     this.#shared = shared ?? { kept: new Map(), pinned: options.pinned ?? false, settled: true }
   }
 
   /** The same reader at another level. */
   atLevel(level: Level | undefined): Scope {
-    return new Scope({ level, reader: this.reader, keepToken: this.#keepToken }, this.#shared)
+    return new Scope(
+      { level, reader: this.reader, keepToken: this.#keepToken, ...(this.#parent && { parent: this.#parent }) },
+      this.#shared,
+    )
   }
 
   /** False once a write's token could not be stored: the answer says so, and a browser is pinned to the primary. */
@@ -60,27 +73,22 @@ export class Scope {
     return this.#shared.pinned
   }
 
-  /** What reads of this reader must wait for. */
-  require(tokens: TokenStore): Promise<Requirement> {
+  /** What reads of this reader must wait for; at once where it is kept. */
+  require(tokens: TokenStore): Requirement | Promise<Requirement> {
     if (!this.#keepToken) return this.#load(tokens)
     const nowMs = performance.now()
     const kept = this.#shared.kept.get(tokens)
-    if (kept !== undefined && nowMs - kept.atMs < keepTokenMs) return kept.requirement
-    const requirement = this.#load(tokens)
-    this.#shared.kept.set(tokens, { requirement, atMs: nowMs })
-    return requirement
+    return kept !== undefined && nowMs - kept.atMs < keepTokenMs ? kept.requirement : this.#loadAndKeep(tokens, nowMs)
   }
 
   /** Told of a write of this reader before the write resolves. A null position: it did not come. */
   async wrote(tokens: TokenStore, position: Position | null): Promise<void> {
-    this.#shared.kept.delete(tokens)
+    this.#forget(tokens)
     if (this.reader === null) return
     const reader = await this.#key()
     const taken = reader !== null && (await tokens.raise(reader, position))
-    this.#shared.kept.delete(tokens)
-    if (taken) return
-    this.#shared.settled = false
-    this.#shared.pinned = true
+    this.#forget(tokens)
+    if (!taken) this.#unsettle()
   }
 
   /** Told of the primary's position after a read that a token of another epoch had sent there. */
@@ -91,12 +99,35 @@ export class Scope {
     this.#shared.kept.delete(tokens)
   }
 
+  /** A write may be of the reader whose token is kept further up, under another scope. */
+  #forget(tokens: TokenStore): void {
+    this.#shared.kept.delete(tokens)
+    if (this.#parent !== null) this.#parent.#forget(tokens)
+  }
+
+  /** The answer to a request tells of all that was written while it ran. The root outlives requests and stays as it is. */
+  #unsettle(): void {
+    if (this.#parent !== null || this.#keepToken || this.reader !== null) {
+      this.#shared.settled = false
+      this.#shared.pinned = true
+    }
+    if (this.#parent !== null) this.#parent.#unsettle()
+  }
+
   async #key(): Promise<string | null> {
     try {
       return (await this.reader?.ensure()) ?? null
     } catch {
       return null
     }
+  }
+
+  #loadAndKeep(tokens: TokenStore, atMs: number): Promise<Requirement> {
+    const load = this.#load(tokens)
+    // A write that comes in between drops this entry from the map, so what it holds then is read by nobody.
+    const kept: Kept = { requirement: load, atMs }
+    this.#shared.kept.set(tokens, kept)
+    return load.then((requirement) => (kept.requirement = requirement))
   }
 
   async #load(tokens: TokenStore): Promise<Requirement> {
