@@ -71,7 +71,10 @@ function readGroups({ ff }: LiveApp): Group[] {
   const values = (index: number): unknown[] => [1 + (index % rowCount)]
   const scoped = (keepToken: boolean): pg.Pool => ff.as({ reader, level: 'session', keepToken }).databases.main.pool
   return Object.entries(readTexts).flatMap(([name, text]) => {
-    const through = (pool: pg.Pool): Work => (index) => pool.query(text(index), values(index))
+    const through =
+      (pool: pg.Pool): Work =>
+      (index) =>
+        pool.query(text(index), values(index))
     const contenders = {
       [plain]: through(plainReplica),
       fourfold: inRequests(scoped, (pool, index) => pool.query(text(index), values(index))),
@@ -87,7 +90,10 @@ function readGroups({ ff }: LiveApp): Group[] {
 }
 
 /** Ten statements to a request, whichever client runs them: each request has a scope of its own. */
-function inRequests(scoped: (keepToken: boolean) => pg.Pool, run: (pool: pg.Pool, index: number) => Promise<unknown>): Work {
+function inRequests(
+  scoped: (keepToken: boolean) => pg.Pool,
+  run: (pool: pg.Pool, index: number) => Promise<unknown>,
+): Work {
   const requests = new Map<number, { pool: pg.Pool; left: number }>()
   return async (index) => {
     const number = Math.floor(index / statementsPerRequest)
@@ -100,7 +106,10 @@ function inRequests(scoped: (keepToken: boolean) => pg.Pool, run: (pool: pg.Pool
 
 function writeGroups({ ff }: LiveApp): Group[] {
   return Object.entries(writeTexts).flatMap(([name, text]) => {
-    const through = (pool: pg.Pool): Work => (index) => pool.query(text(index), ['ada'])
+    const through =
+      (pool: pg.Pool): Work =>
+      (index) =>
+        pool.query(text(index), ['ada'])
     const contenders = {
       [plain]: through(plainPrimary),
       'fourfold, position without token': through(ff.as({ reader: null, level: 'session' }).databases.main.pool),
@@ -116,7 +125,10 @@ function writeGroups({ ff }: LiveApp): Group[] {
 
 function transactionGroups({ ff }: LiveApp): Group[] {
   const name = 'transactions'
-  const through = (pool: pg.Pool): Work => () => runTransaction(pool)
+  const through =
+    (pool: pg.Pool): Work =>
+    () =>
+      runTransaction(pool)
   const contenders = {
     [plain]: through(plainPrimary),
     'fourfold, position without token': through(ff.as({ reader: null, level: 'session' }).databases.main.pool),
@@ -170,8 +182,17 @@ async function measure(group: Group, { ff }: LiveApp, into: Report): Promise<voi
     into.add({ contender, metric: `${where}: overhead`, unit: 'fraction', values: overhead, ...aim })
   }
   if (!name.includes('reads')) return
-  const [replica, primary] = [(counts?.replicaReads ?? 0) - (before.replicaReads ?? 0), (counts?.primaryReads ?? 0) - (before.primaryReads ?? 0)]
-  into.add({ contender: 'fourfold', metric: `${where}: share of reads on the replica`, unit: 'fraction', values: [replica / (replica + primary)], goal: { atLeast: 0.999 } })
+  const [replica, primary] = [
+    (counts?.replicaReads ?? 0) - (before.replicaReads ?? 0),
+    (counts?.primaryReads ?? 0) - (before.primaryReads ?? 0),
+  ]
+  into.add({
+    contender: 'fourfold',
+    metric: `${where}: share of reads on the replica`,
+    unit: 'fraction',
+    values: [replica / (replica + primary)],
+    goal: { atLeast: 0.999 },
+  })
 }
 
 /** Gives the reader a live token, and waits until the replica has replayed it. */

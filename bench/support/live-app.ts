@@ -47,7 +47,9 @@ export async function startLiveApp(rows: number): Promise<LiveApp> {
     closers.push(() => ff.close())
     const { pool } = ff.databases.main
     await pool.query('create table notes (id serial primary key, author text not null, text text not null)')
-    await pool.query(`insert into notes (author, text) select 'ada', 'note ' || n from generate_series(1, $1::int) n`, [rows])
+    await pool.query(`insert into notes (author, text) select 'ada', 'note ' || n from generate_series(1, $1::int) n`, [
+      rows,
+    ])
     const servers = prepared.databases['main']
     if (servers === undefined) throw new Error('expected the database main to be prepared')
     return { ff, servers, stop }

@@ -13,7 +13,10 @@ type Listening = Extract<AppServer, { listen(options: { host: string; port: numb
 /** Makes the app's server and listens on 127.0.0.1, on a port of the system's choice. @throws FF_APP_INVALID */
 export async function listenApp(app: App, ff: Fourfold): Promise<CloneListener> {
   if (app.definition.server === undefined) {
-    throw new FourfoldError('FF_APP_INVALID', 'The app has no server: give defineApp a `server: async (ff) => …` that makes one')
+    throw new FourfoldError(
+      'FF_APP_INVALID',
+      'The app has no server: give defineApp a `server: async (ff) => …` that makes one',
+    )
   }
   const made = await app.definition.server(ff as never)
   if (typeof made === 'function') return await listenOnLoopback(createServer(made as RequestListener))

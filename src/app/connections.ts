@@ -126,5 +126,11 @@ async function poolSize(
   address: PostgresAddress,
   { processes }: PrepareOptions,
 ): Promise<number> {
-  return await choosePoolSize({ name, address, processes, configured: database.poolSize, timeoutMs: database.connectTimeoutMs })
+  return await choosePoolSize({
+    name,
+    address,
+    processes,
+    configured: database.poolSize,
+    timeoutMs: database.connectTimeoutMs,
+  })
 }

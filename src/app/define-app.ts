@@ -50,8 +50,10 @@ interface FastifyLike {
   readonly server: Pick<Server, 'address'>
 }
 
-export interface AppDefinition<Databases extends DatabaseDefinitions>
-  extends Omit<AppOptions, 'databases' | 'identify' | 'seed' | 'server'> {
+export interface AppDefinition<Databases extends DatabaseDefinitions> extends Omit<
+  AppOptions,
+  'databases' | 'identify' | 'seed' | 'server'
+> {
   readonly databases: Databases
   /** Who the reader of a request is, where that is not the session: a stable key such as `user:7`, or null. */
   readonly identify?: (request: IncomingRequest) => string | null | Promise<string | null>

@@ -13,10 +13,16 @@ export async function loadApp(file: string): Promise<App> {
   try {
     module = (await import(url.href)) as { default?: unknown }
   } catch (error) {
-    const missing = (error as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND' && String(error).includes(url.pathname)
+    const missing =
+      (error as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND' && String(error).includes(url.pathname)
     if (!missing) throw error
-    throw new FourfoldError('FF_APP_INVALID', `There is no file ${file}: name the file that exports the app`, { cause: error })
+    throw new FourfoldError('FF_APP_INVALID', `There is no file ${file}: name the file that exports the app`, {
+      cause: error,
+    })
   }
   if (isApp(module.default)) return module.default
-  throw new FourfoldError('FF_APP_INVALID', `${file} does not export an app: expected "export default defineApp({ … })"`)
+  throw new FourfoldError(
+    'FF_APP_INVALID',
+    `${file} does not export an app: expected "export default defineApp({ … })"`,
+  )
 }

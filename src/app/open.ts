@@ -56,7 +56,9 @@ export async function open<Databases extends DatabaseDefinitions>(
     const store = await connectStore({ url: connections.storeUrl, deadlineMs: config.store.deadlineMs, log })
     closers.push(() => store.close())
     const clusters = await openClusters(config, connections, store, log, closers)
-    const secrets = config.sessions.secrets?.length ? config.sessions.secrets : await developmentSecrets(config.dataDir, env)
+    const secrets = config.sessions.secrets?.length
+      ? config.sessions.secrets
+      : await developmentSecrets(config.dataDir, env)
     const sessions = createSessions({
       store,
       secrets,
@@ -73,7 +75,12 @@ export async function open<Databases extends DatabaseDefinitions>(
   }
 }
 
-async function startEverything(app: App<any>, config: ResolvedConfig, log: Logger, closers: Closers): Promise<Connections> {
+async function startEverything(
+  app: App<any>,
+  config: ResolvedConfig,
+  log: Logger,
+  closers: Closers,
+): Promise<Connections> {
   const prepared = await prepareDatabases({ config, directory: app.directory, processes: 1, log })
   closers.push(() => prepared.stop())
   if (config.store.url !== undefined) return { databases: prepared.databases, storeUrl: config.store.url }

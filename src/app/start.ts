@@ -69,7 +69,9 @@ export async function startSystem(options: StartOptions): Promise<RunningSystem>
     onStep('store')
     const storeUrl = config.store.url ?? (await runStore(supervisor, config, closers))
     const connections = { databases: databases.databases, storeUrl }
-    const secrets = config.sessions.secrets?.length ? config.sessions.secrets : await developmentSecrets(config.dataDir, options.env)
+    const secrets = config.sessions.secrets?.length
+      ? config.sessions.secrets
+      : await developmentSecrets(config.dataDir, options.env)
     if (options.seedProgress !== undefined) await seedFirst(options, connections, secrets, onStep)
     onStep('clones')
     closers.push(async () => routing())
@@ -84,14 +86,29 @@ export async function startSystem(options: StartOptions): Promise<RunningSystem>
   }
 }
 
-async function writeNote(config: ResolvedConfig, url: string, supervisor: Supervisor, connections: Connections): Promise<void> {
+async function writeNote(
+  config: ResolvedConfig,
+  url: string,
+  supervisor: Supervisor,
+  connections: Connections,
+): Promise<void> {
   const processes = supervisor.members().map((member) => ({ name: member.id, pid: member.process.pid }))
   await mkdir(config.dataDir, { recursive: true })
-  await writeSystemNote(config.dataDir, { pid: process.pid, since: new Date().toISOString(), url, processes, connections })
+  await writeSystemNote(config.dataDir, {
+    pid: process.pid,
+    since: new Date().toISOString(),
+    url,
+    processes,
+    connections,
+  })
 }
 
 /** The embedded store, as a process of its own: a clone or a supervisor that dies takes nothing along. */
-async function runStore(supervisor: Supervisor, config: ResolvedConfig, closers: (() => Promise<unknown>)[]): Promise<string> {
+async function runStore(
+  supervisor: Supervisor,
+  config: ResolvedConfig,
+  closers: (() => Promise<unknown>)[],
+): Promise<string> {
   const directory = join(config.dataDir, 'store')
   await mkdir(directory, { recursive: true })
   const socket = await socketPathFor(config.dataDir, 'store')
@@ -135,7 +152,13 @@ async function runFront(
   secrets: readonly string[],
 ): Promise<string> {
   const { clones, balancer, logLevel } = config
-  const cloneSettings = { appFile, connections, config: withSecrets(overrides, secrets), writes: clones.writes, logLevel }
+  const cloneSettings = {
+    appFile,
+    connections,
+    config: withSecrets(overrides, secrets),
+    writes: clones.writes,
+    logLevel,
+  }
   const started = await Promise.allSettled([
     supervisor.run({
       kind: 'clone',

@@ -32,7 +32,9 @@ export async function dev(file: string, options: CommonOptions): Promise<void> {
   const restart = (): void => {
     timer = null
     log.info({}, 'a file changed: starting a new clone')
-    system.supervisor.restart('clone').catch((error: unknown) => log.error({ error }, 'the new clone did not start; the old one stays'))
+    system.supervisor
+      .restart('clone')
+      .catch((error: unknown) => log.error({ error }, 'the new clone did not start; the old one stays'))
   }
   const watcher = watch(dirname(appFile), { recursive: true, signal: aborter.signal })
   watcher.on('error', () => undefined)

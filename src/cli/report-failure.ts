@@ -12,5 +12,6 @@ export function reportFailure(error: unknown): void {
   console.error(`\n${error.code}: ${error.message}`)
   const problems = error.fields['problems']
   if (!Array.isArray(problems) || error.message.includes('\n')) return
-  for (const { path, message } of problems as { path: string; message: string }[]) console.error(`  ${path}: ${message}`)
+  for (const { path, message } of problems as { path: string; message: string }[])
+    console.error(`  ${path}: ${message}`)
 }

@@ -40,7 +40,9 @@ export async function start(file: string, options: CommonOptions & { readonly se
 /** A few lines for people: what runs, and where. */
 function describeSystem(system: RunningSystem, config: ResolvedConfig, tookMs: number): string {
   const lines = Object.entries(system.connections.databases).map(([name, { primary, replicas }]) => {
-    const kind = system.databases.embedded.has(name) ? 'embedded PostgreSQL' : `PostgreSQL at ${primary.host}:${primary.port}`
+    const kind = system.databases.embedded.has(name)
+      ? 'embedded PostgreSQL'
+      : `PostgreSQL at ${primary.host}:${primary.port}`
     return `  database   ${name}: ${kind}, 1 primary and ${replicas.length} replica${replicas.length === 1 ? '' : 's'}`
   })
   const pids = system.supervisor.members('clone').map((member) => member.process.pid)

@@ -147,11 +147,19 @@ class RoutedDriver implements Driver {
     await runSavepoint(connection, 'savepoint', name, compile)
   }
 
-  async rollbackToSavepoint(connection: RoutedConnection, name: string, compile: QueryCompiler['compileQuery']): Promise<void> {
+  async rollbackToSavepoint(
+    connection: RoutedConnection,
+    name: string,
+    compile: QueryCompiler['compileQuery'],
+  ): Promise<void> {
     await runSavepoint(connection, 'rollback to', name, compile)
   }
 
-  async releaseSavepoint(connection: RoutedConnection, name: string, compile: QueryCompiler['compileQuery']): Promise<void> {
+  async releaseSavepoint(
+    connection: RoutedConnection,
+    name: string,
+    compile: QueryCompiler['compileQuery'],
+  ): Promise<void> {
     await runSavepoint(connection, 'release', name, compile)
   }
 

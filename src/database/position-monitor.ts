@@ -61,7 +61,10 @@ export class PositionMonitor {
   saw(position: WritePosition): void {
     if (position.epoch === this.#epoch) return
     if (this.#epoch !== null) {
-      this.#options.log.warn({ was: this.#epoch, is: position.epoch }, 'the database has a new epoch: older positions mean nothing now')
+      this.#options.log.warn(
+        { was: this.#epoch, is: position.epoch },
+        'the database has a new epoch: older positions mean nothing now',
+      )
     }
     this.#epoch = position.epoch
     this.#samples = []

@@ -83,7 +83,10 @@ export class TokenStore {
       await this.#options.store.raiseToken(this.#key(reader), epoch, lsn, this.#options.ttlMs)
       return true
     } catch (error) {
-      this.#options.log.warn({ error, database: this.#options.database }, 'token not stored: retrying, reader unsettled')
+      this.#options.log.warn(
+        { error, database: this.#options.database },
+        'token not stored: retrying, reader unsettled',
+      )
       this.#keepPending(reader, epoch, lsn)
       return false
     }
@@ -189,7 +192,9 @@ export class TokenStore {
       const sent = [...parts]
       try {
         await Promise.all(
-          sent.map(([epoch, lsn]) => this.#options.store.raiseToken(this.#key(reader), epoch, lsn, this.#options.ttlMs)),
+          sent.map(([epoch, lsn]) =>
+            this.#options.store.raiseToken(this.#key(reader), epoch, lsn, this.#options.ttlMs),
+          ),
         )
       } catch {
         return

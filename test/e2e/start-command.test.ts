@@ -22,7 +22,10 @@ interface Started {
 /** Runs the command on a data directory until it prints its address. */
 async function start(t: TestContext, data: string, ...more: readonly string[]): Promise<Started> {
   const words = ['src/cli/main.ts', 'start', 'examples/conduit/src/app.ts', '--data', data, '--port', '0', ...more]
-  const child = spawn(process.execPath, ['-C', 'fourfold:source', ...words], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, ['-C', 'fourfold:source', ...words], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let text = ''
   child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()))
@@ -54,7 +57,9 @@ async function processesOf(data: string): Promise<string[]> {
 
 async function nothingLeft(data: string): Promise<void> {
   await waitFor('every process to end', async () => (await processesOf(data)).length === 0, 15_000)
-  const sockets = (await readdir(data, { recursive: true })).filter((name) => /\.sock$|\.s\.PGSQL|postmaster\.pid$/.test(name))
+  const sockets = (await readdir(data, { recursive: true })).filter((name) =>
+    /\.sock$|\.s\.PGSQL|postmaster\.pid$/.test(name),
+  )
   assert.deepEqual(sockets, [])
 }
 

@@ -67,8 +67,18 @@ suite('reads beside a replica that is 200 ms behind', () => {
       const author = `${level}-${transaction}-${round}`
       const { main } = writer.as({ reader: `user:${author}`, level }).databases
       const note = { author, text: 'hello' }
-      if (transaction) await main.transaction().execute((trx) => trx.insertInto('notes').values(note as never).execute())
-      else await main.insertInto('notes').values(note as never).execute()
+      if (transaction)
+        await main.transaction().execute((trx) =>
+          trx
+            .insertInto('notes')
+            .values(note as never)
+            .execute(),
+        )
+      else
+        await main
+          .insertInto('notes')
+          .values(note as never)
+          .execute()
       const mine = reader.as({ reader: `user:${author}`, level }).databases.main
       const found = await mine.selectFrom('notes').select('id').where('author', '=', author).executeTakeFirst()
       if (found === undefined) stale += 1
@@ -95,7 +105,10 @@ suite('reads beside a replica that is 200 ms behind', () => {
   test('a reader whose write has been replayed is served by a replica', async () => {
     await using ff = await openClone()
     const mine = ff.as({ reader: 'user:patient' }).databases.main
-    await mine.insertInto('notes').values({ author: 'patient', text: 'x' } as never).execute()
+    await mine
+      .insertInto('notes')
+      .values({ author: 'patient', text: 'x' } as never)
+      .execute()
     const { counts } = ff.clusters['main'] ?? assert.fail('expected the cluster main')
     await waitFor('a replica read', async () => {
       const found = await mine.selectFrom('notes').select('id').where('author', '=', 'patient').executeTakeFirst()
@@ -109,7 +122,10 @@ suite('reads beside a replica that is 200 ms behind', () => {
     const mine = ff.as({ reader: 'user:lost' }).databases.main
     await storeServer.stop()
     try {
-      await mine.insertInto('notes').values({ author: 'lost', text: 'x' } as never).execute()
+      await mine
+        .insertInto('notes')
+        .values({ author: 'lost', text: 'x' } as never)
+        .execute()
       const found = await mine.selectFrom('notes').select('id').where('author', '=', 'lost').executeTakeFirst()
       assert.ok(found)
     } finally {
@@ -121,10 +137,25 @@ suite('reads beside a replica that is 200 ms behind', () => {
   test('a write that fails moves no token and is not retried', async () => {
     await using ff = await openClone()
     const mine = ff.as({ reader: 'user:wrong' }).databases.main
-    await assert.rejects(mine.insertInto('notes').values({ id: 1, author: 'wrong' } as never).execute().then(() =>
-      mine.insertInto('notes').values({ id: 1, author: 'wrong' } as never).execute(),
-    ), { code: '23505' })
-    assert.equal(await ff.store.readToken('token:main:user:wrong').then((token) => token === null || Object.keys(token.parts).length), true)
+    await assert.rejects(
+      mine
+        .insertInto('notes')
+        .values({ id: 1, author: 'wrong' } as never)
+        .execute()
+        .then(() =>
+          mine
+            .insertInto('notes')
+            .values({ id: 1, author: 'wrong' } as never)
+            .execute(),
+        ),
+      { code: '23505' },
+    )
+    assert.equal(
+      await ff.store
+        .readToken('token:main:user:wrong')
+        .then((token) => token === null || Object.keys(token.parts).length),
+      true,
+    )
   })
 
   test('a transaction that wrote nothing moves no token', async () => {

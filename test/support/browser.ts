@@ -7,6 +7,7 @@ const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/goog
 
 export async function launchBrowser(): Promise<Browser> {
   const executablePath = process.env['CHROMIUM'] ?? places.find((place) => existsSync(place))
-  if (executablePath === undefined) throw new Error(`No browser: install chromium, or name one by CHROMIUM (looked at ${places.join(', ')})`)
+  if (executablePath === undefined)
+    throw new Error(`No browser: install chromium, or name one by CHROMIUM (looked at ${places.join(', ')})`)
   return chromium.launch({ executablePath, args: ['--no-sandbox'] })
 }

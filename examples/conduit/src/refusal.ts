@@ -10,7 +10,11 @@ export class Refusal extends Error {
   readonly errors: Messages
 
   constructor(status: number, errors: Messages) {
-    super(Object.entries(errors).map(([field, messages]) => `${field} ${messages.join(', ')}`).join('; '))
+    super(
+      Object.entries(errors)
+        .map(([field, messages]) => `${field} ${messages.join(', ')}`)
+        .join('; '),
+    )
     this.status = status
     this.errors = errors
   }

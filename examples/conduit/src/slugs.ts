@@ -8,7 +8,13 @@ const RESERVED = new Set(['feed'])
 
 /** The slug a title asks for; others may have it already. */
 export function slugOf(title: string): string {
-  const slug = [...title.normalize('NFKC').toLowerCase().replace(/['’]/gu, '').replace(/[^\p{L}\p{M}\p{N}]+/gu, '-')]
+  const slug = [
+    ...title
+      .normalize('NFKC')
+      .toLowerCase()
+      .replace(/['’]/gu, '')
+      .replace(/[^\p{L}\p{M}\p{N}]+/gu, '-'),
+  ]
     .slice(0, MAX_LENGTH)
     .join('')
     .replace(/^-+|-+$/gu, '')

@@ -36,7 +36,9 @@ export async function prepareDatabase(options: PrepareDatabaseOptions): Promise<
     await withDeadline(ensureEpoch(client), epochTimeoutMs, `the epoch of database ${name}`)
   } catch (error) {
     if (isFourfoldError(error) && error.code !== 'FF_CORE_DEADLINE') throw error
-    throw new FourfoldError('FF_DATABASE_UNAVAILABLE', `Database ${name} cannot be reached: ${String(error)}`, { cause: error })
+    throw new FourfoldError('FF_DATABASE_UNAVAILABLE', `Database ${name} cannot be reached: ${String(error)}`, {
+      cause: error,
+    })
   } finally {
     client.end().catch(() => undefined)
   }

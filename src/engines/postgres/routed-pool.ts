@@ -16,7 +16,11 @@ export interface StatementRouter {
 }
 
 type Callback = (error: Error | null, result?: pg.QueryResult) => void
-type ConnectCallback = (error: Error | null, client?: pg.PoolClient, release?: (error?: Error | boolean) => void) => void
+type ConnectCallback = (
+  error: Error | null,
+  client?: pg.PoolClient,
+  release?: (error?: Error | boolean) => void,
+) => void
 
 export class RoutedPool extends pg.Pool {
   readonly #router: StatementRouter

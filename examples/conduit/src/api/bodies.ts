@@ -9,8 +9,10 @@ const MALFORMED = { body: ['malformed'] }
 
 export function readJsonBodies(api: FastifyInstance): void {
   api.removeAllContentTypeParsers()
-  api.addContentTypeParser(/^application\/(?:[\w.+-]+\+)?json\b/i, { parseAs: 'string' }, async (_request: unknown, text: string | Buffer) =>
-    parse(String(text)),
+  api.addContentTypeParser(
+    /^application\/(?:[\w.+-]+\+)?json\b/i,
+    { parseAs: 'string' },
+    async (_request: unknown, text: string | Buffer) => parse(String(text)),
   )
   api.addContentTypeParser('*', { parseAs: 'string' }, async (_request: unknown, text: string | Buffer) => {
     if (text.length > 0) throw new Refusal(415, { body: ['must be application/json'] })

@@ -33,9 +33,7 @@ export function profileRoutes(api: FastifyInstance, authentication: Authenticati
 
 async function profileAt(request: FastifyRequest<ProfileRoute>): Promise<FoundProfile> {
   const { username } = request.params
-  const profile = isStorable(username)
-    ? await findProfile(databaseOf(request), username, viewerOf(request))
-    : undefined
+  const profile = isStorable(username) ? await findProfile(databaseOf(request), username, viewerOf(request)) : undefined
   if (!profile) throw notFound('profile')
   return profile
 }

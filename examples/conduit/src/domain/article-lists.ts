@@ -31,10 +31,7 @@ export async function listArticles(
   paging: Paging,
   viewer: number | null,
 ): Promise<ArticleList> {
-  const [articles, articlesCount] = await Promise.all([
-    pageOf(db, filter, paging, viewer),
-    countArticles(db, filter),
-  ])
+  const [articles, articlesCount] = await Promise.all([pageOf(db, filter, paging, viewer), countArticles(db, filter)])
   return { articles, articlesCount }
 }
 
@@ -63,7 +60,9 @@ async function pageOf(
 }
 
 async function countArticles(db: Executor, filter: ArticleFilter): Promise<number> {
-  const row = await matching(db, filter).select(sql<number>`count(*)::int`.as('total')).executeTakeFirstOrThrow()
+  const row = await matching(db, filter)
+    .select(sql<number>`count(*)::int`.as('total'))
+    .executeTakeFirstOrThrow()
   return row.total
 }
 

@@ -85,10 +85,12 @@ async function refuseTaken(db: Executor, wanted: Partial<NewUser>, self: number 
   const others = await db
     .selectFrom('users')
     .select([sameName.as('username'), sameEmail.as('email')])
-    .where((eb) => eb.or([
-      eb(sql`lower(username)`, '=', sql`lower(${username ?? null}::text)`),
-      eb(sql`lower(email)`, '=', sql`lower(${email ?? null}::text)`),
-    ]))
+    .where((eb) =>
+      eb.or([
+        eb(sql`lower(username)`, '=', sql`lower(${username ?? null}::text)`),
+        eb(sql`lower(email)`, '=', sql`lower(${email ?? null}::text)`),
+      ]),
+    )
     .where('id', '!=', self ?? 0)
     .execute()
   const fields = (['username', 'email'] as const).filter((field) => others.some((other) => other[field]))

@@ -52,27 +52,29 @@ export function accountRoutes(pages: FastifyInstance): void {
 
 function loginPage(typed: Typed = {}, errors?: Messages): Page {
   const fields = html`${field('email', { type: 'email', placeholder: 'Email', value: typed['email'], autocomplete: 'username', large: true })}
-${field('password', { type: 'password', placeholder: 'Password', autocomplete: 'current-password', large: true })}`
+  ${field('password', { type: 'password', placeholder: 'Password', autocomplete: 'current-password', large: true })}`
   const other = html`<a href="/register">Need an account?</a>`
   return { title: 'Sign in', place: 'login', content: accountForm('/login', 'Sign in', other, fields, errors) }
 }
 
 function registerPage(typed: Typed = {}, errors?: Messages): Page {
   const fields = html`${field('username', { placeholder: 'Username', value: typed['username'], autocomplete: 'nickname', large: true })}
-${field('email', { type: 'email', placeholder: 'Email', value: typed['email'], autocomplete: 'username', large: true })}
-${field('password', { type: 'password', placeholder: 'Password', autocomplete: 'new-password', large: true })}`
+  ${field('email', { type: 'email', placeholder: 'Email', value: typed['email'], autocomplete: 'username', large: true })}
+  ${field('password', { type: 'password', placeholder: 'Password', autocomplete: 'new-password', large: true })}`
   const other = html`<a href="/login">Have an account?</a>`
   return { title: 'Sign up', place: 'register', content: accountForm('/register', 'Sign up', other, fields, errors) }
 }
 
 function accountForm(action: string, heading: string, other: Html, fields: Html, errors?: Messages): Html {
-  return html`<div class="auth-page"><div class="container page narrow">
-<h1>${heading}</h1>
-<p class="other-way">${other}</p>
-${errorMessages(errors)}
-<form method="post" action="${action}" novalidate>
-${fields}
-<button type="submit" class="btn btn-lg btn-primary">${heading}</button>
-</form>
-</div></div>`
+  return html`<div class="auth-page">
+    <div class="container page narrow">
+      <h1>${heading}</h1>
+      <p class="other-way">${other}</p>
+      ${errorMessages(errors)}
+      <form method="post" action="${action}" novalidate>
+        ${fields}
+        <button type="submit" class="btn btn-lg btn-primary">${heading}</button>
+      </form>
+    </div>
+  </div>`
 }

@@ -16,12 +16,16 @@ export interface Tab {
 }
 
 export function tabs(entries: readonly Tab[], className = 'feed-toggle'): Html {
-  return html`<div class="${className}"><ul class="nav nav-pills outline-active">${entries.map(tab)}</ul></div>`
+  return html`<div class="${className}">
+    <ul class="nav nav-pills outline-active">
+      ${entries.map(tab)}
+    </ul>
+  </div>`
 }
 
 function tab({ href, text, active }: Tab): Html {
   const current = active && html` aria-current="page"`
-  return html`<li class="nav-item"><a class="nav-link${active && ' active'}" href="${href}"${current}>${text}</a></li>`
+  return html`<li class="nav-item"><a class="nav-link${active && ' active'}" href="${href}" ${current}>${text}</a></li>`
 }
 
 export interface ListView {
@@ -38,32 +42,34 @@ export function articleList({ list, page, pageHref, asset, emptyHint }: ListView
   const pages = Math.ceil(list.articlesCount / PAGE_SIZE)
   const empty = html`<p class="empty-feed-message">No articles are here... yet.${emptyHint}</p>`
   return html`${list.articles.length === 0 ? empty : list.articles.map((article) => preview(article, asset))}
-${pages > 1 && pagination(page, pages, pageHref)}`
+  ${pages > 1 && pagination(page, pages, pageHref)}`
 }
 
 function preview(article: ArticleSummary, asset: Asset): Html {
   const { slug, title, description, tagList } = article
   return html`<article class="article-preview">
-<div class="article-meta">${authorBlock(article, asset)}${favoriteHeart(article)}</div>
-<a class="preview-link" href="${articlePath(slug)}">
-<h1>${title}</h1>
-<p>${description}</p>
-<div class="preview-foot"><span class="read-more">Read more...</span>${tagPills(tagList)}</div>
-</a>
-</article>
-`
+    <div class="article-meta">${authorBlock(article, asset)}${favoriteHeart(article)}</div>
+    <a class="preview-link" href="${articlePath(slug)}">
+      <h1>${title}</h1>
+      <p>${description}</p>
+      <div class="preview-foot"><span class="read-more">Read more...</span>${tagPills(tagList)}</div>
+    </a>
+  </article> `
 }
 
 /** Who wrote an article, and when. */
 export function authorBlock({ author, createdAt }: ArticleSummary, asset: Asset): Html {
   const href = profilePath(author.username)
-  return html`<a class="author-picture" href="${href}" tabindex="-1" aria-hidden="true">${avatar(author, 'author-img', asset)}</a>
-<div class="info"><a class="author" href="${href}">${author.username}</a>${date(createdAt)}</div>`
+  return html`<a class="author-picture" href="${href}" tabindex="-1" aria-hidden="true"
+      >${avatar(author, 'author-img', asset)}</a
+    >
+    <div class="info"><a class="author" href="${href}">${author.username}</a>${date(createdAt)}</div>`
 }
 
 function favoriteHeart({ slug, favorited, favoritesCount }: ArticleSummary): Html {
   const action = `${articlePath(slug)}/${favorited ? 'unfavorite' : 'favorite'}`
-  const text = html`<span class="visually-hidden">${favorited ? 'Unfavorite' : 'Favorite'} </span>${icon('heart')} <span class="counter">${favoritesCount}</span>`
+  const text = html`<span class="visually-hidden">${favorited ? 'Unfavorite' : 'Favorite'} </span>${icon('heart')}
+    <span class="counter">${favoritesCount}</span>`
   return actionForm(action, `btn btn-sm ${favorited ? 'btn-primary' : 'btn-outline-primary'}`, text)
 }
 
@@ -71,9 +77,13 @@ function pagination(page: number, pages: number, href: (page: number) => string)
   const items = shownPages(page, pages).map((number) =>
     number === null
       ? html`<li class="page-gap" aria-hidden="true">…</li>`
-      : html`<li class="page-item${number === page && ' active'}"><a class="page-link" href="${href(number)}"${number === page && html` aria-current="page"`}>${number}</a></li>`,
+      : html`<li class="page-item${number === page && ' active'}">
+          <a class="page-link" href="${href(number)}" ${number === page && html` aria-current="page"`}>${number}</a>
+        </li>`,
   )
-  return html`<ul class="pagination" aria-label="Pages">${items}</ul>`
+  return html`<ul class="pagination" aria-label="Pages">
+    ${items}
+  </ul>`
 }
 
 /** The page numbers to link; null where some are left out. */

@@ -32,19 +32,20 @@ export interface ArticleView {
 export function articlePage(view: ArticleView): Page {
   const { article, comments, visitor } = view
   const content = html`<div class="article-page">
-<div class="banner"><div class="container medium">
-<h1>${article.title}</h1>
-<div class="article-meta">${authorBlock(article, view.asset)}${actions(view)}</div>
-</div></div>
-<div class="container page medium">
-<div class="article-content">${renderMarkdown(article.body)}</div>
-${article.tagList.length > 0 && tagPills(article.tagList)}
-<section class="comments" aria-label="Comments">
-${visitor ? commentForm(view, visitor) : signInHint}
-${comments.map((comment) => commentCard(comment, view))}
-</section>
-</div>
-</div>`
+    <div class="banner">
+      <div class="container medium">
+        <h1>${article.title}</h1>
+        <div class="article-meta">${authorBlock(article, view.asset)}${actions(view)}</div>
+      </div>
+    </div>
+    <div class="container page medium">
+      <div class="article-content">${renderMarkdown(article.body)}</div>
+      ${article.tagList.length > 0 && tagPills(article.tagList)}
+      <section class="comments" aria-label="Comments">
+        ${visitor ? commentForm(view, visitor) : signInHint} ${comments.map((comment) => commentCard(comment, view))}
+      </section>
+    </div>
+  </div>`
   return { title: article.title, place: 'other', content }
 }
 
@@ -52,11 +53,14 @@ function actions({ article, visitor }: ArticleView): Html {
   const path = articlePath(article.slug)
   if (visitor?.id === article.author.id) {
     const edit = `/editor/${encodeURIComponent(article.slug)}`
-    return html`<div class="actions"><a class="btn btn-sm btn-outline-secondary" href="${edit}">${icon('edit')} Edit Article</a>
-${actionForm(`${path}/delete`, 'btn btn-sm btn-outline-danger', html`${icon('trash-a')} Delete Article`)}</div>`
+    return html`<div class="actions">
+      <a class="btn btn-sm btn-outline-secondary" href="${edit}">${icon('edit')} Edit Article</a>
+      ${actionForm(`${path}/delete`, 'btn btn-sm btn-outline-danger', html`${icon('trash-a')} Delete Article`)}
+    </div>`
   }
-  return html`<div class="actions">${followButton(article.author)}
-${article.favorited ? unfavorite(article, path) : favorite(article, path)}</div>`
+  return html`<div class="actions">
+    ${followButton(article.author)} ${article.favorited ? unfavorite(article, path) : favorite(article, path)}
+  </div>`
 }
 
 function favorite({ favoritesCount }: Article, path: string): Html {
@@ -69,14 +73,22 @@ function unfavorite({ favoritesCount }: Article, path: string): Html {
   return actionForm(`${path}/unfavorite`, 'btn btn-sm btn-primary', text)
 }
 
-const signInHint = html`<p class="sign-in-hint"><a href="/login">Sign in</a> or <a href="/register">sign up</a> to add comments on this article.</p>`
+const signInHint = html`<p class="sign-in-hint">
+  <a href="/login">Sign in</a> or <a href="/register">sign up</a> to add comments on this article.
+</p>`
 
 function commentForm({ article, asset, rejected }: ArticleView, visitor: User): Html {
   return html`${errorMessages(rejected?.errors)}
-<form class="card comment-form" method="post" action="${articlePath(article.slug)}" novalidate>
-<div class="card-block">${field('body', { placeholder: 'Write a comment...', value: rejected?.body, rows: 3 })}</div>
-<div class="card-footer">${avatar(visitor, 'comment-author-img', asset)}<button type="submit" class="btn btn-sm btn-solid">Post Comment</button></div>
-</form>`
+    <form class="card comment-form" method="post" action="${articlePath(article.slug)}" novalidate>
+      <div class="card-block">
+        ${field('body', { placeholder: 'Write a comment...', value: rejected?.body, rows: 3 })}
+      </div>
+      <div class="card-footer">
+        ${avatar(visitor, 'comment-author-img', asset)}<button type="submit" class="btn btn-sm btn-solid">
+          Post Comment
+        </button>
+      </div>
+    </form>`
 }
 
 function commentCard({ id, body, author, createdAt }: Comment, { article, visitor, asset }: ArticleView): Html {
@@ -84,9 +96,13 @@ function commentCard({ id, body, author, createdAt }: Comment, { article, visito
   const bin = html`${icon('trash-a')}<span class="visually-hidden">Delete comment</span>`
   const options = html`<span class="mod-options">${actionForm(remove, 'btn-icon', bin)}</span>`
   return html`<div class="card">
-<div class="card-block"><div class="card-text">${renderMarkdown(body)}</div></div>
-<div class="card-footer"><a class="comment-author" href="${profilePath(author.username)}" tabindex="-1" aria-hidden="true">${avatar(author, 'comment-author-img', asset)}</a>
-<a class="comment-author" href="${profilePath(author.username)}">${author.username}</a>${date(createdAt, 'date-posted')}${visitor?.id === author.id && options}</div>
-</div>
-`
+    <div class="card-block"><div class="card-text">${renderMarkdown(body)}</div></div>
+    <div class="card-footer">
+      <a class="comment-author" href="${profilePath(author.username)}" tabindex="-1" aria-hidden="true"
+        >${avatar(author, 'comment-author-img', asset)}</a
+      >
+      <a class="comment-author" href="${profilePath(author.username)}">${author.username}</a
+      >${date(createdAt, 'date-posted')}${visitor?.id === author.id && options}
+    </div>
+  </div> `
 }

@@ -90,25 +90,36 @@ function readArticle(input: Input, draft: Draft): NewArticle {
 }
 
 function editorPage(action: string, draft: Draft, errors?: Messages): Page {
-  const content = html`<div class="editor-page"><div class="container page medium">
-<h1 class="visually-hidden">${action === '/editor' ? 'New Article' : 'Edit Article'}</h1>
-${errorMessages(errors)}
-<form method="post" action="${action}" novalidate>
-${field('title', { placeholder: 'Article Title', value: draft.title, large: true })}
-${field('description', { placeholder: "What's this article about?", value: draft.description })}
-${field('body', { placeholder: 'Write your article (in markdown)', value: draft.body, rows: 14 })}
-<fieldset class="form-group tag-box" data-tag-box>
-<input class="form-control" name="tags" type="text" aria-label="Enter tags" placeholder="Enter tags" autocomplete="off">
-<div class="tag-list">${draft.tagList.map(editablePill)}</div>
-<template>${editablePill('')}</template>
-</fieldset>
-<button type="submit" class="btn btn-lg btn-primary">Publish Article</button>
-</form>
-</div></div>`
+  const content = html`<div class="editor-page">
+    <div class="container page medium">
+      <h1 class="visually-hidden">${action === '/editor' ? 'New Article' : 'Edit Article'}</h1>
+      ${errorMessages(errors)}
+      <form method="post" action="${action}" novalidate>
+        ${field('title', { placeholder: 'Article Title', value: draft.title, large: true })}
+        ${field('description', { placeholder: "What's this article about?", value: draft.description })}
+        ${field('body', { placeholder: 'Write your article (in markdown)', value: draft.body, rows: 14 })}
+        <fieldset class="form-group tag-box" data-tag-box>
+          <input
+            class="form-control"
+            name="tags"
+            type="text"
+            aria-label="Enter tags"
+            placeholder="Enter tags"
+            autocomplete="off"
+          />
+          <div class="tag-list">${draft.tagList.map(editablePill)}</div>
+          <template>${editablePill('')}</template>
+        </fieldset>
+        <button type="submit" class="btn btn-lg btn-primary">Publish Article</button>
+      </form>
+    </div>
+  </div>`
   return { title: draft.title || 'New article', place: 'editor', content, scripts: ['editor.js'] }
 }
 
 /** A tag that goes with the form, and whose icon takes it out again. */
 function editablePill(tag: string): Html {
-  return html`<span class="tag-default tag-pill">${icon('close-round')}<span class="tag-name">${tag}</span><input type="hidden" name="tagList" value="${tag}"></span>`
+  return html`<span class="tag-default tag-pill"
+    >${icon('close-round')}<span class="tag-name">${tag}</span><input type="hidden" name="tagList" value="${tag}"
+  /></span>`
 }

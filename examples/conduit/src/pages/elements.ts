@@ -16,7 +16,7 @@ export function icon(name: string): Html {
 /** A user's picture, or the common one where they have none that a page may show. */
 export function avatar(user: { username: string; image: string | null }, className: string, asset: Asset): Html {
   const source = isPicture(user.image) ? user.image : asset('default-avatar.svg')
-  return html`<img class="${className}" src="${source}" alt="" loading="lazy" referrerpolicy="no-referrer">`
+  return html`<img class="${className}" src="${source}" alt="" loading="lazy" referrerpolicy="no-referrer" />`
 }
 
 function isPicture(image: string | null): image is string {
@@ -25,9 +25,13 @@ function isPicture(image: string | null): image is string {
 
 /** What was wrong with a form, above it. */
 export function errorMessages(errors: Messages | undefined): Content {
-  const lines = Object.entries(errors ?? {}).flatMap(([field, messages]) => messages.map((text) => sentence(field, text)))
+  const lines = Object.entries(errors ?? {}).flatMap(([field, messages]) =>
+    messages.map((text) => sentence(field, text)),
+  )
   if (lines.length === 0) return null
-  return html`<ul class="error-messages" role="alert">${lines.map((line) => html`<li>${line}</li>`)}</ul>`
+  return html`<ul class="error-messages" role="alert">
+    ${lines.map((line) => html`<li>${line}</li>`)}
+  </ul>`
 }
 
 function sentence(field: string, message: string): string {
@@ -37,11 +41,15 @@ function sentence(field: string, message: string): string {
 
 /** A form that is only a button. */
 export function actionForm(action: string, className: string, content: Content): Html {
-  return html`<form class="action-form" method="post" action="${action}"><button type="submit" class="${className}">${content}</button></form>`
+  return html`<form class="action-form" method="post" action="${action}">
+    <button type="submit" class="${className}">${content}</button>
+  </form>`
 }
 
 export function tagPills(tags: readonly string[]): Html {
-  return html`<ul class="tag-list">${tags.map((tag) => html`<li class="tag-default tag-pill tag-outline">${tag}</li>`)}</ul>`
+  return html`<ul class="tag-list">
+    ${tags.map((tag) => html`<li class="tag-default tag-pill tag-outline">${tag}</li>`)}
+  </ul>`
 }
 
 const DAY = new Intl.DateTimeFormat('en-US', { dateStyle: 'long', timeZone: 'UTC' })

@@ -23,11 +23,13 @@ export async function showFailure(error: unknown, request: FastifyRequest, reply
 
 export function failurePage(status: number): Page {
   const [heading, text] = WORDS[status] ?? UNKNOWN
-  const content = html`<div class="failure-page"><div class="container page narrow">
-<p class="failure-status">${status}</p>
-<h1>${heading}</h1>
-<p>${text}</p>
-<p><a class="btn btn-outline-secondary" href="/">To the front page</a></p>
-</div></div>`
+  const content = html`<div class="failure-page">
+    <div class="container page narrow">
+      <p class="failure-status">${status}</p>
+      <h1>${heading}</h1>
+      <p>${text}</p>
+      <p><a class="btn btn-outline-secondary" href="/">To the front page</a></p>
+    </div>
+  </div>`
   return { title: heading, place: 'other', content }
 }

@@ -42,15 +42,14 @@ export function field(name: string, options: FieldOptions): Html {
   const className = options.large ? 'form-control form-control-lg' : 'form-control'
   const autocomplete = options.autocomplete && html` autocomplete="${options.autocomplete}"`
   const label = options.labelled && html`<label for="field-${name}">${placeholder}</label>`
-  const shared = html`class="${className}" id="field-${name}" name="${name}" aria-label="${placeholder}" placeholder="${placeholder}"${autocomplete}`
+  const shared = html`class="${className}" id="field-${name}" name="${name}" aria-label="${placeholder}"
+  placeholder="${placeholder}"${autocomplete}`
   const control: Content =
     rows === undefined
-      ? html`<input ${shared} type="${options.type ?? 'text'}" value="${value}">`
+      ? html`<input ${shared} type="${options.type ?? 'text'}" value="${value}" />`
       : // A newline right after the tag is not part of the text: without this one, the text's own first would be lost.
-        html`<textarea ${shared} rows="${rows}">
-${value}</textarea>`
-  return html`<fieldset class="form-group">${label}${control}</fieldset>
-`
+        html`<textarea ${shared} rows="${rows}">${value}</textarea>`
+  return html`<fieldset class="form-group">${label}${control}</fieldset> `
 }
 
 function texts(value: unknown): string[] {

@@ -53,16 +53,24 @@ async function showFeed(request: FastifyRequest, reply: FastifyReply, feed: Feed
 
 function homePage(request: FastifyRequest, feed: Feed, articles: Html, tags: readonly string[]): Page {
   const content = html`<div class="home-page">
-${!request.visitor && banner}
-<div class="container page columns">
-<div class="main-column">${tabs(feedTabs(request, feed))}${articles}</div>
-<aside class="sidebar"><h2>Popular Tags</h2>${sidebarTags(tags)}</aside>
-</div>
-</div>`
+    ${!request.visitor && banner}
+    <div class="container page columns">
+      <div class="main-column">${tabs(feedTabs(request, feed))}${articles}</div>
+      <aside class="sidebar">
+        <h2>Popular Tags</h2>
+        ${sidebarTags(tags)}
+      </aside>
+    </div>
+  </div>`
   return { title: feed.title, place: 'home', content }
 }
 
-const banner = html`<div class="banner"><div class="container"><h1 class="logo-font">conduit</h1><p>A place to share your knowledge.</p></div></div>`
+const banner = html`<div class="banner">
+  <div class="container">
+    <h1 class="logo-font">conduit</h1>
+    <p>A place to share your knowledge.</p>
+  </div>
+</div>`
 
 function feedTabs(request: FastifyRequest, feed: Feed): Tab[] {
   const result: Tab[] = []
@@ -76,5 +84,7 @@ function feedTabs(request: FastifyRequest, feed: Feed): Tab[] {
 
 function sidebarTags(tags: readonly string[]): Html {
   if (tags.length === 0) return html`<p class="sidebar-note">No tags are here... yet.</p>`
-  return html`<div class="tag-list">${tags.map((tag) => html`<a class="tag-default tag-pill" href="${tagPath(tag)}">${tag}</a>`)}</div>`
+  return html`<div class="tag-list">
+    ${tags.map((tag) => html`<a class="tag-default tag-pill" href="${tagPath(tag)}">${tag}</a>`)}
+  </div>`
 }

@@ -22,41 +22,42 @@ export interface Surroundings {
 export function renderDocument(page: Page, { viewer, asset }: Surroundings): string {
   const title = page.title === '' ? 'Conduit' : `${page.title} — Conduit`
   return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${title}</title>
-<link rel="icon" href="${asset('icon.svg')}" type="image/svg+xml">
-<link rel="stylesheet" href="${asset('style.css')}">
-${page.scripts?.map((file) => html`<script src="${asset(file)}" type="module"></script>`)}
-</head>
-<body>
-<a class="skip-link" href="#content">Skip to content</a>
-${navigation(page.place, viewer, asset)}
-<main id="content">
-${page.content}
-</main>
-<footer>
-<div class="container"><a class="logo-font" href="/">conduit</a><span class="attribution">An interactive example of Fourfold: one app on many clones, and every read as fresh as its reader.</span></div>
-</footer>
-</body>
-</html>
-`.toString()
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>${title}</title>
+        <link rel="icon" href="${asset('icon.svg')}" type="image/svg+xml" />
+        <link rel="stylesheet" href="${asset('style.css')}" />
+        ${page.scripts?.map((file) => html`<script src="${asset(file)}" type="module"></script>`)}
+      </head>
+      <body>
+        <a class="skip-link" href="#content">Skip to content</a>
+        ${navigation(page.place, viewer, asset)}
+        <main id="content">${page.content}</main>
+        <footer>
+          <div class="container">
+            <a class="logo-font" href="/">conduit</a
+            ><span class="attribution"
+              >An interactive example of Fourfold: one app on many clones, and every read as fresh as its reader.</span
+            >
+          </div>
+        </footer>
+      </body>
+    </html> `.toString()
 }
 
 function navigation(place: Place, viewer: User | null, asset: (file: string) => string): Html {
   const links = viewer ? userLinks(place, viewer, asset) : visitorLinks(place)
   return html`<nav class="navbar">
-<div class="container">
-<a class="navbar-brand" href="/">conduit</a>
-<ul class="nav navbar-nav">
-${link('/', 'Home', place === 'home')}
-${links}
-</ul>
-</div>
-</nav>`
+    <div class="container">
+      <a class="navbar-brand" href="/">conduit</a>
+      <ul class="nav navbar-nav">
+        ${link('/', 'Home', place === 'home')} ${links}
+      </ul>
+    </div>
+  </nav>`
 }
 
 function visitorLinks(place: Place): Content {
@@ -73,6 +74,7 @@ function userLinks(place: Place, viewer: User, asset: (file: string) => string):
 }
 
 function link(href: string, text: Content, active: boolean): Html {
-  return html`<li class="nav-item"><a class="nav-link${active && ' active'}" href="${href}"${active && html` aria-current="page"`}>${text}</a></li>
-`
+  return html`<li class="nav-item">
+    <a class="nav-link${active && ' active'}" href="${href}" ${active && html` aria-current="page"`}>${text}</a>
+  </li> `
 }

@@ -25,18 +25,22 @@ export function profilePage({ profile, own, favorites, articles, asset }: Profil
     'articles-toggle feed-toggle',
   )
   const content = html`<div class="profile-page">
-<div class="user-info"><div class="container medium">
-${avatar(profile, 'user-img', asset)}
-<h4>${profile.username}</h4>
-<p>${profile.bio}</p>
-${own ? settingsLink : followButton(profile)}
-</div></div>
-<div class="container page medium">${shown}${articles}</div>
-</div>`
+    <div class="user-info">
+      <div class="container medium">
+        ${avatar(profile, 'user-img', asset)}
+        <h4>${profile.username}</h4>
+        <p>${profile.bio}</p>
+        ${own ? settingsLink : followButton(profile)}
+      </div>
+    </div>
+    <div class="container page medium">${shown}${articles}</div>
+  </div>`
   return { title: profile.username, place: own ? 'profile' : 'other', content }
 }
 
-const settingsLink = html`<a class="btn btn-sm btn-outline-secondary action-btn" href="/settings">${icon('gear-a')} Edit Profile Settings</a>`
+const settingsLink = html`<a class="btn btn-sm btn-outline-secondary action-btn" href="/settings"
+  >${icon('gear-a')} Edit Profile Settings</a
+>`
 
 export function followButton({ username, following }: Profile): Html {
   const path = profilePath(username)

@@ -14,9 +14,7 @@ import { mustBeSignedIn, show, visitorOf } from './visits.ts'
 export function settingsRoutes(pages: FastifyInstance): void {
   const signedIn = { preHandler: mustBeSignedIn }
 
-  pages.get('/settings', signedIn, (request, reply) =>
-    show(request, reply, settingsPage(typedOf(visitorOf(request)))),
-  )
+  pages.get('/settings', signedIn, (request, reply) => show(request, reply, settingsPage(typedOf(visitorOf(request)))))
 
   pages.post('/settings', signedIn, async (request, reply) => {
     const { input, typed } = readForm(request.body)
@@ -49,19 +47,21 @@ function typedOf({ image, username, bio, email }: User): Typed {
 }
 
 function settingsPage(typed: Typed, errors?: Messages): Page {
-  const content = html`<div class="settings-page"><div class="container page narrow">
-<h1>Your Settings</h1>
-${errorMessages(errors)}
-<form method="post" action="/settings" novalidate>
-${field('image', { labelled: true, placeholder: 'URL of profile picture', value: typed['image'] })}
-${field('username', { labelled: true, placeholder: 'Your Name', value: typed['username'], autocomplete: 'nickname' })}
-${field('bio', { labelled: true, placeholder: 'Short bio about you', value: typed['bio'], rows: 8 })}
-${field('email', { labelled: true, type: 'email', placeholder: 'Email', value: typed['email'], autocomplete: 'email' })}
-${field('password', { labelled: true, type: 'password', placeholder: 'New Password', autocomplete: 'new-password' })}
-<button type="submit" class="btn btn-lg btn-primary">Update Settings</button>
-</form>
-<hr>
-${actionForm('/logout', 'btn btn-outline-danger', 'Or click here to logout')}
-</div></div>`
+  const content = html`<div class="settings-page">
+    <div class="container page narrow">
+      <h1>Your Settings</h1>
+      ${errorMessages(errors)}
+      <form method="post" action="/settings" novalidate>
+        ${field('image', { labelled: true, placeholder: 'URL of profile picture', value: typed['image'] })}
+        ${field('username', { labelled: true, placeholder: 'Your Name', value: typed['username'], autocomplete: 'nickname' })}
+        ${field('bio', { labelled: true, placeholder: 'Short bio about you', value: typed['bio'], rows: 8 })}
+        ${field('email', { labelled: true, type: 'email', placeholder: 'Email', value: typed['email'], autocomplete: 'email' })}
+        ${field('password', { labelled: true, type: 'password', placeholder: 'New Password', autocomplete: 'new-password' })}
+        <button type="submit" class="btn btn-lg btn-primary">Update Settings</button>
+      </form>
+      <hr />
+      ${actionForm('/logout', 'btn btn-outline-danger', 'Or click here to logout')}
+    </div>
+  </div>`
   return { title: 'Settings', place: 'settings', content }
 }

@@ -133,7 +133,11 @@ async function addArticleBatch(db: Executor, drafts: readonly object[]): Promise
 async function addTags(db: Executor, names: ReadonlySet<string>): Promise<void> {
   if (names.size === 0) return
   const values = [...names].sort().map((name) => ({ name }))
-  await db.insertInto('tags').values(values).onConflict((conflict) => conflict.doNothing()).execute()
+  await db
+    .insertInto('tags')
+    .values(values)
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
 }
 
 async function addFavorites(
@@ -201,5 +205,7 @@ function recordset(rows: readonly object[], columns: RawBuilder<unknown>): RawBu
 }
 
 function batches<T>(rows: readonly T[], size = BATCH): T[][] {
-  return Array.from({ length: Math.ceil(rows.length / size) }, (_, index) => rows.slice(index * size, (index + 1) * size))
+  return Array.from({ length: Math.ceil(rows.length / size) }, (_, index) =>
+    rows.slice(index * size, (index + 1) * size),
+  )
 }

@@ -46,8 +46,22 @@ export interface Subject {
 export const SUBJECTS: readonly Subject[] = [
   {
     tags: ['databases', 'postgres', 'sql', 'performance', 'engineering'],
-    things: ['a slow query', 'an index', 'a replica', 'a vacuum run', 'a foreign key', 'the query planner', 'a migration'],
-    acts: ['reading a query plan', 'choosing an index', 'moving a large table', 'measuring a cache', 'testing a backup'],
+    things: [
+      'a slow query',
+      'an index',
+      'a replica',
+      'a vacuum run',
+      'a foreign key',
+      'the query planner',
+      'a migration',
+    ],
+    acts: [
+      'reading a query plan',
+      'choosing an index',
+      'moving a large table',
+      'measuring a cache',
+      'testing a backup',
+    ],
   },
   {
     tags: ['gardening', 'soil', 'spring', 'howto', 'nature'],
