@@ -1,5 +1,5 @@
 /**
- * The servers that tests and benchmarks need and npm does not bring: Redis or Valkey. What is installed is used;
+ * The servers that tests and benchmarks need and npm does not bring: Redis or Valkey, and a browser. What is installed is used;
  * where this may install (root on Debian, or CI) Debian's package is installed; elsewhere the error says what to do.
  * A server started here listens on a free port of the loopback, keeps no data and is stopped by its caller.
  *
@@ -17,7 +17,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
-const names = ['valkey-server', 'redis-server']
+const redisNames = ['valkey-server', 'redis-server']
+const browserNames = ['chromium', 'chromium-browser', 'google-chrome']
 const installMs = 180_000
 const startMs = 10_000
 
@@ -45,11 +46,18 @@ export interface RedisServiceOptions {
  * null and a loud line, and tests skip.
  */
 export async function findRedis(): Promise<string | null> {
-  const found = onPath() ?? (await install())
+  const found = onPath(redisNames) ?? (await install('redis-server', redisNames))
   if (found !== null) return found
   if (process.env['CI'] !== undefined) throw new Error(`${advice} In CI this is an error.`)
   console.error(`\n!!! SKIPPING everything that needs Redis. ${advice}\n`)
   return null
+}
+
+/** A Chromium for the tests of pages, installed where that is allowed. Throws what to install when there is none. */
+export async function ensureBrowser(): Promise<string> {
+  const program = process.env['CHROMIUM'] ?? onPath(browserNames) ?? (await install('chromium', browserNames))
+  if (program !== null) return program
+  throw new Error('No browser: install chromium ("apt-get install chromium"), or name one by CHROMIUM')
 }
 
 /** Starts a server that keeps nothing, and resolves when it answers. Throws what to install when there is none. */
@@ -83,7 +91,7 @@ function settings(port: number): readonly string[] {
   return [...network, '--save', '', '--appendonly', 'no', ...replication]
 }
 
-function onPath(): string | null {
+function onPath(names: readonly string[]): string | null {
   const directories = [
     ...(process.env['PATH'] ?? '').split(delimiter),
     '/usr/local/bin',
@@ -107,21 +115,21 @@ function isProgram(path: string): boolean {
 }
 
 /** Debian's package, as root or (in CI) through sudo without a password. */
-async function install(): Promise<string | null> {
+async function install(name: string, programs: readonly string[]): Promise<string | null> {
   const root = process.getuid?.() === 0
   if (!existsSync('/etc/debian_version') || (!root && process.env['CI'] === undefined)) return null
-  console.error('Installing redis-server with apt-get …')
+  console.error(`Installing ${name} with apt-get …`)
   const [program, ...first] = root ? ['apt-get'] : ['sudo', '-n', 'apt-get']
   const options = { timeout: installMs, env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }
   const apt = (...args: string[]): Promise<unknown> => run(program!, [...first, ...args], options)
   try {
     // Lists are often absent in containers; fetching them takes long, so they are fetched only when they are missed.
-    const packageArgs = ['install', '-y', '-q', '--no-install-recommends', 'redis-server']
+    const packageArgs = ['install', '-y', '-q', '--no-install-recommends', name]
     await apt(...packageArgs).catch(() => apt('update', '-q').then(() => apt(...packageArgs)))
   } catch (error) {
     console.error(`apt-get failed: ${error instanceof Error ? error.message : String(error)}`)
   }
-  return onPath()
+  return onPath(programs)
 }
 
 async function freePort(): Promise<number> {
