@@ -15,7 +15,6 @@ import {
   unique,
 } from '../support/conduit.ts'
 
-let url: string
 let stop = async (): Promise<void> => {}
 let call: Call
 let ann: Member
@@ -25,8 +24,8 @@ let article: any
 
 before(
   async () => {
-    url = await startConduit({ after: (end: () => Promise<void>) => void (stop = end) })
-    call = createClient(url)
+    const conduit = await startConduit({ after: (end: () => Promise<void>) => void (stop = end) })
+    call = createClient(conduit.url)
     ann = await register(call, 'ann')
     bob = await register(call, 'bob')
     article = await publish(call, ann)
@@ -615,6 +614,8 @@ describe('requests that are not as they should be', () => {
     const body = { article: { title: 'T', description: 'D', body: 'x'.repeat(10 * 1024 * 1024) } }
     refused(await call('POST', '/articles', { token: ann.token, body }), 413)
     refused(await call('POST', '/users', { body: { user: { username: 'x'.repeat(3 * 1024 * 1024) } } }), 413)
+    refused(await call('POST', '/articles', { body }), 401)
+    refused(await call('POST', '/nope', { body }), 404)
   })
 
   test('a prototype in JSON is no field', async () => {
@@ -626,6 +627,7 @@ describe('requests that are not as they should be', () => {
     const calls = [['GET', '/nope'], ['POST', '/'], ['GET', ''], ['PATCH', '/user'], ['PUT', '/articles'], ['GET', '/users']]
     for (const [method = '', path = ''] of calls) {
       refused(await call(method, path, { token: ann.token }), 404, { route: ['not found'] })
+      if (method !== 'GET') refused(await call(method, path, { raw: '{' }), 404, { route: ['not found'] })
     }
   })
 

@@ -8,13 +8,15 @@ import { launchBrowser } from '../support/browser.ts'
 import { type Call, createClient, type Member, publish, register, startConduit, unique } from '../support/conduit.ts'
 
 let url: string
+let caughtUp: () => Promise<void>
 let call: Call
 let browser: Browser
 let stop = async (): Promise<void> => {}
 
 before(
   async () => {
-    url = await startConduit({ after: (end: () => Promise<void>) => void (stop = end) })
+    const conduit = await startConduit({ after: (end: () => Promise<void>) => void (stop = end) })
+    ;({ url, caughtUp } = conduit)
     call = createClient(url)
     browser = await launchBrowser()
   },
@@ -162,6 +164,7 @@ describe('accounts', () => {
     const { page, at } = await visit(t)
     const author = await register(call)
     const { slug } = await publish(call, author)
+    await caughtUp()
     for (const path of ['/settings', '/editor', `/editor/${slug}`, '/?feed=following']) {
       await page.goto(path)
       assert.equal(at(), '/login', path)
@@ -276,6 +279,7 @@ describe('articles', () => {
     const made = await publish(call, author, { title: `${hostile.slice(0, 200)}`, description: hostile, body: hostile, tagList: ['<b>', '"><script>ran()</script>'] })
     const slug = encodeURIComponent(made.slug)
     await call('POST', `/articles/${slug}/comments`, { token: author.token, body: { comment: { body: hostile } } })
+    await caughtUp()
     const pages = [`/article/${slug}`, '/', `/profile/${encodeURIComponent(author.username)}`, `/tag/${encodeURIComponent('"><script>ran()</script>')}`]
     for (const path of pages) {
       const answer = await page.goto(path)
@@ -295,6 +299,7 @@ describe('articles', () => {
     const author = await register(call, 'author')
     const { slug } = await publish(call, author)
     const member = await register(call)
+    await caughtUp()
     await signIn(visitor, member)
     await page.goto(`/article/${slug}`)
     assert.match(await text(page, 'button.btn-outline-primary'), /Favorite Article \(0\)/)
@@ -332,6 +337,7 @@ describe('articles', () => {
     const { slug } = await publish(call, author)
     await call('POST', `/articles/${slug}/comments`, { token: author.token, body: { comment: { body: 'By the author' } } })
     const member = await register(call)
+    await caughtUp()
     await page.goto(`/article/${slug}`)
     assert.equal(await count(page, '.comment-form'), 0)
     await signIn(visitor, member)
@@ -358,6 +364,7 @@ describe('lists', () => {
     const author = await register(call)
     const tag = unique('tag')
     for (let n = 0; n < 23; n++) await publish(call, author, { tagList: [tag] })
+    await caughtUp()
     await page.goto(`/tag/${tag}`)
     assert.equal(await count(page, '.article-preview'), 10)
     assert.equal(await count(page, '.pagination .page-item'), 3)
@@ -385,6 +392,7 @@ describe('lists', () => {
   test('the first page has its parts, and nothing comes from elsewhere', async (t) => {
     const { page } = await visit(t)
     await publish(call, await register(call))
+    await caughtUp()
     const elsewhere: string[] = []
     page.on('request', (request) => {
       if (!request.url().startsWith(url) && !request.url().startsWith('data:')) elsewhere.push(request.url())

@@ -1,24 +1,60 @@
-/** Conduit for tests: a running one, and a client that says what it sent when an answer is not as expected. */
+/**
+ * Conduit for tests: as a system of several clones behind the balancer, on a primary and two replicas of which one is
+ * late; and a client that says what it sent when an answer is not as expected.
+ */
 
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
 
-import { open } from 'fourfold'
-import app from '../../examples/conduit/src/app.ts'
-import { endAfter, makeDirectory, type Cleanup } from './postgres.ts'
+import { resolveConfig } from '../../src/app/config.ts'
+import { loadApp } from '../../src/app/load-app.ts'
+import { startSystem } from '../../src/app/start.ts'
+import { silentLogger } from '../../src/core/log.ts'
+import { connect, endAfter, makeDirectory, until, type Cleanup } from './postgres.ts'
 
-/** Starts Conduit in this process, on an empty database; `CONDUIT_URL` names one that runs already. */
-export async function startConduit(t: Cleanup): Promise<string> {
+export interface RunningConduit {
+  readonly url: string
+  /** Waits until both replicas have what was written so far: before one reader looks at what another did. */
+  caughtUp(): Promise<void>
+}
+
+export interface ConduitOptions {
+  /** The file that defines the app. Default: the example's own. */
+  readonly app?: URL
+}
+
+const ownApp = new URL('../../examples/conduit/src/app.ts', import.meta.url)
+const replicaDelayMs = 200
+
+/** Starts Conduit on an empty database; `CONDUIT_URL` names one that runs already. */
+export async function startConduit(t: Cleanup, { app: url = ownApp }: ConduitOptions = {}): Promise<RunningConduit> {
   const running = process.env['CONDUIT_URL']
-  if (running !== undefined) return running
+  if (running !== undefined) return { url: running, caughtUp: async () => undefined }
+  const appFile = fileURLToPath(url)
+  const app = await loadApp(appFile)
   const dataDir = await makeDirectory(t, 'conduit-')
-  const ff = await open(app, { config: { dataDir, logLevel: 'error' }, env: {} })
-  endAfter(t, () => ff.close())
-  const server = await app.definition.server?.(ff)
-  assert.ok(server && 'listen' in server && 'close' in server)
-  const url = await (server.listen as (where: object) => unknown)({ host: '127.0.0.1', port: 0 })
-  endAfter(t, async () => void (await (server.close as () => unknown)()))
-  return String(url)
+  const overrides = { clones: 3, balancer: { port: 0 }, dataDir, logLevel: 'error' as const }
+  const config = resolveConfig(withReplicas(app.definition), {}, overrides)
+  const system = await startSystem({ app, appFile, config, overrides, env: {}, log: silentLogger })
+  endAfter(t, () => system.stop())
+  await system.databases.embedded.get('main')?.setReplicaDelay(0, replicaDelayMs)
+  const { primary, replicas } = system.connections.databases['main'] ?? assert.fail('expected a database')
+  const source = await connect(t, primary)
+  const targets = await Promise.all(replicas.map((replica) => connect(t, replica.address)))
+  assert.equal(targets.length, 2)
+  const caughtUp = async (): Promise<void> => {
+    const { rows } = await source.query('select pg_current_wal_flush_lsn() as lsn')
+    const query = 'select pg_last_wal_replay_lsn() >= $1::pg_lsn as reached'
+    for (const target of targets) {
+      await until('a replica', async () => (await target.query(query, [rows[0].lsn])).rows[0].reached)
+    }
+  }
+  return { url: system.url, caughtUp }
+}
+
+function withReplicas(definition: object & { databases: Readonly<Record<string, object>> }): object {
+  return { ...definition, databases: { main: { ...definition.databases['main'], replicas: 2 } } }
 }
 
 export interface Answer {

@@ -5,6 +5,7 @@ import { MAX_BODY_BYTES } from './limits.ts'
 import { loadAssets } from './pages/assets.ts'
 import { registerPages } from './pages/index.ts'
 import { createTokens } from './tokens.ts'
+import { takeInUnreadBody } from './unread-bodies.ts'
 
 const PUBLIC_FILES = new URL('../public/', import.meta.url)
 /** Names and slugs are bounded where they are made; an address as long as Node takes is only not found. */
@@ -24,6 +25,7 @@ export async function createServer({ secrets, attach }: ServerOptions): Promise<
   })
   const assets = await loadAssets(PUBLIC_FILES)
   server.decorate('asset', assets.href)
+  server.addHook('onSend', takeInUnreadBody)
   await attach(server)
   await server.register(registerApi, { prefix: '/api', tokens: createTokens(secrets) })
   await server.register(registerPages, { assets })

@@ -19,6 +19,10 @@ export async function registerApi(api: FastifyInstance, options: { tokens: Token
   const authentication = createAuthentication(options.tokens)
   api.decorateRequest('apiUser', null)
   api.setErrorHandler(answerFailure)
+  // Before the body is looked at: what is wrong with it does not matter where nothing would read it.
+  api.addHook('onRequest', async (request) => {
+    if (request.is404) throw notFound('route')
+  })
   api.setNotFoundHandler(() => {
     throw notFound('route')
   })
