@@ -20,6 +20,7 @@ import {
   createPrimaryPool,
   createReplicaPool,
   isAtRest,
+  runOn,
   type PoolLimits,
 } from '../engines/postgres/pools.ts'
 import { flushHeartbeat } from '../engines/postgres/heartbeat.ts'
@@ -69,6 +70,9 @@ export interface ClusterCounts {
   servedWhilePrimaryDown: number
 }
 
+/** What a read needs of a replica: a position, nothing beyond its age, or no replica at all. */
+type Needed = Requirement | 'any' | 'primary'
+
 const positionIntervalMs = 1_000
 const positionTimeoutMs = 2_000
 const replicaProbeTimeoutMs = 1_000
@@ -92,6 +96,7 @@ export class Cluster {
   /** One connection aside for positions: a pool that the app keeps busy must not look like a primary that is down. */
   readonly #aside: pg.Pool
   readonly #replicas: readonly Replica[]
+  readonly #onWait = (): void => this.#scheduleHeartbeat()
   #heartbeat: NodeJS.Timeout | null = null
   #closing: Promise<void> | null = null
 
@@ -141,16 +146,20 @@ export class Cluster {
       this.#refuseUnroutable(statement, text)
       return await this.#write(scope, statement, values)
     }
-    const requirement = await this.#requirement(scope)
-    const replica = await this.#acquireReplica(requirement)
-    if (replica === null) return await this.#readPrimary(scope, requirement, statement, values)
+    const pending = this.#requirement(scope)
+    const requirement = pending instanceof Promise ? await pending : pending
+    const replica = this.#candidate(requirement)
+    const client = replica === null ? null : await this.#acquire(replica, requirement)
+    if (replica === null || client === null) return await this.#readPrimary(scope, requirement, statement, values)
     try {
-      const result = await replica.client.query(statement as string, values as unknown[])
-      replica.release()
+      const result = await runOn(client, statement, values)
+      replica.inFlight -= 1
+      replica.release(client)
       this.counts.replicaReads += 1
       return result
     } catch (error) {
-      replica.fail(error)
+      replica.inFlight -= 1
+      replica.fail(client, error)
       if (!isReplicaFault(error)) throw error
       this.counts.replicaFaults += 1
       return await this.#readPrimary(scope, requirement, statement, values)
@@ -190,15 +199,17 @@ export class Cluster {
 
   /** A client for a read-only transaction: on a replica that may serve this scope, else on the primary. */
   async checkoutReader(scope: Scope): Promise<pg.PoolClient> {
-    const replica = await this.#acquireReplica(await this.#requirement(scope))
-    if (replica === null) return await this.checkout(scope)
-    const { client } = replica
+    const requirement = await this.#requirement(scope)
+    const replica = this.#candidate(requirement)
+    const client = replica === null ? null : await this.#acquire(replica, requirement)
+    if (replica === null || client === null) return await this.checkout(scope)
     const release = client.release.bind(client)
     client.release = (error) => {
       client.release = release
-      if (error || !isAtRest(client))
-        replica.fail(error instanceof Error ? error : new Error('the connection was given up'))
-      else replica.release()
+      replica.inFlight -= 1
+      const fit = !error && isAtRest(client)
+      if (!fit) replica.fail(client, error instanceof Error ? error : new Error('the connection was given up'))
+      else replica.release(client)
     }
     this.counts.replicaReads += 1
     return client
@@ -235,7 +246,7 @@ export class Cluster {
     const probeLimits = { ...this.#limits(), connectTimeoutMs: replicaProbeTimeoutMs }
     return new Replica({
       name,
-      pool: createReplicaPool(address, this.#limits()),
+      pool: createReplicaPool(address, probeLimits),
       createProbe: () => createClient(address, probeLimits),
       replicaWaitMs: this.#options.replicaWaitMs,
       probeTimeoutMs: replicaProbeTimeoutMs,
@@ -244,43 +255,32 @@ export class Cluster {
     })
   }
 
-  async #requirement(scope: Scope): Promise<Requirement | 'any' | 'primary'> {
+  #requirement(scope: Scope): Needed | Promise<Needed> {
     const level = scope.level ?? this.#options.level
     if (scope.pinned || !mayUseReplica(level) || this.#replicas.length === 0) return 'primary'
-    return level === 'eventual' ? 'any' : await scope.require(this.tokens)
+    return level === 'eventual' ? 'any' : scope.require(this.tokens)
   }
 
-  /** A replica's connection that meets the requirement, or null. */
-  async #acquireReplica(
-    requirement: Requirement | 'any' | 'primary',
-  ): Promise<{ client: pg.PoolClient; release(): void; fail(error: unknown): void } | null> {
-    if (requirement === 'primary' || (requirement !== 'any' && requirement.kind === 'primary')) return null
-    const needed = requirement === 'any' ? null : requirement.position
-    const replica = this.#choose(needed?.lsn ?? 0)
-    if (replica === null) return null
+  /** The replica to ask, or null: the primary must answer. */
+  #candidate(needed: Needed): Replica | null {
+    if (needed === 'any') return this.#choose(0)
+    return needed === 'primary' || needed.kind === 'primary' ? null : this.#choose(needed.position.lsn)
+  }
+
+  /** The replica's connection that meets the requirement, or null. Whoever gets one counts as in flight until it is given back. */
+  async #acquire(replica: Replica, needed: Needed): Promise<pg.PoolClient | null> {
+    const position = typeof needed === 'object' && needed.kind === 'position' ? needed.position : null
     const eligible = (replay: ReplayPosition): boolean => {
       if (replay.epoch !== this.monitor.epoch) return false
-      if (needed !== null && (needed.epoch !== replay.epoch || replay.lsn < needed.lsn)) return false
+      if (position !== null && (position.epoch !== replay.epoch || replay.lsn < position.lsn)) return false
       return this.#youngEnough(replay)
     }
     replica.inFlight += 1
-    const client = await replica.acquire(eligible, () => this.#scheduleHeartbeat())
-    if (client === null) {
-      replica.inFlight -= 1
-      this.counts.replicaTooOld += 1
-      return null
-    }
-    return {
-      client,
-      release: () => {
-        replica.inFlight -= 1
-        replica.release(client)
-      },
-      fail: (error) => {
-        replica.inFlight -= 1
-        replica.fail(client, error)
-      },
-    }
+    const client = await replica.acquire(eligible, this.#onWait)
+    if (client !== null) return client
+    replica.inFlight -= 1
+    this.counts.replicaTooOld += 1
+    return null
   }
 
   /** Of the replicas that are up: one that has been seen far enough, else the one seen furthest; the least busy of equals. */
@@ -336,7 +336,7 @@ export class Cluster {
 
   async #readPrimary(
     scope: Scope,
-    requirement: Requirement | 'any' | 'primary',
+    requirement: Needed,
     statement: Statement,
     values?: readonly unknown[],
   ): Promise<pg.QueryResult> {

@@ -10,9 +10,8 @@
 
 import { isConnectionLost, isReusable } from '../engines/postgres/connection-errors.ts'
 import { parseReplayPosition, REPLAY_POSITION_SQL, type ReplayPositionRow } from '../engines/postgres/positions.ts'
-import { cutConnection } from '../engines/postgres/pools.ts'
+import { cutConnection, isPoolBusy } from '../engines/postgres/pools.ts'
 import { withDeadline } from '../core/deadline.ts'
-import { isFourfoldError } from '../core/errors.ts'
 
 import type { Logger } from '../core/log.ts'
 import type { ReplayPosition } from '../engines/position.ts'
@@ -23,6 +22,7 @@ export type Eligible = (replay: ReplayPosition) => boolean
 
 export interface ReplicaOptions {
   readonly name: string
+  /** Gives a connection within its own deadline, or an error. */
   readonly pool: pg.Pool
   /** A connection outside the pool. */
   readonly createProbe: () => pg.Client
@@ -72,17 +72,19 @@ export class Replica {
    * A connection that meets what the reader needs, or null: too far behind, or away. Waits at most `replicaWait`.
    * `onWait` is called once if the replica was behind when asked.
    */
-  async acquire(eligible: Eligible, onWait: () => void): Promise<pg.PoolClient | null> {
-    const client = await this.#connect()
-    if (client === null) return null
-    this.#busy.add(client)
-    try {
-      if (await this.#meets(client, eligible, onWait)) return client
-      this.release(client)
-    } catch (error) {
-      this.fail(client, error)
-    }
-    return null
+  acquire(eligible: Eligible, onWait: () => void): Promise<pg.PoolClient | null> {
+    // One promise and no timer beside the pool's own: every routed read passes here.
+    return new Promise((resolve) => {
+      this.#options.pool.connect((error, client) => {
+        if (client === undefined) {
+          this.#refused(error)
+          return resolve(null)
+        }
+        this.#busy.add(client)
+        const known = this.#replay.get(client)
+        resolve(known !== undefined && eligible(known) ? client : this.#catchUp(client, eligible, onWait))
+      })
+    })
   }
 
   release(client: pg.PoolClient): void {
@@ -104,26 +106,24 @@ export class Replica {
     await this.#options.pool.end()
   }
 
-  /** A connection of the pool, or null: none within the deadline. A pool that is only busy does not count as down. */
-  async #connect(): Promise<pg.PoolClient | null> {
-    const { pool, probeTimeoutMs } = this.#options
-    const pending = pool.connect()
+  /** No connection came within the pool's deadline. A pool that is only busy does not count as down. */
+  #refused(error: unknown): void {
+    const busy = this.#busy.size > 0 && isPoolBusy(error)
+    if (!busy) this.#markDown(String(error))
+  }
+
+  /** Asks how far the connection's server is until it meets what the reader needs, or gives the connection back. */
+  async #catchUp(client: pg.PoolClient, eligible: Eligible, onWait: () => void): Promise<pg.PoolClient | null> {
     try {
-      return await withDeadline(pending, probeTimeoutMs, `replica ${this.name}`)
+      if (await this.#meets(client, eligible, onWait)) return client
+      this.release(client)
     } catch (error) {
-      void pending.then(
-        (late) => late.release(),
-        () => undefined,
-      )
-      const busy = isFourfoldError(error, 'FF_CORE_DEADLINE') && this.#busy.size > 0
-      if (!busy) this.#markDown(String(error))
-      return null
+      this.fail(client, error)
     }
+    return null
   }
 
   async #meets(client: pg.PoolClient, eligible: Eligible, onWait: () => void): Promise<boolean> {
-    const known = this.#replay.get(client)
-    if (known !== undefined && eligible(known)) return true
     const until = this.#options.nowMs() + this.#options.replicaWaitMs
     for (let asked = 0; ; asked += 1) {
       const replay = await this.#ask(client)

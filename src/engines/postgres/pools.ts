@@ -85,6 +85,25 @@ export function createClient(address: PostgresAddress, limits: PoolLimits): pg.C
   return new pg.Client({ ...options(address, limits) })
 }
 
+/** Runs one statement: pg's promise costs two more promises than its callback. */
+export function runOn(
+  client: pg.ClientBase,
+  statement: string | pg.QueryConfig,
+  values?: readonly unknown[],
+): Promise<pg.QueryResult> {
+  return new Promise((resolve, reject) => {
+    client.query(statement as string, values as unknown[], (error: Error | null, result: pg.QueryResult) => {
+      if (error) reject(error)
+      else resolve(result)
+    })
+  })
+}
+
+/** Whether no connection came because all were in use, which says nothing about the server. */
+export function isPoolBusy(error: unknown): boolean {
+  return error instanceof Error && error.message === 'timeout exceeded when trying to connect'
+}
+
 /** Whether a connection may be handed out again: no transaction is open on it and nothing runs. */
 export function isAtRest(client: pg.ClientBase): boolean {
   const { _activeQuery: active } = client as unknown as { readonly _activeQuery: unknown }
