@@ -118,15 +118,27 @@ describe('accounts', () => {
     const taken = ['has already been taken']
     const free = unique('free')
     const other = { username: free, email: `${free}@example.com`, password: 'correct horse' }
-    refused(await call('POST', '/users', { body: { user: { ...other, username: ann.username } } }), 409, { username: taken })
-    refused(await call('POST', '/users', { body: { user: { ...other, email: ann.email } } }), 409, { email: taken })
-    refused(await call('POST', '/users', { body: { user: { ...other, email: ann.email.toUpperCase() } } }), 409, { email: taken })
-    refused(await call('POST', '/users', { body: { user: { ...other, username: ann.username, email: bob.email } } }), 409, {
+    refused(await call('POST', '/users', { body: { user: { ...other, username: ann.username } } }), 409, {
       username: taken,
+    })
+    refused(await call('POST', '/users', { body: { user: { ...other, email: ann.email } } }), 409, { email: taken })
+    refused(await call('POST', '/users', { body: { user: { ...other, email: ann.email.toUpperCase() } } }), 409, {
       email: taken,
     })
-    refused(await call('PUT', '/user', { token: bob.token, body: { user: { username: ann.username } } }), 409, { username: taken })
-    refused(await call('PUT', '/user', { token: bob.token, body: { user: { email: ann.email } } }), 409, { email: taken })
+    refused(
+      await call('POST', '/users', { body: { user: { ...other, username: ann.username, email: bob.email } } }),
+      409,
+      {
+        username: taken,
+        email: taken,
+      },
+    )
+    refused(await call('PUT', '/user', { token: bob.token, body: { user: { username: ann.username } } }), 409, {
+      username: taken,
+    })
+    refused(await call('PUT', '/user', { token: bob.token, body: { user: { email: ann.email } } }), 409, {
+      email: taken,
+    })
     await good(call('PUT', '/user', { token: bob.token, body: { user: { username: bob.username, email: bob.email } } }))
   })
 
@@ -134,10 +146,15 @@ describe('accounts', () => {
     const name = unique('race')
     const answers = await Promise.all(
       Array.from({ length: 10 }, (_, n) =>
-        call('POST', '/users', { body: { user: { username: name, email: `${n}${name}@example.com`, password: 'correct horse' } } }),
+        call('POST', '/users', {
+          body: { user: { username: name, email: `${n}${name}@example.com`, password: 'correct horse' } },
+        }),
       ),
     )
-    assert.deepEqual(answers.map((answer) => answer.status).sort(), [201, ...Array.from({ length: 9 }, () => 409)])
+    assert.deepEqual(
+      answers.map((answer) => answer.status).toSorted((one, other) => one - other),
+      [201, ...Array.from({ length: 9 }, () => 409)],
+    )
   })
 
   test('login answers the user, by an address in any case', async () => {
@@ -296,7 +313,12 @@ describe('profiles', () => {
 
 describe('articles', () => {
   test('an article has every field, also for those who did not write it', async () => {
-    const sent = { title: unique('How to train '), description: 'Ever wonder?', body: '# Yes', tagList: ['b', 'a', 'c'] }
+    const sent = {
+      title: unique('How to train '),
+      description: 'Ever wonder?',
+      body: '# Yes',
+      tagList: ['b', 'a', 'c'],
+    }
     const made = await publish(call, ann, sent)
     const { slug, createdAt, updatedAt, ...rest } = made
     assert.match(createdAt, timestamp)
@@ -330,7 +352,10 @@ describe('articles', () => {
       refusedField(await call('POST', '/articles', { token: ann.token, body: { article: whole } }), ...fields)
       const sent = JSON.parse(JSON.stringify(changed)) as object
       if (Object.keys(sent).length === 0) return
-      refusedField(await call('PUT', `/articles/${article.slug}`, { token: ann.token, body: { article: sent } }), ...fields)
+      refusedField(
+        await call('PUT', `/articles/${article.slug}`, { token: ann.token, body: { article: sent } }),
+        ...fields,
+      )
     })
   }
 
@@ -346,11 +371,15 @@ describe('articles', () => {
     const { slug } = await publish(call, ann, { tagList: [tag] })
     assert.ok((await good(call('GET', '/tags'))).tags.includes(tag))
     const other = unique('tag')
-    const changed = await good(call('PUT', `/articles/${slug}`, { token: ann.token, body: { article: { tagList: [other] } } }))
+    const changed = await good(
+      call('PUT', `/articles/${slug}`, { token: ann.token, body: { article: { tagList: [other] } } }),
+    )
     assert.deepEqual(changed.article.tagList, [other])
     const { tags } = await good(call('GET', '/tags'))
     assert.ok(tags.includes(other) && !tags.includes(tag))
-    const emptied = await good(call('PUT', `/articles/${slug}`, { token: ann.token, body: { article: { tagList: [] } } }))
+    const emptied = await good(
+      call('PUT', `/articles/${slug}`, { token: ann.token, body: { article: { tagList: [] } } }),
+    )
     assert.deepEqual(emptied.article.tagList, [])
   })
 
@@ -398,7 +427,10 @@ describe('articles', () => {
     refused(await call('DELETE', path, { token: bob.token }), 403, forbidden)
     const made = await publish(call, ann, { tagList: ['gone'] })
     await good(call('POST', `/articles/${made.slug}/favorite`, { token: bob.token }))
-    await good(call('POST', `/articles/${made.slug}/comments`, { token: bob.token, body: { comment: { body: 'x' } } }), 201)
+    await good(
+      call('POST', `/articles/${made.slug}/comments`, { token: bob.token, body: { comment: { body: 'x' } } }),
+      201,
+    )
     const deleted = await call('DELETE', `/articles/${made.slug}`, { token: ann.token })
     assert.equal(deleted.status, 204)
     assert.equal(deleted.text, '')
@@ -436,7 +468,10 @@ describe('articles', () => {
     const { article: anonymous } = await good(call('GET', `/articles/${slug}`))
     assert.deepEqual([anonymous.favorited, anonymous.favoritesCount], [false, 2])
     const list = await good(call('GET', `/articles?favorited=${bob.username}`, { token: bob.token }))
-    assert.deepEqual(list.articles.map((entry: any) => [entry.slug, entry.favorited]), [[slug, true]])
+    assert.deepEqual(
+      list.articles.map((entry: any) => [entry.slug, entry.favorited]),
+      [[slug, true]],
+    )
     for (let time = 0; time < 2; time++) {
       const { article: left } = await good(call('DELETE', path, { token: bob.token }))
       assert.deepEqual([left.favorited, left.favoritesCount], [false, 1])
@@ -469,7 +504,7 @@ describe('lists', () => {
 
   const slugsOf = (list: any): string[] => list.articles.map((entry: any) => entry.slug)
 
-  test('an author\'s articles come newest first, without their texts, and are counted', async () => {
+  test("an author's articles come newest first, without their texts, and are counted", async () => {
     const list = await good(call('GET', `/articles?author=${writer.username}`))
     assert.equal(list.articlesCount, 5)
     assert.deepEqual(slugsOf(list), slugs)
@@ -483,7 +518,10 @@ describe('lists', () => {
       [0, 2, 4].map((offset) => good(call('GET', `/articles?author=${writer.username}&limit=2&offset=${offset}`))),
     )
     assert.deepEqual(pages.flatMap(slugsOf), slugs)
-    assert.deepEqual(pages.map((page) => page.articlesCount), [5, 5, 5])
+    assert.deepEqual(
+      pages.map((page) => page.articlesCount),
+      [5, 5, 5],
+    )
     const beyond = await good(call('GET', `/articles?author=${writer.username}&offset=2000000000`))
     assert.deepEqual(beyond, { articles: [], articlesCount: 5 })
   })
@@ -554,7 +592,9 @@ describe('comments', () => {
     assert.deepEqual((await good(call('GET', comments()))).comments, [comment])
     refused(await call('DELETE', `${comments()}/${id}`, { token: ann.token }), 403, { comment: ['forbidden'] })
     const other = await publish(call, ann)
-    refused(await call('DELETE', `/articles/${other.slug}/comments/${id}`, { token: bob.token }), 404, { comment: ['not found'] })
+    refused(await call('DELETE', `/articles/${other.slug}/comments/${id}`, { token: bob.token }), 404, {
+      comment: ['not found'],
+    })
     const deleted = await call('DELETE', `${comments()}/${id}`, { token: bob.token })
     assert.deepEqual([deleted.status, deleted.text], [204, ''])
     assert.deepEqual((await good(call('GET', comments()))).comments, [])
@@ -606,7 +646,9 @@ describe('requests that are not as they should be', () => {
     const headers = { 'content-type': 'application/json' }
     await good(call('POST', `/articles/${slug}/favorite`, { token: bob.token, headers, raw: '' }))
     await good(call('DELETE', `/articles/${slug}/favorite`, { token: bob.token, headers }))
-    await good(call('POST', `/profiles/${ann.username}/follow`, { token: bob.token, headers: { 'content-type': 'text/plain' } }))
+    await good(
+      call('POST', `/profiles/${ann.username}/follow`, { token: bob.token, headers: { 'content-type': 'text/plain' } }),
+    )
     refused(await call('POST', '/users', { headers }), 422)
   })
 
@@ -624,7 +666,14 @@ describe('requests that are not as they should be', () => {
   })
 
   test('unknown routes', async () => {
-    const calls = [['GET', '/nope'], ['POST', '/'], ['GET', ''], ['PATCH', '/user'], ['PUT', '/articles'], ['GET', '/users']]
+    const calls = [
+      ['GET', '/nope'],
+      ['POST', '/'],
+      ['GET', ''],
+      ['PATCH', '/user'],
+      ['PUT', '/articles'],
+      ['GET', '/users'],
+    ]
     for (const [method = '', path = ''] of calls) {
       refused(await call(method, path, { token: ann.token }), 404, { route: ['not found'] })
       if (method !== 'GET') refused(await call(method, path, { raw: '{' }), 404, { route: ['not found'] })

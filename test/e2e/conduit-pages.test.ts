@@ -276,16 +276,29 @@ describe('articles', () => {
     const author = await register(call, '<script>ran()</script>')
     const image = '"><script>ran()</script>'
     await call('PUT', '/user', { token: author.token, body: { user: { bio: hostile, image } } })
-    const made = await publish(call, author, { title: `${hostile.slice(0, 200)}`, description: hostile, body: hostile, tagList: ['<b>', '"><script>ran()</script>'] })
+    const made = await publish(call, author, {
+      title: hostile.slice(0, 200),
+      description: hostile,
+      body: hostile,
+      tagList: ['<b>', '"><script>ran()</script>'],
+    })
     const slug = encodeURIComponent(made.slug)
     await call('POST', `/articles/${slug}/comments`, { token: author.token, body: { comment: { body: hostile } } })
     await caughtUp()
-    const pages = [`/article/${slug}`, '/', `/profile/${encodeURIComponent(author.username)}`, `/tag/${encodeURIComponent('"><script>ran()</script>')}`]
+    const pages = [
+      `/article/${slug}`,
+      '/',
+      `/profile/${encodeURIComponent(author.username)}`,
+      `/tag/${encodeURIComponent('"><script>ran()</script>')}`,
+    ]
     for (const path of pages) {
       const answer = await page.goto(path)
       assert.equal(answer?.status(), 200)
       assert.match(answer?.headers()['content-security-policy'] ?? '', /script-src 'self'/)
-      assert.equal(await count(page, 'main script, main iframe, main style, main svg, main [onerror], main [onload]'), 0)
+      assert.equal(
+        await count(page, 'main script, main iframe, main style, main svg, main [onerror], main [onload]'),
+        0,
+      )
       assert.equal(await count(page, 'main a[href^="javascript" i]'), 0)
     }
     await page.goto(`/article/${slug}`)
@@ -335,7 +348,10 @@ describe('articles', () => {
     const { page, at } = visitor
     const author = await register(call)
     const { slug } = await publish(call, author)
-    await call('POST', `/articles/${slug}/comments`, { token: author.token, body: { comment: { body: 'By the author' } } })
+    await call('POST', `/articles/${slug}/comments`, {
+      token: author.token,
+      body: { comment: { body: 'By the author' } },
+    })
     const member = await register(call)
     await caughtUp()
     await page.goto(`/article/${slug}`)
@@ -398,7 +414,13 @@ describe('lists', () => {
       if (!request.url().startsWith(url) && !request.url().startsWith('data:')) elsewhere.push(request.url())
     })
     await page.goto('/')
-    for (const part of ['nav.navbar .navbar-brand', '.banner', '.feed-toggle', '.sidebar', '.article-preview .article-meta']) {
+    for (const part of [
+      'nav.navbar .navbar-brand',
+      '.banner',
+      '.feed-toggle',
+      '.sidebar',
+      '.article-preview .article-meta',
+    ]) {
       assert.ok((await count(page, part)) > 0, part)
     }
     assert.equal(await text(page, '.feed-toggle .active'), 'Global Feed')
@@ -410,7 +432,18 @@ describe('lists', () => {
 describe('what is not a page', () => {
   test('unknown addresses are pages with status 404, broken ones 400', async (t) => {
     const { page } = await visit(t)
-    const paths = ['/nope', '/article/nope', '/profile/nope', '/article/%00', '/profile/%00', '/tag/%00', '/?page=x', '/?page=0', '/?page=-1', '/assets/nope.css']
+    const paths = [
+      '/nope',
+      '/article/nope',
+      '/profile/nope',
+      '/article/%00',
+      '/profile/%00',
+      '/tag/%00',
+      '/?page=x',
+      '/?page=0',
+      '/?page=-1',
+      '/assets/nope.css',
+    ]
     for (const path of [...paths, '/?page=1&page=2', '/assets/..%2fsrc%2fapp.ts']) {
       const answer = await page.goto(path)
       assert.equal(answer?.status(), 404, path)
@@ -449,7 +482,12 @@ describe('what is not a page', () => {
   })
 
   test('a bad cookie is no session', async () => {
-    for (const cookie of ['ff_session=nonsense', 'ff_session=%zz; ff_reader=x.y', 'ff_session=; ff_session=a', '=;;=']) {
+    for (const cookie of [
+      'ff_session=nonsense',
+      'ff_session=%zz; ff_reader=x.y',
+      'ff_session=; ff_session=a',
+      '=;;=',
+    ]) {
       const answer = await fetch(url, { headers: { cookie } })
       assert.equal(answer.status, 200)
     }
