@@ -83,8 +83,8 @@ function readGroups({ ff }: LiveApp): Group[] {
     }
     const goal = name === 'repeated reads' ? { goal: readGoal } : {}
     return [
-      { name, contenders, clients: 1, count: quick ? 300 : 2_000, metric: 'cpu_us_per_statement' },
-      { name, contenders, clients: 64, count: quick ? 2_000 : 8_000, metric: 'cpu_us_per_statement', ...goal },
+      { name, contenders, clients: 1, count: quick ? 200 : 2_000, metric: 'cpu_us_per_statement' },
+      { name, contenders, clients: 64, count: quick ? 1_200 : 8_000, metric: 'cpu_us_per_statement', ...goal },
     ]
   })
 }
@@ -117,8 +117,8 @@ function writeGroups({ ff }: LiveApp): Group[] {
     }
     const metric = 'cpu_us_per_statement'
     return [
-      { name, contenders, clients: 1, count: quick ? 60 : 300, metric },
-      { name, contenders, clients: 64, count: quick ? 300 : 2_000, metric },
+      { name, contenders, clients: 1, count: quick ? 40 : 300, metric },
+      { name, contenders, clients: 64, count: quick ? 200 : 2_000, metric },
     ]
   })
 }
@@ -136,8 +136,8 @@ function transactionGroups({ ff }: LiveApp): Group[] {
   }
   const metric = 'cpu_us_per_transaction'
   return [
-    { name, contenders, clients: 1, count: quick ? 60 : 300, metric },
-    { name, contenders, clients: 64, count: quick ? 300 : 1_000, metric },
+    { name, contenders, clients: 1, count: quick ? 40 : 300, metric },
+    { name, contenders, clients: 64, count: quick ? 200 : 1_000, metric },
   ]
 }
 
