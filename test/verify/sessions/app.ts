@@ -6,14 +6,16 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import { database, defineApp, type Level } from 'fourfold'
 import { fourfold } from 'fourfold/fastify'
-import pg from 'pg'
 
 import { earlyPositions, plant, type Plant } from './breaches.ts'
+import { tapAnswers } from './tap.ts'
 import {
   parseWritePosition,
   WRITE_POSITION_SQL,
   type WritePositionRow,
 } from '../../../src/engines/postgres/positions.ts'
+
+import type pg from 'pg'
 
 interface Parameters {
   readonly key: string
@@ -24,21 +26,12 @@ const writeSql = 'update counters set version = version + 1 where key = $1 retur
 
 const planted = process.env['VERIFY_PLANT'] as Plant | undefined
 if (planted !== undefined && planted.length > 0) plant(planted)
-nameServers()
-
-/** Marks each result with the server that its connection leads to. */
-function nameServers(): void {
-  type Query = (this: pg.Client, config: unknown, ...rest: unknown[]) => unknown
-  const prototype = pg.Client.prototype as unknown as { query: Query }
-  const original = prototype.query
-  prototype.query = function (config, ...rest) {
-    const result = original.call(this, config, ...rest)
-    if (config !== readSql) return result
-    const { host, port } = this
-    const server = !host.startsWith('/') ? 'endpoint' : port === 5432 ? 'primary' : `replica-${port - 5433}`
-    return (result as Promise<pg.QueryResult>).then((answer) => Object.assign(answer, { server }))
-  }
-}
+// Each answer is marked with the server that its connection leads to.
+tapAnswers([readSql], function (answer) {
+  const { host, port } = this
+  const server = !host.startsWith('/') ? 'endpoint' : port === 5432 ? 'primary' : `replica-${port - 5433}`
+  return Object.assign(answer, { server })
+})
 
 const versionOf = (result: pg.QueryResult): number => Number((result.rows[0] as { version: string }).version)
 

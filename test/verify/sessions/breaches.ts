@@ -3,8 +3,7 @@
  * catch them. No production code knows of them.
  */
 
-import pg from 'pg'
-
+import { tapAnswers } from './tap.ts'
 import { REPLAY_POSITION_SQL, WRITE_POSITION_SQL } from '../../../src/engines/postgres/positions.ts'
 import { TokenStore } from '../../../src/freshness/token-store.ts'
 
@@ -62,18 +61,11 @@ function isLater(left: unknown, right: unknown): boolean {
 }
 
 type Row = Record<string, unknown>
-type Query = (config: unknown, ...rest: unknown[]) => unknown
 
 /** Changes what position queries answer. */
 function plantRows(change: (row: Row, text: string) => Row): void {
-  const prototype = pg.Client.prototype as unknown as { query: Query }
-  const original = prototype.query
-  prototype.query = function (config, ...rest) {
-    const result = original.call(this, config, ...rest)
-    if (config !== REPLAY_POSITION_SQL && config !== WRITE_POSITION_SQL) return result
-    return (result as Promise<pg.QueryResult<Row>>).then((answer) => {
-      answer.rows = answer.rows.map((row) => change(row, config as string))
-      return answer
-    })
-  }
+  tapAnswers([REPLAY_POSITION_SQL, WRITE_POSITION_SQL], (answer, text) => {
+    answer.rows = answer.rows.map((row: Row) => change(row, text))
+    return answer
+  })
 }
