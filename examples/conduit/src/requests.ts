@@ -31,3 +31,8 @@ export function databaseFor(request: FastifyRequest, userId: number | null): Exe
 export function readerKey(userId: number): string {
   return `user:${userId}`
 }
+
+/** What a log line says of the request it is about. */
+export function placeOf({ method, url, headers }: FastifyRequest): object {
+  return { method, path: url.split('?')[0], requestId: headers['x-request-id'] }
+}

@@ -1,12 +1,13 @@
 /** Every failure in the API's one shape: `{"errors":{"<field>":["<message>"]}}`. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Messages, Refusal } from '../refusal.ts'
+import { placeOf } from '../requests.ts'
 
 const RETRY_AFTER_SECONDS = '1'
 
 export async function answerFailure(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   const { status, errors } = explain(error)
-  if (status >= 500) request.log.error({ err: error }, 'a request failed')
+  if (status >= 500) request.ff.log.error({ error, ...placeOf(request) }, 'a request failed')
   if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   return reply.status(status).type('application/json; charset=utf-8').send({ errors })
 }

@@ -1,6 +1,7 @@
 /** Failures as pages: the same facts as the API's, in words for people. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { explain } from '../api/failures.ts'
+import { placeOf } from '../requests.ts'
 import { html } from './html.ts'
 import type { Page } from './layout.ts'
 import { show } from './visits.ts'
@@ -17,7 +18,7 @@ const UNKNOWN = ['Something went wrong', 'It was written down, and somebody will
 
 export async function showFailure(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   const { status } = explain(error)
-  if (status >= 500) request.log.error({ err: error }, 'a page failed')
+  if (status >= 500) request.ff.log.error({ error, ...placeOf(request) }, 'a page failed')
   return show(request, reply, failurePage(status), status)
 }
 

@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { findUser, type User } from '../domain/users.ts'
 import { tokenMissing } from '../refusal.ts'
-import { databaseOf } from '../requests.ts'
+import { databaseOf, placeOf } from '../requests.ts'
 import type { Asset } from './elements.ts'
 import { type Page, renderDocument } from './layout.ts'
 
@@ -24,7 +24,10 @@ export async function recognise(request: FastifyRequest): Promise<void> {
     request.visitor = await visitorBySession(request)
   } catch (error) {
     if (request.method !== 'GET' && request.method !== 'HEAD') throw error
-    request.log.warn({ err: error }, 'the session could not be read: the visitor is treated as anonymous')
+    request.ff.log.warn(
+      { error, ...placeOf(request) },
+      'the session could not be read: the visitor is treated as anonymous',
+    )
     request.sessionError = error instanceof Error ? error : new Error(String(error))
   }
 }

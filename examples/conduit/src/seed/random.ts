@@ -24,7 +24,7 @@ export function createRandom(seed: number): Random {
   const pick = <T>(values: readonly T[]): T => values[whole(0, values.length - 1)] as T
   const sample = <T>(values: readonly T[], count: number): T[] => {
     const chosen = new Set<T>()
-    for (let tries = 0; chosen.size < Math.min(count, values.length) && tries < count * 20; tries++) {
+    for (let tries = 0; chosen.size < Math.min(count, values.length) && tries < count * 20 + 20; tries++) {
       chosen.add(pick(values))
     }
     return [...chosen]

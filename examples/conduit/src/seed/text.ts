@@ -8,14 +8,13 @@ export interface Person {
   readonly bio: string | null
 }
 
-/** People with different names: the first to have a name keeps it plain, later ones get a number. */
-export function createPeople(random: Random): () => Person {
-  const seen = new Map<string, number>()
+/** People with different names: the first to have a name keeps it plain, later ones, and those of taken names, get a number. */
+export function createPeople(random: Random, taken: Set<string>): () => Person {
   return () => {
     const name = `${random.pick(words.FIRST_NAMES)} ${random.pick(words.LAST_NAMES)}`
-    const namesakes = seen.get(name) ?? 0
-    seen.set(name, namesakes + 1)
-    const username = namesakes === 0 ? name : `${name} ${namesakes + 1}`
+    let username = name
+    for (let number = 2; taken.has(username); number++) username = `${name} ${number}`
+    taken.add(username)
     const email = `${username.toLowerCase().replaceAll(' ', '.')}@conduit.example`
     return { username, email, bio: random.chance(0.8) ? bioOf(random) : null }
   }
