@@ -254,7 +254,11 @@ test('a request that was sent is sent again only if its method is idempotent', a
     request.socket.destroy()
   }
   const { url } = await balance(t, [breaks, named('answered')], { bodyLimitBytes: 1000 })
-  for (let count = 0; count < 20; count += 1) assert.equal(await (await fetch(url)).text(), 'answered')
+  // Until the broken clone was asked once: more would be a matter of the budget, which on a slow machine runs out.
+  for (let count = 0; count < 50; count += 1) {
+    assert.equal(await (await fetch(url)).text(), 'answered')
+    if (asked > 0) break
+  }
   assert.ok(asked > 0)
   const only = await balance(t, [breaks, breaks])
   asked = 0
