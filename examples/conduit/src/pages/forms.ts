@@ -36,6 +36,9 @@ export interface FieldOptions {
   readonly labelled?: boolean
 }
 
+/** HTML leaves out one newline right after the tag: without this one, a text's own first newline would be lost. */
+const notText = '\n'
+
 /** One field. Its placeholder says what it is, and so does its label, for those who do not see the placeholder. */
 export function field(name: string, options: FieldOptions): Html {
   const { placeholder, value = '', rows } = options
@@ -47,8 +50,7 @@ export function field(name: string, options: FieldOptions): Html {
   const control: Content =
     rows === undefined
       ? html`<input ${shared} type="${options.type ?? 'text'}" value="${value}" />`
-      : // A newline right after the tag is not part of the text: without this one, the text's own first would be lost.
-        html`<textarea ${shared} rows="${rows}">${value}</textarea>`
+      : html`<textarea ${shared} rows="${rows}">${notText}${value}</textarea>`
   return html`<fieldset class="form-group">${label}${control}</fieldset> `
 }
 
