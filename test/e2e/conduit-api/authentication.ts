@@ -1,6 +1,5 @@
 /** Who may do what, by token. */
 
-import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 
 import { type Call } from '../../support/conduit.ts'

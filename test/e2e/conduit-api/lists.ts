@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
 
 import { type Call, type Member, publish, register, unique } from '../../support/conduit.ts'
-import { good, refused, refusedField, type Given } from './answers.ts'
+import { good, refusedField, type Given } from './answers.ts'
 
 export function listTests(given: Given): void {
   const call: Call = (...sent) => given.call(...sent)
