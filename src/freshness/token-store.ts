@@ -6,11 +6,13 @@
  *   write before the token that protects its reader has moved.
  * - A token that could not be stored stays in `pending` and is retried until it is, and the raise answers `unsettled`:
  *   this process then reads the primary for that reader, and the HTTP layer pins the browser.
- * - A reader without a token has the floor of the store's incarnation, never "nothing": a store that lost its newest
- *   entries can not make a reader look as if they had never written.
- * - A token of several epochs, of another epoch or with an unknown part means "primary". It is healed by
- *   compare-and-replace with a position read on the primary after the token was seen.
+ * - A reader needs the greater of their token and the floor of the store's incarnation: a store that lost its newest
+ *   entries can neither make a reader look as if they had never written, nor pass an older token as their newest.
+ * - A token of several epochs, of another epoch or with a mark means "primary". It is healed by compare-and-replace
+ *   with a position read on the primary after the token was seen.
  */
+
+import { randomBytes } from 'node:crypto'
 
 import type { Epoch, Position, WritePosition } from '../engines/position.ts'
 import type { Logger } from '../core/log.ts'
@@ -33,8 +35,15 @@ export interface TokenStoreOptions {
   readonly log: Logger
 }
 
-/** Stands in a token for a write whose position could not be read: it equals no epoch, so its reader uses the primary. */
-export const unknownEpoch: Epoch = '?'
+/**
+ * Stands in a token, as an epoch, for a write whose position could not be read: its reader uses the primary. Each write
+ * has a mark of its own: with marks alike, healing one write's token would wipe out the mark of a write that came since.
+ */
+function markOfUnknownWrite(): Epoch {
+  return `${markPrefix}${randomBytes(9).toString('base64url')}`
+}
+
+const markPrefix = '?'
 
 const retryEveryMs = 100
 const maxPendingReaders = 100_000
@@ -53,22 +62,21 @@ export class TokenStore {
 
   /** What this reader's reads must wait for. Never rejects: a store that does not answer means the primary. */
   async require(reader: string | null): Promise<Requirement> {
-    if (reader !== null && this.#pending.has(reader)) return { kind: 'primary', why: 'store', seen: null }
+    if (reader !== null && this.#pending.has(reader)) return primary('store')
+    const { store, currentEpoch, log, database } = this.#options
     try {
-      const token = reader === null ? null : await this.#options.store.readToken(this.#key(reader))
-      if (token === null) return await this.#floorRequirement()
-      const parts = Object.entries(token.parts)
-      const [only] = parts
-      if (parts.length !== 1 || only === undefined || only[0] === unknownEpoch) {
-        return { kind: 'primary', why: 'mixture', seen: token }
-      }
-      const position = { epoch: only[0], lsn: only[1] }
-      const current = this.#options.currentEpoch()
-      if (current !== null && current !== position.epoch) return { kind: 'primary', why: 'mixture', seen: token }
-      return { kind: 'position', position }
+      const token = reader === null ? null : await store.readToken(this.#key(reader))
+      const epoch = currentEpoch()
+      if (epoch === null) return primary('floor')
+      const lsn = token === null ? 0 : onlyPart(token, epoch)
+      if (lsn === null) return primary('mixture', token)
+      // Asked after the token was read: an answer that came from an older incarnation is then held to the newer floor.
+      const floor = await this.#floor(await store.incarnation(), epoch)
+      if (floor === null) return primary('floor')
+      return { kind: 'position', position: lsn > floor.lsn ? { epoch, lsn } : floor }
     } catch (error) {
-      this.#options.log.debug({ error, database: this.#options.database }, 'token not read: reading the primary')
-      return { kind: 'primary', why: 'store', seen: null }
+      log.debug({ error, database }, 'token not read: reading the primary')
+      return primary('store')
     }
   }
 
@@ -77,8 +85,7 @@ export class TokenStore {
    * in the background. A null position is a write whose position did not come.
    */
   async raise(reader: string, position: Position | null): Promise<boolean> {
-    const epoch = position?.epoch ?? unknownEpoch
-    const lsn = position?.lsn ?? 0
+    const { epoch, lsn } = position ?? { epoch: markOfUnknownWrite(), lsn: 0 }
     try {
       await this.#options.store.raiseToken(this.#key(reader), epoch, lsn, this.#options.ttlMs)
       return true
@@ -126,15 +133,6 @@ export class TokenStore {
 
   #key(reader: string): string {
     return `token:${this.#options.database}:${reader}`
-  }
-
-  async #floorRequirement(): Promise<Requirement> {
-    const epoch = this.#options.currentEpoch()
-    if (epoch === null) return { kind: 'primary', why: 'floor', seen: null }
-    // Asked after the token was read: an answer that came from an older incarnation is then held to the newer floor.
-    const incarnation = await this.#options.store.incarnation()
-    const position = await this.#floor(incarnation, epoch)
-    return position === null ? { kind: 'primary', why: 'floor', seen: null } : { kind: 'position', position }
   }
 
   /** The primary's position when this incarnation was first seen under this epoch, by any process: the first to ask writes it. */
@@ -203,4 +201,15 @@ export class TokenStore {
       if (parts.size === 0) this.#pending.delete(reader)
     }
   }
+}
+
+function primary(why: 'store' | 'mixture' | 'floor', seen: StoredToken | null = null): Requirement {
+  return { kind: 'primary', why, seen }
+}
+
+/** The position of a token that speaks of this epoch alone; null for any other. */
+function onlyPart(token: StoredToken, epoch: Epoch): number | null {
+  const parts = Object.entries(token.parts)
+  const [only] = parts
+  return parts.length === 1 && only?.[0] === epoch ? only[1] : null
 }

@@ -7,11 +7,23 @@ import { cookieName, readCookie, serializeCookie } from '../sessions/cookies.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 
 const pinName = 'ff_pin'
-const pinMs = 10_000
+const minPinMs = 10_000
 
-export function pinCookie(sessions: Sessions, secure: boolean): string {
-  const value = sessions.signer.sign('pin', String(sessions.now() + pinMs))
-  return serializeCookie(pinName, value, { secure, maxAgeSeconds: pinMs / 1000 })
+/**
+ * How long a pin lives: past it, the write is older than what any replica may serve, whatever the token says. Twice
+ * `maxStaleness`, for the write was acknowledged before the browser had the cookie.
+ */
+function pinMs(databases: PinnedDatabases): number {
+  return Math.max(minPinMs, ...Object.values(databases).map(({ maxStalenessMs }) => 2 * maxStalenessMs))
+}
+
+/** What of the configuration decides how long a pin lives. */
+export type PinnedDatabases = Readonly<Record<string, { readonly maxStalenessMs: number }>>
+
+export function pinCookie(sessions: Sessions, databases: PinnedDatabases, secure: boolean): string {
+  const lifeMs = pinMs(databases)
+  const value = sessions.signer.sign('pin', String(sessions.now() + lifeMs))
+  return serializeCookie(pinName, value, { secure, maxAgeSeconds: Math.ceil(lifeMs / 1000) })
 }
 
 export function isPinned(sessions: Sessions, cookieHeader: string | undefined, secure: boolean): boolean {

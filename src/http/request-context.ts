@@ -11,7 +11,7 @@ import type { ReaderSource } from '../freshness/reader.ts'
 import { readCookie } from '../sessions/cookies.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
-import { isPinned, pinCookie } from './pin.ts'
+import { isPinned, pinCookie, type PinnedDatabases } from './pin.ts'
 import { RequestReader, type Identity } from './request-reader.ts'
 import { isSecure } from './secure.ts'
 
@@ -31,6 +31,7 @@ export interface ScopedInstance {
 /** What a request needs of the running app. */
 export interface RequestHost<Scoped extends ScopedInstance = ScopedInstance> {
   readonly sessions: Sessions
+  readonly config: { readonly databases: PinnedDatabases }
   as(options: ScopeRequest): Scoped
   /** Raises `to`'s freshness tokens to at least those of `from`. False: the store has not taken it yet. */
   carryTokens(from: string, to: string): Promise<boolean>
@@ -107,7 +108,7 @@ export class RequestContext<Scoped extends ScopedInstance> {
   }
 
   #answerHeaders(): AnswerHeaders {
-    const { sessions } = this.#options.host
+    const { sessions, config } = this.#options.host
     const unsettled = this.#scoped?.scope.settled === false || this.#reader?.settled === false
     const reader = this.#reader?.close() ?? nothing
     const session = this.#session?.cookieToSet() ?? null
@@ -115,7 +116,7 @@ export class RequestContext<Scoped extends ScopedInstance> {
       cookies: [
         ...(session === null ? [] : [session]),
         ...reader.cookies,
-        ...(unsettled ? [pinCookie(sessions, this.#secure)] : []),
+        ...(unsettled ? [pinCookie(sessions, config.databases, this.#secure)] : []),
       ],
       headers: { ...reader.headers, ...(unsettled ? { [freshnessHeader]: 'unsettled' } : {}) },
     }

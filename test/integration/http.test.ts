@@ -267,7 +267,11 @@ for (const [name, start] of adapters) {
       host.settled = false
       await client.ask('/write')
       assert.equal(client.header('fourfold-freshness'), 'unsettled')
-      assert.match(client.last?.headers.getSetCookie().join() ?? '', /ff_pin=[^;]+; Path=\/; Max-Age=10; HttpOnly/)
+      assert.match(
+        client.last?.headers.getSetCookie().join() ?? '',
+        /ff_pin=[^;]+; Path=\/; Max-Age=60; HttpOnly/,
+        'twice maxStaleness',
+      )
       host.settled = true
       await client.ask('/read')
       assert.equal(host.scopes.at(-1)?.pinned, true)

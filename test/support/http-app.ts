@@ -50,6 +50,7 @@ export function plantHost(
   const ff = {
     sessions: createSessions({ store, secrets: [testSecret], ...sessionsOptions }),
     log: silentLogger,
+    config: { databases: { main: { maxStalenessMs: 30_000 } } },
     identify,
     as: (scope: ScopeRequest) => {
       host.scopes.push(scope)
