@@ -9,13 +9,15 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { prepareDatabases, type Connections, type PreparedDatabases } from './connections.ts'
+import { endLeftovers } from './leftovers.ts'
 import { open } from './open.ts'
 import { seedOnce, type SeedProgress } from './seeding.ts'
 import { socketPathFor } from './socket-path.ts'
-import { removeSystemNote, writeSystemNote } from './system-file.ts'
+import { createSystemFile, type SystemFile } from './system-file.ts'
 import { routeClones, routesKnown } from '../clones/routing.ts'
 import { createSupervisor, type Supervisor } from '../clones/supervisor.ts'
 import { formatAddress } from '../clones/protocol.ts'
+import { takeOwnership } from '../engines/postgres/embedded/owner.ts'
 import { developmentSecrets } from '../sessions/development-secrets.ts'
 
 import type { AppOptions, ResolvedConfig } from './config.ts'
@@ -34,6 +36,8 @@ export interface StartOptions {
   readonly onStep?: (what: string) => void
   /** Draws the first seed's progress; absent: no first seed. */
   readonly seedProgress?: SeedProgress
+  /** Calls the start off: the step under way ends, nothing more is begun, and what runs is stopped. */
+  readonly signal?: AbortSignal
 }
 
 export interface RunningSystem {
@@ -49,94 +53,112 @@ export interface RunningSystem {
 /** Processes with pools beside the clones: the supervisor while it seeds, and one for commands run beside the system. */
 const otherProcesses = 2
 
-/** Starts everything; resolves when the first request can be served. Stops what it started if any part fails. */
+/**
+ * Starts everything; resolves when the first request can be served. Stops what it started if any part fails, or when
+ * `signal` says so: then it rejects with the signal's reason.
+ *
+ * @throws FF_ENGINE_OWNED when a system runs on this data directory, FF_APP_RUNNING when one left a process that stays
+ */
 export async function startSystem(options: StartOptions): Promise<RunningSystem> {
-  const { config, log, onStep = () => undefined } = options
-  const closers: (() => Promise<unknown>)[] = []
+  const { log, signal, onStep = () => undefined } = options
+  const closers: Closer[] = []
   let stopping: Promise<void> | null = null
   const stop = (): Promise<void> => (stopping ??= stopAll(closers, log))
+  const step = (what: string): void => {
+    signal?.throwIfAborted()
+    onStep(what)
+  }
   try {
-    onStep('database')
-    const databases = await prepareDatabases({
-      config,
-      directory: options.app.directory,
-      processes: config.clones.max + otherProcesses,
-      log,
-    })
-    closers.push(() => databases.stop())
-    const supervisor = createSupervisor({ log })
-    closers.push(() => supervisor.stop())
-    onStep('store')
-    const storeUrl = config.store.url ?? (await runStore(supervisor, config, closers))
-    const connections = { databases: databases.databases, storeUrl }
-    const secrets = config.sessions.secrets?.length
-      ? config.sessions.secrets
-      : await developmentSecrets(config.dataDir, options.env)
-    if (options.seedProgress !== undefined) await seedFirst(options, connections, secrets, onStep)
-    onStep('clones')
-    closers.push(async () => routing())
-    const routing = routeClones({ supervisor, drainMs: config.clones.graceMs })
-    const url = await runFront(supervisor, options, connections, secrets)
-    await writeNote(config, url, supervisor, connections)
-    closers.push(() => removeSystemNote(config.dataDir))
-    return { url, supervisor, databases, connections, stop }
+    const running = await startParts(options, closers, step)
+    signal?.throwIfAborted()
+    return { ...running, stop }
   } catch (error) {
     await stop()
-    throw error
+    throw signal?.aborted === true ? signal.reason : error
   }
 }
 
-async function writeNote(
-  config: ResolvedConfig,
-  url: string,
-  supervisor: Supervisor,
-  connections: Connections,
-): Promise<void> {
-  const processes = supervisor.members().map((member) => ({ name: member.id, pid: member.process.pid }))
-  await mkdir(config.dataDir, { recursive: true })
-  await writeSystemNote(config.dataDir, {
-    pid: process.pid,
-    since: new Date().toISOString(),
-    url,
-    processes,
-    connections,
+type Closer = () => Promise<unknown> | void
+
+async function startParts(
+  options: StartOptions,
+  closers: Closer[],
+  step: (what: string) => void,
+): Promise<Omit<RunningSystem, 'stop'>> {
+  const { app, config, env, log } = options
+  const systemFile = await takeDataDirectory(config.dataDir, log, closers)
+  step('database')
+  const processes = config.clones.max + otherProcesses
+  const databases = await prepareDatabases({ config, directory: app.directory, processes, log })
+  closers.push(() => databases.stop())
+  const supervisor = supervise(log, systemFile)
+  step('store')
+  const storeUrl = config.store.url ?? (await runStore(supervisor, config, closers))
+  closers.push(() => supervisor.stop())
+  const connections = { databases: databases.databases, storeUrl }
+  const secrets = config.sessions.secrets?.length
+    ? config.sessions.secrets
+    : await developmentSecrets(config.dataDir, env)
+  if (options.seedProgress !== undefined) await seedFirst(options, connections, secrets, step)
+  step('clones')
+  closers.push(routeClones({ supervisor, drainMs: config.clones.graceMs }))
+  const url = await runFront(supervisor, options, connections, secrets)
+  systemFile.publish({ url, connections })
+  closers.push(() => systemFile.publish(null))
+  return { url, supervisor, databases, connections }
+}
+
+/** One system on a data directory at a time, and nothing left of the one before. */
+async function takeDataDirectory(dataDir: string, log: Logger, closers: Closer[]): Promise<SystemFile> {
+  const ownership = await takeOwnership(dataDir)
+  closers.push(() => ownership.release())
+  await endLeftovers(dataDir, log)
+  const systemFile = createSystemFile(dataDir, log)
+  closers.push(() => systemFile.remove())
+  return systemFile
+}
+
+/** A supervisor whose processes are in the file from the moment they are spawned until they are gone. */
+function supervise(log: Logger, systemFile: SystemFile): Supervisor {
+  const supervisor = createSupervisor({ log })
+  supervisor.subscribe((event) => {
+    if (event.type !== 'state') return
+    const { id, state, process: child } = event.member
+    if (state === 'starting') systemFile.add(id, child.pid)
+    if (state === 'exited') systemFile.drop(id)
   })
+  return supervisor
 }
 
 /** The embedded store, as a process of its own: a clone or a supervisor that dies takes nothing along. */
-async function runStore(
-  supervisor: Supervisor,
-  config: ResolvedConfig,
-  closers: (() => Promise<unknown>)[],
-): Promise<string> {
+async function runStore(supervisor: Supervisor, config: ResolvedConfig, closers: Closer[]): Promise<string> {
   const directory = join(config.dataDir, 'store')
   await mkdir(directory, { recursive: true })
-  const socket = await socketPathFor(config.dataDir, 'store')
-  const made = socket.directory
-  if (made !== null) closers.splice(1, 0, () => rm(made, { recursive: true, force: true }))
+  const { path, directory: made } = await socketPathFor(config.dataDir, 'store')
+  if (made !== null) closers.push(() => rm(made, { recursive: true, force: true }))
   await supervisor.run({
     kind: 'store',
     count: 1,
     together: false,
     spec: () => ({
       entry: processEntry('store'),
-      settings: { socketPath: socket.path, logPath: join(directory, 'store.log'), logLevel: config.logLevel },
+      settings: { socketPath: path, logPath: join(directory, 'store.log'), logLevel: config.logLevel },
     }),
   })
-  return `unix:${socket.path}`
+  return `unix:${path}`
 }
 
 async function seedFirst(
   { app, config, overrides, env, log, seedProgress }: StartOptions,
   connections: Connections,
   secrets: readonly string[],
-  onStep: (what: string) => void,
+  step: (what: string) => void,
 ): Promise<void> {
   if (app.definition.seed === undefined || Object.keys(config.databases).length === 0) return
   const ff = await open(app, { connections, config: withSecrets(overrides, secrets), env, log })
   try {
     await seedOnce(app, ff, () => {
-      onStep('first data')
+      step('first data')
       return seedProgress
     })
   } finally {
@@ -147,7 +169,7 @@ async function seedFirst(
 /** The clones and the balancer start side by side: the balancer takes requests in once it knows the clones. */
 async function runFront(
   supervisor: Supervisor,
-  { appFile, config, overrides }: StartOptions,
+  { appFile, config, overrides, signal }: StartOptions,
   connections: Connections,
   secrets: readonly string[],
 ): Promise<string> {
@@ -159,6 +181,9 @@ async function runFront(
     writes: clones.writes,
     logLevel,
   }
+  // A start that is called off does not wait until clones are ready that nobody will ask.
+  const callOff = (): void => void supervisor.stop()
+  signal?.addEventListener('abort', callOff)
   const started = await Promise.allSettled([
     supervisor.run({
       kind: 'clone',
@@ -177,6 +202,7 @@ async function runFront(
       spec: () => ({ entry: processEntry('balancer'), settings: { ...balancer, logLevel }, graceMs: clones.graceMs }),
     }),
   ])
+  signal?.removeEventListener('abort', callOff)
   for (const outcome of started) if (outcome.status === 'rejected') throw outcome.reason
   await routesKnown(supervisor)
   const [front] = supervisor.members('balancer')
@@ -195,7 +221,7 @@ function processEntry(name: 'store' | 'clone' | 'balancer'): URL {
   return new URL(`./processes/${name}.${extension}`, import.meta.url)
 }
 
-async function stopAll(closers: readonly (() => Promise<unknown>)[], log: Logger): Promise<void> {
+async function stopAll(closers: readonly Closer[], log: Logger): Promise<void> {
   for (const close of closers.toReversed()) {
     try {
       await close()

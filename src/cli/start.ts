@@ -12,12 +12,11 @@ export async function start(file: string, options: CommonOptions & { readonly se
   const begun = performance.now()
   const { app, appFile, config, overrides, log } = await loadCommand(file, options)
   const bar = createProgressBar()
-  let system: RunningSystem | null = null
-  let stopRequested = false
+  const calledOff = new AbortController()
   stopOnSignals({
     log,
     stop: async () => {
-      stopRequested = true
+      calledOff.abort()
       bar.finish()
       await (await starting.catch(() => null))?.stop()
     },
@@ -29,12 +28,18 @@ export async function start(file: string, options: CommonOptions & { readonly se
     overrides,
     env: process.env,
     log,
+    signal: calledOff.signal,
     onStep: (what) => log.debug({}, `starting: ${what}`),
     ...(options.seed ? { seedProgress: bar.update } : {}),
   })
-  system = await starting
-  bar.finish()
-  if (!stopRequested) console.log(describeSystem(system, config, performance.now() - begun))
+  try {
+    const system = await starting
+    bar.finish()
+    if (!calledOff.signal.aborted) console.log(describeSystem(system, config, performance.now() - begun))
+  } catch (error) {
+    // Who called the start off waits for its end and ends the process.
+    if (!calledOff.signal.aborted) throw error
+  }
 }
 
 /** A few lines for people: what runs, and where. */

@@ -186,6 +186,12 @@ export const errorRegistry = {
     retryable: true,
     httpStatus: 503,
   },
+  FF_DATABASE_CONNECTION_LOST: {
+    summary:
+      'The connection to the primary was lost while a statement ran. Whether a write took place is unknown: read before you send it again.',
+    retryable: true,
+    httpStatus: 503,
+  },
   FF_DATABASE_POOL_SIZE: {
     summary: 'The connection pools of all processes do not fit into the max_connections of a database server.',
     retryable: false,

@@ -10,33 +10,26 @@
  * A read that fails on a replica through no fault of its own runs again on the primary.
  */
 
-import { Replica } from './replica.ts'
+import type pg from 'pg'
+
 import { PositionMonitor } from './position-monitor.ts'
+import { Primary } from './primary.ts'
+import { Replica } from './replica.ts'
+import { FourfoldError } from '../core/errors.ts'
+import { isReplicaFault } from '../engines/postgres/connection-errors.ts'
+import { createClient, isAtRest, statementCutMs, type PoolLimits } from '../engines/postgres/pools.ts'
 import { mayUseReplica, type Level } from '../freshness/level.ts'
 import { TokenStore, type Requirement } from '../freshness/token-store.ts'
-import { isReplicaFault, isReusable } from '../engines/postgres/connection-errors.ts'
-import {
-  createClient,
-  createPrimaryPool,
-  createReplicaPool,
-  isAtRest,
-  runOn,
-  type PoolLimits,
-} from '../engines/postgres/pools.ts'
-import { flushHeartbeat } from '../engines/postgres/heartbeat.ts'
-import { readWritePosition } from '../engines/postgres/positions.ts'
-import { FourfoldError } from '../core/errors.ts'
-import { withDeadline } from '../core/deadline.ts'
 
-import type { Classifier } from '../engines/postgres/classify.ts'
-import type { PostgresAddress } from '../engines/postgres/address.ts'
-import type { Statement } from '../engines/postgres/routed-pool.ts'
-import type { TrackedClient } from '../engines/postgres/tracked-client.ts'
-import type { Scope } from '../freshness/scope.ts'
-import type { ReplayPosition, WritePosition } from '../engines/position.ts'
-import type { Store } from '../store/store.ts'
 import type { Logger } from '../core/log.ts'
-import type pg from 'pg'
+import type { ReplayPosition, WritePosition } from '../engines/position.ts'
+import type { PostgresAddress } from '../engines/postgres/address.ts'
+import type { Classifier } from '../engines/postgres/classify.ts'
+import type { Eligible, ReplicaConnection } from '../engines/postgres/replica-connections.ts'
+import type { Statement } from '../engines/postgres/routed-pool.ts'
+import type { CommitObserver } from '../engines/postgres/tracked-client.ts'
+import type { Scope } from '../freshness/scope.ts'
+import type { Store } from '../store/store.ts'
 
 export interface ClusterOptions {
   readonly name: string
@@ -74,9 +67,7 @@ export interface ClusterCounts {
 type Needed = Requirement | 'any' | 'primary'
 
 const positionIntervalMs = 1_000
-const positionTimeoutMs = 2_000
 const replicaProbeTimeoutMs = 1_000
-const heartbeatAfterMs = 20
 const minTokenTtlMs = 10 * 60_000
 
 export class Cluster {
@@ -92,24 +83,17 @@ export class Cluster {
     servedWhilePrimaryDown: 0,
   }
   readonly #options: ClusterOptions
-  readonly #primary: pg.Pool
-  /** One connection aside for positions: a pool that the app keeps busy must not look like a primary that is down. */
-  readonly #aside: pg.Pool
+  readonly #primary: Primary
   readonly #replicas: readonly Replica[]
-  readonly #onWait = (): void => this.#scheduleHeartbeat()
-  #heartbeat: NodeJS.Timeout | null = null
+  readonly #onWait = (): void => this.#primary.scheduleHeartbeat()
   #closing: Promise<void> | null = null
 
   constructor(options: ClusterOptions) {
     const nowMs = options.nowMs ?? (() => performance.now())
-    const { name, log, store } = options
+    const { name, log, store, classifier } = options
     this.name = name
     this.#options = options
-    this.#primary = createPrimaryPool(options.primary, this.#limits(), options.classifier)
-    this.#aside = createPrimaryPool(options.primary, { ...this.#limits(), max: 1 }, options.classifier)
-    for (const pool of [this.#primary, this.#aside]) {
-      pool.on('error', (error) => log.debug({ error, database: name }, 'an idle connection to the primary was lost'))
-    }
+    this.#primary = new Primary({ name, address: options.primary, limits: this.#limits(), classifier, log })
     const readPosition = (): Promise<WritePosition> => this.readPosition()
     this.monitor = new PositionMonitor({
       read: readPosition,
@@ -140,76 +124,34 @@ export class Cluster {
   }
 
   /** Runs one statement where it belongs and answers pg's result. */
-  async run(scope: Scope, statement: Statement, values?: readonly unknown[]): Promise<pg.QueryResult> {
+  run(scope: Scope, statement: Statement, values?: readonly unknown[]): Promise<pg.QueryResult> {
     const text = typeof statement === 'string' ? statement : statement.text
-    if (!this.isRead(text) || (typeof statement === 'object' && 'submit' in statement)) {
-      this.#refuseUnroutable(statement, text)
-      return await this.#write(scope, statement, values)
-    }
-    const pending = this.#requirement(scope)
-    const requirement = pending instanceof Promise ? await pending : pending
-    const replica = this.#candidate(requirement)
-    const client = replica === null ? null : await this.#acquire(replica, requirement)
-    if (replica === null || client === null) return await this.#readPrimary(scope, requirement, statement, values)
-    try {
-      const result = await runOn(client, statement, values)
-      replica.inFlight -= 1
-      replica.release(client)
-      this.counts.replicaReads += 1
-      return result
-    } catch (error) {
-      replica.inFlight -= 1
-      replica.fail(client, error)
-      if (!isReplicaFault(error)) throw error
-      this.counts.replicaFaults += 1
-      return await this.#readPrimary(scope, requirement, statement, values)
-    }
-  }
-
-  /** What needs one connection for longer than one statement cannot be routed statement by statement. */
-  #refuseUnroutable(statement: Statement, text: string): void {
-    if (this.#options.classifier.classify(text).transaction === 'opens') {
-      throw new FourfoldError(
-        'FF_DATABASE_TRANSACTION',
-        'A transaction cannot be opened here, where the next statement may use another connection: use transaction() or pool.connect()',
-      )
-    }
-    if (typeof statement === 'object' && 'submit' in statement) {
-      throw new FourfoldError(
-        'FF_DATABASE_CURSOR',
-        'A cursor or query object needs a client of its own: use pool.connect()',
-      )
-    }
+    if (!this.isRead(text) || isQueryObject(statement)) return this.#write(scope, statement, text, values)
+    const needed = this.#needed(scope)
+    if (needed instanceof Promise) return needed.then((known) => this.#read(scope, known, statement, values))
+    return this.#read(scope, needed, statement, values)
   }
 
   /** A client on the primary, for a transaction or for connection state; tells the scope of its commits until released. */
   async checkout(scope: Scope): Promise<pg.PoolClient> {
-    const client = await this.#connectPrimary()
-    const tracked = client as unknown as TrackedClient
-    tracked.observer = (position) => this.#committed(scope, position)
-    const release = client.release.bind(client)
-    client.release = (error) => {
-      tracked.observer = null
-      client.release = release
-      // An open transaction must not go back to the pool: its next holder would write into it.
-      release(error || !isAtRest(client))
-    }
-    return client
+    return await this.#primary.checkout(this.#observe(scope))
   }
 
   /** A client for a read-only transaction: on a replica that may serve this scope, else on the primary. */
   async checkoutReader(scope: Scope): Promise<pg.PoolClient> {
-    const requirement = await this.#requirement(scope)
-    const replica = this.#candidate(requirement)
-    const client = replica === null ? null : await this.#acquire(replica, requirement)
-    if (replica === null || client === null) return await this.checkout(scope)
-    const release = client.release.bind(client)
+    const needed = await this.#needed(scope)
+    const replica = this.#candidate(needed)
+    const connection =
+      replica && (await new Promise<ReplicaConnection | null>((resolve) => this.#acquire(replica, needed, resolve)))
+    if (replica === null || connection === null) return await this.checkout(scope)
+    replica.keep(connection)
+    const client = connection.client as pg.PoolClient
     client.release = (error) => {
-      client.release = release
+      client.release = releasedTwice
       replica.inFlight -= 1
       const fit = !error && isAtRest(client)
-      if (!fit) replica.fail(client, error instanceof Error ? error : new Error('the connection was given up'))
-      else replica.release(client)
+      if (fit) replica.release(connection)
+      else replica.fail(connection, error instanceof Error ? error : new Error('the connection was given up'))
     }
     this.counts.replicaReads += 1
     return client
@@ -217,19 +159,7 @@ export class Cluster {
 
   /** The primary's position now. */
   async readPosition(): Promise<WritePosition> {
-    const client = await this.#connectPrimary(this.#aside)
-    try {
-      const position = await withDeadline(
-        readWritePosition({ query: (sql, values) => (client as unknown as TrackedClient).plain(sql, values) }),
-        positionTimeoutMs,
-        `the position of database ${this.name}`,
-      )
-      client.release()
-      return position
-    } catch (error) {
-      client.release(true)
-      throw error
-    }
+    return await this.#primary.readPosition()
   }
 
   close(): Promise<void> {
@@ -243,11 +173,13 @@ export class Cluster {
   }
 
   #createReplica({ name, address }: ClusterOptions['replicas'][number], nowMs: () => number): Replica {
-    const probeLimits = { ...this.#limits(), connectTimeoutMs: replicaProbeTimeoutMs }
+    const limits = { ...this.#limits(), connectTimeoutMs: replicaProbeTimeoutMs }
     return new Replica({
       name,
-      pool: createReplicaPool(address, probeLimits),
-      createProbe: () => createClient(address, probeLimits),
+      maxConnections: limits.max,
+      createClient: () => createClient(address, limits),
+      statementMs: statementCutMs(limits),
+      connectionWaitMs: replicaProbeTimeoutMs,
       replicaWaitMs: this.#options.replicaWaitMs,
       probeTimeoutMs: replicaProbeTimeoutMs,
       nowMs,
@@ -255,10 +187,40 @@ export class Cluster {
     })
   }
 
-  #requirement(scope: Scope): Needed | Promise<Needed> {
+  #needed(scope: Scope): Needed | Promise<Needed> {
     const level = scope.level ?? this.#options.level
     if (scope.pinned || !mayUseReplica(level) || this.#replicas.length === 0) return 'primary'
     return level === 'eventual' ? 'any' : scope.require(this.tokens)
+  }
+
+  #read(scope: Scope, needed: Needed, statement: Statement, values?: readonly unknown[]): Promise<pg.QueryResult> {
+    const replica = this.#candidate(needed)
+    if (replica === null) return this.#readPrimary(scope, needed, statement, values)
+    return new Promise((resolve, reject) => {
+      let answered = false
+      const onAnswer = (connection: ReplicaConnection, error: Error | null, result: pg.QueryResult): void => {
+        // pg may tell of a statement's error, and then of the connection's that was ended for it.
+        if (answered) return
+        answered = true
+        replica.inFlight -= 1
+        if (!error) {
+          this.counts.replicaReads += 1
+          replica.release(connection)
+          return resolve(result)
+        }
+        replica.fail(connection, error)
+        if (!isReplicaFault(error)) return reject(error)
+        this.counts.replicaFaults += 1
+        resolve(this.#readPrimary(scope, needed, statement, values))
+      }
+      this.#acquire(replica, needed, (connection) => {
+        if (connection === null) return resolve(this.#readPrimary(scope, needed, statement, values))
+        // With a callback: pg's promise costs two more.
+        connection.client.query(statement as string, values as unknown[], (error: Error | null, result) =>
+          onAnswer(connection, error, result),
+        )
+      })
+    })
   }
 
   /** The replica to ask, or null: the primary must answer. */
@@ -267,35 +229,36 @@ export class Cluster {
     return needed === 'primary' || needed.kind === 'primary' ? null : this.#choose(needed.position.lsn)
   }
 
-  /** The replica's connection that meets the requirement, or null. Whoever gets one counts as in flight until it is given back. */
-  async #acquire(replica: Replica, needed: Needed): Promise<pg.PoolClient | null> {
+  /** Brings the replica's connection that meets the need, or null. Whoever gets one is in flight until it is given back. */
+  #acquire(replica: Replica, needed: Needed, then: (connection: ReplicaConnection | null) => void): void {
     const position = typeof needed === 'object' && needed.kind === 'position' ? needed.position : null
-    const eligible = (replay: ReplayPosition): boolean => {
+    const eligible: Eligible = (replay) => {
       if (replay.epoch !== this.monitor.epoch) return false
       if (position !== null && (position.epoch !== replay.epoch || replay.lsn < position.lsn)) return false
       return this.#youngEnough(replay)
     }
     replica.inFlight += 1
-    const client = await replica.acquire(eligible, this.#onWait)
-    if (client !== null) return client
-    replica.inFlight -= 1
-    this.counts.replicaTooOld += 1
-    return null
+    replica.acquire(eligible, this.#onWait, (connection) => {
+      if (connection === null) {
+        replica.inFlight -= 1
+        this.counts.replicaTooOld += 1
+      }
+      then(connection)
+    })
   }
 
   /** Of the replicas that are up: one that has been seen far enough, else the one seen furthest; the least busy of equals. */
   #choose(lsn: number): Replica | null {
     let best: Replica | null = null
+    let bestRank = Infinity
     for (const replica of this.#replicas) {
       if (!replica.up) continue
-      if (best === null || this.#rank(replica, lsn) < this.#rank(best, lsn)) best = replica
+      const rank = this.#replicas.length === 1 ? 0 : rankOf(replica, lsn)
+      if (best !== null && rank >= bestRank) continue
+      best = replica
+      bestRank = rank
     }
     return best
-  }
-
-  #rank(replica: Replica, lsn: number): number {
-    const reached = (replica.newest?.lsn ?? 0) >= lsn
-    return (reached ? 0 : 1_000_000) + replica.inFlight + Math.random()
   }
 
   #youngEnough(replay: ReplayPosition): boolean {
@@ -306,89 +269,70 @@ export class Cluster {
     return true
   }
 
-  /** An idle primary may keep the end of its log to itself for a while: one small flushed message brings it out. */
-  #scheduleHeartbeat(): void {
-    this.#heartbeat ??= setTimeout(() => {
-      void this.#beat().finally(() => {
-        this.#heartbeat = null
-      })
-    }, heartbeatAfterMs)
-  }
-
-  async #beat(): Promise<void> {
-    try {
-      const client = await this.#connectPrimary(this.#aside)
-      try {
-        await withDeadline(
-          flushHeartbeat({ query: (sql, values) => (client as unknown as TrackedClient).plain(sql, values) }),
-          positionTimeoutMs,
-          'a heartbeat',
-        )
-        client.release()
-      } catch (error) {
-        client.release(true)
-        throw error
-      }
-    } catch (error) {
-      this.#options.log.debug({ error, database: this.name }, 'heartbeat not flushed')
-    }
-  }
-
   async #readPrimary(
     scope: Scope,
-    requirement: Needed,
+    needed: Needed,
     statement: Statement,
     values?: readonly unknown[],
   ): Promise<pg.QueryResult> {
     this.counts.primaryReads += 1
-    const result = await this.#onPrimary(scope, statement, values)
-    if (typeof requirement === 'object' && requirement.kind === 'primary' && requirement.seen !== null) {
+    const result = await this.#primary.read(this.#observe(scope), statement, values)
+    if (typeof needed === 'object' && needed.kind === 'primary' && needed.seen !== null) {
       const position = await this.readPosition().catch(() => null)
       if (position !== null) {
         this.monitor.saw(position)
-        await scope.heal(this.tokens, requirement, position)
+        await scope.heal(this.tokens, needed, position)
       }
     }
     return result
   }
 
-  async #write(scope: Scope, statement: Statement, values?: readonly unknown[]): Promise<pg.QueryResult> {
-    return await this.#onPrimary(scope, statement, values)
+  async #write(scope: Scope, statement: Statement, text: string, values?: readonly unknown[]): Promise<pg.QueryResult> {
+    this.#refuseUnroutable(statement, text)
+    return await this.#primary.write(this.#observe(scope), statement, values)
   }
 
-  async #onPrimary(scope: Scope, statement: Statement, values?: readonly unknown[]): Promise<pg.QueryResult> {
-    const client = await this.checkout(scope)
-    try {
-      const result = await client.query(statement as string, values as unknown[])
-      client.release()
-      return result
-    } catch (error) {
-      client.release(!isReusable(error))
-      throw error
+  /** What needs one connection for longer than one statement cannot be routed statement by statement. */
+  #refuseUnroutable(statement: Statement, text: string): void {
+    if (this.#options.classifier.classify(text).transaction === 'opens') {
+      throw new FourfoldError(
+        'FF_DATABASE_TRANSACTION',
+        'A transaction cannot be opened here, where the next statement may use another connection: use transaction() or pool.connect()',
+      )
+    }
+    if (isQueryObject(statement)) {
+      throw new FourfoldError(
+        'FF_DATABASE_CURSOR',
+        'A cursor or query object needs a client of its own: use pool.connect()',
+      )
     }
   }
 
-  async #committed(scope: Scope, position: WritePosition | null): Promise<void> {
-    this.counts.primaryWrites += 1
-    if (position !== null) this.monitor.saw(position)
-    await scope.wrote(this.tokens, position)
-  }
-
-  async #connectPrimary(pool: pg.Pool = this.#primary): Promise<pg.PoolClient> {
-    if (this.#closing !== null)
-      throw new FourfoldError('FF_CORE_CLOSED', `Database ${this.name} is closed: open the app again`)
-    try {
-      return await pool.connect()
-    } catch (error) {
-      const message = `The primary of database ${this.name} cannot be reached: ${String(error)}`
-      throw new FourfoldError('FF_DATABASE_UNAVAILABLE', message, { cause: error, fields: { database: this.name } })
+  #observe(scope: Scope): CommitObserver {
+    return async (position) => {
+      this.counts.primaryWrites += 1
+      if (position !== null) this.monitor.saw(position)
+      await scope.wrote(this.tokens, position)
     }
   }
 
   async #close(): Promise<void> {
-    if (this.#heartbeat !== null) clearTimeout(this.#heartbeat)
-    this.tokens.close()
+    await this.tokens.close()
     await this.monitor.stop()
-    await Promise.all([...this.#replicas.map((replica) => replica.close()), this.#primary.end(), this.#aside.end()])
+    await Promise.all([...this.#replicas.map((replica) => replica.close()), this.#primary.close()])
   }
+}
+
+/** Who has been seen far enough comes before who has not; of equals the less busy, and by chance among those. */
+function rankOf(replica: Replica, lsn: number): number {
+  const reached = (replica.newest?.lsn ?? 0) >= lsn
+  return (reached ? 0 : 1_000_000) + replica.inFlight + Math.random()
+}
+
+function isQueryObject(statement: Statement): boolean {
+  return typeof statement === 'object' && 'submit' in statement
+}
+
+function releasedTwice(): never {
+  throw new Error('Release called on client which has already been released to the pool.')
 }

@@ -1,5 +1,5 @@
 /**
- * One replica address: a pool whose connections each know what their server had replayed when they last asked.
+ * One replica address: who may be asked there, and whether it is up.
  *
  * Invariants (FRESHNESS rules 18 and 21):
  * - A replay position belongs to the connection it was read on and dies with it. The address may be a balanced
@@ -8,24 +8,30 @@
  * - Every call has a deadline. A replica that does not answer is left out, and comes back by itself.
  */
 
+import type pg from 'pg'
+
+import { withDeadline } from '../core/deadline.ts'
 import { isConnectionLost, isReusable } from '../engines/postgres/connection-errors.ts'
 import { parseReplayPosition, REPLAY_POSITION_SQL, type ReplayPositionRow } from '../engines/postgres/positions.ts'
-import { cutConnection, isPoolBusy } from '../engines/postgres/pools.ts'
-import { withDeadline } from '../core/deadline.ts'
+import {
+  ReplicaConnections,
+  type Eligible,
+  type Refusal,
+  type ReplicaConnection,
+} from '../engines/postgres/replica-connections.ts'
 
 import type { Logger } from '../core/log.ts'
 import type { ReplayPosition } from '../engines/position.ts'
-import type pg from 'pg'
-
-/** What a connection must have replayed; asked anew each time, as both sides move. */
-export type Eligible = (replay: ReplayPosition) => boolean
 
 export interface ReplicaOptions {
   readonly name: string
-  /** Gives a connection within its own deadline, or an error. */
-  readonly pool: pg.Pool
-  /** A connection outside the pool. */
-  readonly createProbe: () => pg.Client
+  readonly maxConnections: number
+  /** Makes a client that is not connected yet, with a deadline for connecting. */
+  readonly createClient: () => pg.Client
+  /** After this a statement's connection is cut. */
+  readonly statementMs: number
+  /** How long a read waits for a connection while all are in use. */
+  readonly connectionWaitMs: number
   readonly replicaWaitMs: number
   /** How long a position query or a probe may take before the replica counts as down. */
   readonly probeTimeoutMs: number
@@ -33,34 +39,44 @@ export interface ReplicaOptions {
   readonly log: Logger
 }
 
+/** Told of a connection that meets what the reader needs, or null: too far behind, or away. */
+export type OnAcquired = (connection: ReplicaConnection | null) => void
+
 const pollEveryMs = 2
 const minDownMs = 100
 const maxDownMs = 2_000
 const probeEveryMs = 1_000
+const idleMs = 60_000
 
 export class Replica {
   readonly name: string
   inFlight = 0
   readonly #options: ReplicaOptions
-  readonly #replay = new WeakMap<pg.ClientBase, ReplayPosition>()
-  readonly #busy = new Set<pg.PoolClient>()
+  readonly #connections: ReplicaConnections
   #newest: ReplayPosition | null = null
   #downForMs = 0
-  #down = false
+  /** `suspect`: something failed and a probe is under way; nothing new is sent there, and what runs goes on. */
+  #state: 'up' | 'suspect' | 'down' | 'closed' = 'up'
+  #answered = false
   #timer: NodeJS.Timeout | null = null
-  #closed = false
 
   constructor(options: ReplicaOptions) {
     this.name = options.name
     this.#options = options
-    // A connection that is lost while idle: the pool drops it, and its position with it.
-    options.pool.on('error', () => this.#markDown('an idle connection was lost'))
+    this.#connections = new ReplicaConnections({
+      max: options.maxConnections,
+      create: options.createClient,
+      waitMs: options.connectionWaitMs,
+      statementMs: options.statementMs,
+      idleMs,
+      onIdleLost: () => this.#suspect('an idle connection was lost'),
+    })
     this.#schedule(probeEveryMs)
   }
 
   /** Whether statements may be tried here. */
   get up(): boolean {
-    return !this.#down && !this.#closed
+    return this.#state === 'up'
   }
 
   /** The newest replay position any connection has seen: a hint for choosing among replicas, never a proof. */
@@ -69,66 +85,70 @@ export class Replica {
   }
 
   /**
-   * A connection that meets what the reader needs, or null: too far behind, or away. Waits at most `replicaWait`.
-   * `onWait` is called once if the replica was behind when asked.
+   * Brings a connection that meets what the reader needs; `then` may be called at once, so that a read costs no promise
+   * here. Waits for replay at most `replicaWait`. `onWait` is called once if the replica was behind when asked.
    */
-  acquire(eligible: Eligible, onWait: () => void): Promise<pg.PoolClient | null> {
-    // One promise and no timer beside the pool's own: every routed read passes here.
-    return new Promise((resolve) => {
-      this.#options.pool.connect((error, client) => {
-        if (client === undefined) {
-          this.#refused(error)
-          return resolve(null)
-        }
-        this.#busy.add(client)
-        const known = this.#replay.get(client)
-        resolve(known !== undefined && eligible(known) ? client : this.#catchUp(client, eligible, onWait))
-      })
+  acquire(eligible: Eligible, onWait: () => void, then: OnAcquired): void {
+    const known = this.#connections.takeEligible(eligible)
+    if (known !== null) return then(known)
+    this.#connections.take((connection, refusal) => {
+      if (connection === null) {
+        this.#refused(refusal)
+        then(null)
+      } else if (connection.replay !== null && eligible(connection.replay)) then(connection)
+      else void this.#catchUp(connection, eligible, onWait).then(then)
     })
   }
 
-  release(client: pg.PoolClient): void {
-    this.#busy.delete(client)
-    client.release()
+  /** Gives a connection back after an answer. */
+  release(connection: ReplicaConnection): void {
+    this.#answered = true
+    this.#connections.give(connection)
   }
 
-  /** Gives a connection back after an error; a lost one is destroyed and the replica is left out for a while. */
-  fail(client: pg.PoolClient, error: unknown): void {
-    this.#busy.delete(client)
-    const lost = isConnectionLost(error)
-    client.release(!isReusable(error))
-    if (lost) this.#markDown(String(error))
+  /** Gives a connection back after an error; a lost one is ended, and the replica is looked at. */
+  fail(connection: ReplicaConnection, error: unknown): void {
+    if (isReusable(error)) this.#connections.give(connection)
+    else this.#connections.drop(connection)
+    if (isConnectionLost(error)) this.#suspect(String(error))
+  }
+
+  /** The holder keeps the connection for several statements. */
+  keep(connection: ReplicaConnection): void {
+    this.#connections.keep(connection)
   }
 
   async close(): Promise<void> {
-    this.#closed = true
+    this.#state = 'closed'
     if (this.#timer !== null) clearTimeout(this.#timer)
-    await this.#options.pool.end()
+    await this.#connections.close()
   }
 
-  /** No connection came within the pool's deadline. A pool that is only busy does not count as down. */
-  #refused(error: unknown): void {
-    const busy = this.#busy.size > 0 && isPoolBusy(error)
-    if (!busy) this.#markDown(String(error))
+  #refused(refusal: Refusal | null): void {
+    if (refusal?.why === 'unreachable') this.#suspect(String(refusal.error))
   }
 
   /** Asks how far the connection's server is until it meets what the reader needs, or gives the connection back. */
-  async #catchUp(client: pg.PoolClient, eligible: Eligible, onWait: () => void): Promise<pg.PoolClient | null> {
+  async #catchUp(
+    connection: ReplicaConnection,
+    eligible: Eligible,
+    onWait: () => void,
+  ): Promise<ReplicaConnection | null> {
     try {
-      if (await this.#meets(client, eligible, onWait)) return client
-      this.release(client)
+      if (await this.#meets(connection, eligible, onWait)) return connection
+      this.release(connection)
     } catch (error) {
-      this.fail(client, error)
+      this.fail(connection, error)
     }
     return null
   }
 
-  async #meets(client: pg.PoolClient, eligible: Eligible, onWait: () => void): Promise<boolean> {
+  async #meets(connection: ReplicaConnection, eligible: Eligible, onWait: () => void): Promise<boolean> {
     const until = this.#options.nowMs() + this.#options.replicaWaitMs
     for (let asked = 0; ; asked += 1) {
-      const replay = await this.#ask(client)
-      if (replay === null) return false
-      if (eligible(replay)) return true
+      connection.replay = await this.#ask(connection.client)
+      if (connection.replay === null) return false
+      if (eligible(connection.replay)) return true
       if (asked === 0) onWait()
       if (this.#options.nowMs() >= until) return false
       await new Promise((resolve) => setTimeout(resolve, pollEveryMs))
@@ -142,48 +162,57 @@ export class Replica {
       `the replay position of replica ${this.name}`,
     )
     const replay = parseReplayPosition(rows[0] as ReplayPositionRow | undefined)
-    if (replay === null) {
-      this.#replay.delete(client)
-      return null
-    }
-    this.#replay.set(client, replay)
-    this.#newest = replay
+    if (replay !== null) this.#newest = replay
     return replay
   }
 
+  /** One connection says little about the server: a probe decides, at once. */
+  #suspect(why: string): void {
+    if (this.#state !== 'up') return
+    this.#options.log.debug({ replica: this.name, why }, 'replica probed')
+    this.#state = 'suspect'
+    this.#schedule(0)
+  }
+
   #markDown(why: string): void {
-    if (this.#closed) return
+    if (this.#state === 'closed') return
     this.#downForMs = Math.min(maxDownMs, Math.max(minDownMs, this.#downForMs * 2))
-    if (!this.#down) this.#options.log.warn({ replica: this.name, why }, 'replica left out')
-    this.#down = true
+    if (this.#state !== 'down') this.#options.log.warn({ replica: this.name, why }, 'replica left out')
+    this.#state = 'down'
     this.#newest = null
-    // Statements that wait on a server that hangs are cut here, and run again on the primary.
-    for (const client of this.#busy) cutConnection(client)
+    // Statements that wait on a server that hangs are cut here, and run again on the primary. Idle connections may be
+    // as dead without knowing it.
+    this.#connections.cutAll()
     this.#schedule(this.#downForMs)
   }
 
   #schedule(delayMs: number): void {
     if (this.#timer !== null) clearTimeout(this.#timer)
-    if (this.#closed) return
-    this.#timer = setTimeout(() => {
-      void this.#probe().then(() => {
-        if (!this.#down) this.#schedule(probeEveryMs)
-      })
-    }, delayMs)
+    if (this.#state === 'closed') return
+    this.#timer = setTimeout(() => void this.#check(), delayMs)
     this.#timer.unref()
   }
 
-  /** On a connection of its own, so that a busy pool is not mistaken for a dead server. */
+  async #check(): Promise<void> {
+    const answered = this.#answered
+    this.#answered = false
+    // Who has just answered needs no probe.
+    if (this.#state !== 'up' || !answered) await this.#probe()
+    if (this.#state === 'up') this.#schedule(probeEveryMs)
+  }
+
+  /** On a connection of its own, so that a busy replica is not mistaken for a dead server. */
   async #probe(): Promise<void> {
-    const { createProbe, probeTimeoutMs, log } = this.#options
-    const client = createProbe()
+    const { createClient, probeTimeoutMs, log } = this.#options
+    const client = createClient()
     client.on('error', () => undefined)
     try {
       await withDeadline(client.connect(), probeTimeoutMs, `replica ${this.name}`)
       const replay = await this.#ask(client)
       if (replay === null) return this.#markDown('it has replayed no epoch of this database yet')
-      if (this.#down) log.info({ replica: this.name }, 'replica is back')
-      this.#down = false
+      if (this.#state === 'closed') return
+      if (this.#state === 'down') log.info({ replica: this.name }, 'replica is back')
+      this.#state = 'up'
       this.#downForMs = 0
     } catch (error) {
       this.#markDown(String(error))

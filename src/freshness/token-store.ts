@@ -126,9 +126,13 @@ export class TokenStore {
     return this.#pending.size
   }
 
-  close(): void {
+  /** Tries once more to store what is pending: a process that ends is the last to know of it. */
+  async close(): Promise<void> {
     this.#closed = true
     if (this.#retry !== null) clearTimeout(this.#retry)
+    await this.#flushPending()
+    const readers = this.#pending.size
+    if (readers > 0) this.#options.log.error({ readers }, 'tokens could not be stored before the end')
   }
 
   #key(reader: string): string {

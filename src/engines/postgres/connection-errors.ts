@@ -3,6 +3,7 @@
  * became of it is unknown, so a read may run again elsewhere and a write may not.
  */
 
+import { FourfoldError, isFourfoldError } from '../../core/errors.ts'
 import { isReplicaRefusal, sqlState } from './client.ts'
 
 const connectionCodes: ReadonlySet<string> = new Set([
@@ -18,6 +19,7 @@ const connectionCodes: ReadonlySet<string> = new Set([
   'EACCES',
   // The server hangs, and what was sent may still be under way.
   'FF_CORE_DEADLINE',
+  'FF_DATABASE_CONNECTION_LOST',
 ])
 
 /** pg's own errors about its connection; they have no code. Others without one blame the statement's values. */
@@ -30,6 +32,19 @@ export function isConnectionLost(error: unknown): boolean {
   const code = (error as { code?: unknown }).code
   if (typeof code !== 'string') return connectionMessages.test(error.message)
   return connectionCodes.has(code) || /^(?:08|57P)/.test(code)
+}
+
+/** Whether the connection broke, as against a server that does not answer: asking anew may help, at once. */
+export function isConnectionCut(error: unknown): boolean {
+  if (!(error instanceof Error) || !isConnectionLost(error)) return false
+  const cause = isFourfoldError(error, 'FF_DATABASE_CONNECTION_LOST') ? error.cause : error
+  return !(cause instanceof Error) || !/time(?:d )?out|waited/i.test(cause.message)
+}
+
+/** What a statement fails with when its connection is lost. Nobody knows whether it took place. */
+export function connectionLost(cause: unknown): FourfoldError {
+  const message = `The connection to the primary was lost before it answered (${String(cause)}); whether the statement took place is unknown: look before you send it again`
+  return new FourfoldError('FF_DATABASE_CONNECTION_LOST', message, { cause })
 }
 
 /** Whether the connection may serve another statement: the server answered, with an error about this one. */

@@ -18,13 +18,18 @@ export interface PoolLimits {
 /** The server cancels first; only a server that hangs lets this pass, and then the connection is worth nothing. */
 const serverGraceMs = 1_000
 
+/** After this a statement's connection is worth nothing. */
+export function statementCutMs(limits: PoolLimits): number {
+  return limits.statementTimeoutMs + serverGraceMs
+}
+
 function options(address: PostgresAddress, limits: PoolLimits): pg.PoolConfig {
   return {
     ...address,
     max: limits.max,
     connectionTimeoutMillis: limits.connectTimeoutMs,
     statement_timeout: limits.statementTimeoutMs,
-    query_timeout: limits.statementTimeoutMs + serverGraceMs,
+    query_timeout: statementCutMs(limits),
     application_name: limits.applicationName,
     idleTimeoutMillis: 60_000,
     keepAlive: true,
@@ -75,33 +80,9 @@ export function createPrimaryPool(address: PostgresAddress, limits: PoolLimits, 
   return pool
 }
 
-/** A pool on a replica, or on an endpoint behind which there are several. */
-export function createReplicaPool(address: PostgresAddress, limits: PoolLimits): pg.Pool {
-  return new BoundedPool(options(address, limits))
-}
-
-/** One connection outside any pool, for probes. */
+/** One connection outside any pool. */
 export function createClient(address: PostgresAddress, limits: PoolLimits): pg.Client {
   return new pg.Client({ ...options(address, limits) })
-}
-
-/** Runs one statement: pg's promise costs two more promises than its callback. */
-export function runOn(
-  client: pg.ClientBase,
-  statement: string | pg.QueryConfig,
-  values?: readonly unknown[],
-): Promise<pg.QueryResult> {
-  return new Promise((resolve, reject) => {
-    client.query(statement as string, values as unknown[], (error: Error | null, result: pg.QueryResult) => {
-      if (error) reject(error)
-      else resolve(result)
-    })
-  })
-}
-
-/** Whether no connection came because all were in use, which says nothing about the server. */
-export function isPoolBusy(error: unknown): boolean {
-  return error instanceof Error && error.message === 'timeout exceeded when trying to connect'
 }
 
 /** Whether a connection may be handed out again: no transaction is open on it and nothing runs. */
@@ -114,4 +95,10 @@ export function isAtRest(client: pg.ClientBase): boolean {
 export function cutConnection(client: pg.ClientBase): void {
   const { connection } = client as unknown as { connection: { stream: { destroy(): void } } }
   connection.stream.destroy()
+}
+
+/** Changes the deadline that a client gives each statement: a timer for each. 0: none. */
+export function setQueryTimeout(client: pg.ClientBase, ms: number): void {
+  const { connectionParameters } = client as unknown as { connectionParameters: { query_timeout: number } }
+  connectionParameters.query_timeout = ms
 }

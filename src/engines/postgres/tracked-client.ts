@@ -8,6 +8,7 @@
  * - A transaction that was assigned no transaction id wrote nothing and moves no token.
  * - What a statement did to the transaction is known only when it is done: so statements that were queued without
  *   waiting are sent one after the other, as pg itself would.
+ * - A connection that is lost under a statement is FF_DATABASE_CONNECTION_LOST, with pg's error as its cause.
  * - When the commit succeeded and the position did not come, the write resolves and the position is null: an error
  *   would invite the caller to write twice.
  */
@@ -15,6 +16,7 @@
 import pg from 'pg'
 
 import { FourfoldError } from '../../core/errors.ts'
+import { connectionLost, isConnectionLost } from './connection-errors.ts'
 import { parseWritePosition, WRITE_POSITION_SQL, type WritePositionRow } from './positions.ts'
 
 import type { Classification, Classifier } from './classify.ts'
@@ -72,7 +74,9 @@ export class TrackedClient extends pg.Client {
       this.#submit(config)
       return super.query(config)
     }
-    const result = this.#enqueue(config, parameters)
+    const result = this.#enqueue(config, parameters).catch((error: unknown) => {
+      throw isConnectionLost(error) ? connectionLost(error) : error
+    })
     if (done === undefined) return result
     result.then(
       (value) => done(null, value),

@@ -14,6 +14,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as pause } from 'node:timers/promises'
 import { FourfoldError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
+import { isRunning, markOf } from '../../core/process-mark.ts'
 
 const retryMs = 10
 
@@ -31,8 +32,8 @@ export interface Guard {
 
 interface Process {
   readonly pid: number
-  /** When it started, in the kernel's ticks: a number that was given to another process later has another start. */
-  readonly startedAt: string | null
+  /** Tells it from a later process with its number; null where the system does not tell. */
+  readonly mark: string | null
 }
 
 interface Owner extends Process {
@@ -92,11 +93,11 @@ function isBusy(error: unknown): boolean {
 
 /**
  * Ends a server whose supervisor is gone and which has not noticed, because it is paused or hangs: a running one ends
- * by itself within a second. Answers whether there was such a one. Only where the system tells who is who (Linux).
+ * by itself within a second. Answers whether there was such a one. Only where the system tells who is who.
  */
 function endOrphan(owner: Owner, log: Logger): boolean {
-  if (owner.pid === process.pid || owner.startedAt === null || owner.parent.startedAt === null) return false
-  if (startOf(owner.pid) !== owner.startedAt || startOf(owner.parent.pid) === owner.parent.startedAt) return false
+  if (owner.pid === process.pid || owner.parent.mark === null) return false
+  if (!isRunning(owner.pid, owner.mark) || isRunning(owner.parent.pid, owner.parent.mark)) return false
   log.warn({ pid: owner.pid }, 'ended a store server that its supervisor left behind')
   try {
     process.kill(owner.pid, 'SIGKILL')
@@ -107,23 +108,13 @@ function endOrphan(owner: Owner, log: Logger): boolean {
 }
 
 function describeSelf(): Owner {
-  const parent = { pid: process.ppid, startedAt: startOf(process.ppid) }
-  return { pid: process.pid, startedAt: startOf(process.pid), parent }
+  const parent = { pid: process.ppid, mark: markOf(process.ppid) }
+  return { pid: process.pid, mark: markOf(process.pid), parent }
 }
 
 function readOwner(path: string): Owner | null {
   try {
     return JSON.parse(readFileSync(path, 'utf8')) as Owner
-  } catch {
-    return null
-  }
-}
-
-/** Field 22 of /proc/PID/stat; the second field is a name in parentheses and may hold anything. */
-function startOf(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
   } catch {
     return null
   }
