@@ -1,0 +1,86 @@
+/** What a supervisor that was killed at a bad moment leaves, and the next `fourfold start` cleans up. */
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { suite, test, type TestContext } from 'node:test'
+
+import { readSystemNote, type SystemNote } from '../../src/app/system-file.ts'
+import { isRunning } from '../../src/core/process-mark.ts'
+import { processesIn } from '../../src/engines/postgres/embedded/leftovers.ts'
+import { connectStore } from '../../src/store/connect.ts'
+import { makeDirectory } from '../support/postgres.ts'
+import { nothingLeft, startCommand, type Started } from '../support/start-command.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+interface Killed {
+  readonly port: number
+  readonly note: SystemNote
+  readonly databaseServers: readonly number[]
+}
+
+/** Freezes a clone, the balancer, the store and every process of the primary, and kills their supervisor. */
+async function freezeAndKill(t: TestContext, data: string, { child, url }: Started): Promise<Killed> {
+  const note = await readSystemNote(data)
+  assert.ok(note !== null)
+  const databaseServers = await processesIn(join(data, 'databases/main/servers/primary'))
+  assert.ok(databaseServers.length > 3)
+  const frozen = note.processes.filter(({ name }) => /^(clone-1|balancer|store)/.test(name)).map(({ pid }) => pid)
+  assert.equal(frozen.length, 3)
+  t.after(() => {
+    for (const { pid, mark } of note.processes) if (isRunning(pid, mark)) process.kill(pid, 'SIGKILL')
+  })
+  for (const pid of [...frozen, ...databaseServers]) process.kill(pid, 'SIGSTOP')
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  const other = note.processes.find(({ name }) => name.startsWith('clone-2'))
+  await waitFor('the clone that is not frozen to go', () => !isRunning(other?.pid ?? 0, other?.mark))
+  assert.equal(note.processes.filter(({ pid, mark }) => isRunning(pid, mark)).length, 3, 'the frozen ones stay')
+  return { port: Number(new URL(url).port), note, databaseServers }
+}
+
+async function writeSomething(url: string, data: string): Promise<void> {
+  const user = { username: 'Ada', email: 'ada@example.com', password: 'correct horse' }
+  const headers = { 'content-type': 'application/json' }
+  const made = await fetch(`${url}/api/users`, { method: 'POST', headers, body: JSON.stringify({ user }) })
+  assert.equal(made.status, 201)
+  const store = await connectStore({ url: (await readSystemNote(data))?.connections.storeUrl ?? '' })
+  await store.create('kept', { word: Buffer.from('this') }, { ttlMs: 600_000 })
+  await store.close()
+}
+
+async function findSomething(url: string, data: string): Promise<void> {
+  assert.equal((await fetch(`${url}/api/profiles/Ada`)).status, 200)
+  const store = await connectStore({ url: (await readSystemNote(data))?.connections.storeUrl ?? '' })
+  const kept = await store.read('kept')
+  await store.close()
+  assert.deepEqual(Buffer.from(kept?.['word'] ?? []).toString(), 'this')
+}
+
+suite('the start after a SIGKILL', () => {
+  test('ends what was frozen, serves on the same port, and has lost nothing', async (t) => {
+    const data = await makeDirectory(t)
+    const first = await startCommand(t, { data })
+    await writeSomething(first.url, data)
+    const { port, note, databaseServers } = await freezeAndKill(t, data, first)
+    const second = await startCommand(t, { data, port })
+    await findSomething(second.url, data)
+    for (const { name, pid, mark } of note.processes) assert.equal(isRunning(pid, mark), false, `${name} is gone`)
+    const now = await processesIn(join(data, 'databases/main/servers/primary'))
+    assert.deepEqual(
+      now.filter((pid) => databaseServers.includes(pid)),
+      [],
+    )
+    second.child.kill('SIGINT')
+    await once(second.child, 'exit')
+    await nothingLeft(data)
+  })
+
+  test('planted: without the note of what ran, the frozen balancer keeps the port', async (t) => {
+    const data = await makeDirectory(t)
+    const { port } = await freezeAndKill(t, data, await startCommand(t, { data }))
+    await rm(join(data, 'system.json'))
+    await assert.rejects(startCommand(t, { data, port }), /FF_CLONES_START.*in use|FF_BALANCER_LISTEN/s)
+  })
+})
