@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { Checker, type Findings } from '../verify/sessions-checker.ts'
+import { Checker, missedFloors, type Findings } from '../verify/sessions-checker.ts'
 
 import type { HistoryLine } from '../verify/sessions/history.ts'
 import type { Level } from '../../src/freshness/level.ts'
@@ -65,4 +65,31 @@ test('reads while a fault is on, and right after it, do not count for the floor'
   const fault: Step = { operation: 'fault', value: null, invoked: 0, returned: 100, note: 'a fault' }
   const findings = check('session', [fault, read(0, 50), read(0, 500), read(0, 9_000, { server: 'replica-0' })])
   assert.deepEqual([findings.calmSessionReads, findings.calmSessionReplicaReads], [1, 1])
+})
+
+test('a run that used neither the endpoint nor several clones, or saw no faults, proves nothing', () => {
+  const missed = missedFloors(check('session', [wrote(1, 0), read(1, 10)])).join('\n')
+  for (const what of ['300 expected', 'endpoint', 'two clones', 'no fault of a supervisor']) {
+    assert.ok(missed.includes(what), `expected "${what}" in:\n${missed}`)
+  }
+})
+
+test('a run with reads of every kind and faults of every part reaches its floors', () => {
+  const steps: Step[] = []
+  for (let index = 0; index < 400; index += 1) {
+    const clone = `clone-${1 + (index % 2)}.1`
+    const server = `main.${index % 4 === 0 ? 'endpoint.' : ''}replica-${1 + (index % 8 < 4 ? 0 : 1)}`
+    const at = index * 100
+    steps.push(wrote(index + 1, at, { clone, session: `writer-${index}` }))
+    for (const level of ['eventual', 'session', 'monotonic', 'strict'] as const) {
+      steps.push(read(index + 1, at + 10, { clone, level, server, session: `reader-${level}` }))
+    }
+  }
+  for (const note of ['a replica', 'a clone', 'the store', 'the supervisor', 'a backend']) {
+    steps.push({ operation: 'fault', value: null, invoked: 50_000, returned: 50_100, note })
+  }
+  const findings = check('session', steps)
+  assert.deepEqual([findings.violations.length, findings.lostWrites.length], [0, 0])
+  assert.deepEqual(missedFloors(findings), [])
+  assert.deepEqual(findings.readsByClone, { 'clone-1': 800, 'clone-2': 800 })
 })

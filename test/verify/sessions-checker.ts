@@ -34,7 +34,11 @@ export interface Findings {
   readonly failed: number
   readonly reads: Readonly<Record<Level, number>>
   readonly writes: number
-  readonly faults: Readonly<Record<string, number>>
+  /** How long each fault lasted until the system worked again, in milliseconds. */
+  readonly faults: Readonly<Record<string, readonly number[]>>
+  readonly readsByServer: Readonly<Record<string, number>>
+  /** By the clone's place: `clone-2`, whichever process held it. */
+  readonly readsByClone: Readonly<Record<string, number>>
   /** Reads at `session` while no fault was on, and how many of them a replica answered. */
   readonly calmSessionReads: number
   readonly calmSessionReplicaReads: number
@@ -78,7 +82,9 @@ export class Checker {
   readonly #violations: Violation[] = []
   readonly #lost: Violation[] = []
   readonly #reads: Record<Level, number> = { eventual: 0, session: 0, monotonic: 0, strict: 0 }
-  readonly #faults: Record<string, number> = {}
+  readonly #faults: Record<string, number[]> = {}
+  readonly #servers: Record<string, number> = {}
+  readonly #clones: Record<string, number> = {}
   readonly #windows: { readonly from: number; readonly to: number }[] = []
   readonly #sessionReads: { readonly time: number; readonly replica: boolean }[] = []
   #operations = 0
@@ -92,7 +98,8 @@ export class Checker {
   /** Takes the next line, in the order of return. Answers the violation that it is, or null. */
   add(line: HistoryLine): Violation | null {
     if (line.operation === 'fault') {
-      this.#faults[line.note ?? '?'] = (this.#faults[line.note ?? '?'] ?? 0) + 1
+      const lasted = (this.#faults[line.note ?? '?'] ??= [])
+      lasted.push(line.returned - line.invoked)
       this.#windows.push({ from: line.invoked, to: line.returned + settleMs })
       return null
     }
@@ -116,6 +123,8 @@ export class Checker {
       reads: this.#reads,
       writes: this.#writes,
       faults: this.#faults,
+      readsByServer: this.#servers,
+      readsByClone: this.#clones,
       calmSessionReads: calm.length,
       calmSessionReplicaReads: calm.filter(({ replica }) => replica).length,
     }
@@ -135,8 +144,10 @@ export class Checker {
 
   #read(line: HistoryLine, version: number): Violation | null {
     this.#reads[line.level] += 1
+    count(this.#servers, line.server)
+    count(this.#clones, line.clone.replace(/\.\d+$/, ''))
     if (line.level === 'session') {
-      this.#sessionReads.push({ time: line.invoked, replica: line.server !== 'primary' })
+      this.#sessionReads.push({ time: line.invoked, replica: line.server.includes('replica') })
     }
     const least = this.#leastAllowed(line)
     const shown = ceiling(this.#shown, `${line.session} ${line.key}`)
@@ -182,8 +193,27 @@ export function missedFloors(findings: Findings): readonly string[] {
     missed.push(`${writes} writes in ${answered} answered operations: at least 5 % expected`)
   for (const [level, count] of Object.entries(reads))
     if (count < 300) missed.push(`${count} reads at ${level}: at least 300 expected`)
-  if (Object.keys(faults).length < 6) missed.push(`only these faults: ${Object.keys(faults).join(', ')}`)
+  for (const part of ['replica', 'clone', 'store', 'supervisor', 'backend']) {
+    if (!Object.keys(faults).some((fault) => fault.includes(part))) missed.push(`no fault of a ${part}`)
+  }
+  return [...missed, ...unused(findings)]
+}
+
+/** What the run was meant to use and did not. */
+function unused({ readsByServer, readsByClone, reads }: Findings): readonly string[] {
+  const all = Object.values(reads).reduce((sum, some) => sum + some, 0)
+  const shared = Object.entries(readsByServer).filter(([server]) => server.includes('endpoint'))
+  const missed: string[] = []
+  if (shared.length < 2 || shared.some(([, some]) => some < 20)) {
+    missed.push(`reads through the endpoint: ${JSON.stringify(shared)}: at least 20 on each of two replicas expected`)
+  }
+  const busy = Object.values(readsByClone).filter((some) => some >= all * 0.1)
+  if (busy.length < 2) missed.push(`${JSON.stringify(readsByClone)}: at least 10 % on each of two clones expected`)
   return missed
+}
+
+function count(counts: Record<string, number>, name: string): void {
+  counts[name] = (counts[name] ?? 0) + 1
 }
 
 function ceiling(map: Map<string, Ceiling>, key: string): Ceiling {

@@ -1,265 +1,175 @@
 /**
- * `npm run verify -- sessions [--quick] [--history FILE] [--only main|plants]`: readers and writers over random clones
- * at each level, while replicas, clones, the store, the supervisor and a backend of the primary are killed or stopped;
- * then the same with breaches of the protocol planted, each of which must be caught.
+ * `npm run verify -- sessions [--quick] [--history FILE] [--only main|planted]`: readers and writers at each level on a
+ * system started by `fourfold start`, through its balancer, while replicas, clones, the store, the balancer, the
+ * supervisor and backends of the primary are killed or stopped; then the same with breaches of the protocol planted,
+ * each of which must be caught.
  *
- * The verdict comes from `sessions-checker.ts`, which reads nothing but the raw history.
+ * The app has two databases: one embedded, one outside, of whose two replicas there is a third address, a round-robin
+ * endpoint before both. The verdict comes from `sessions-checker.ts`, which reads nothing but the raw history.
  */
 
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
 
-import { createReport, type Report } from '../../bench/support/report.ts'
-import { Checker, checkFile, maxStalenessMs, missedFloors, type Findings } from './sessions-checker.ts'
-import { faults, usualDelayMs, type Fault } from './sessions/faults.ts'
-import { openHistory, type History } from './sessions/history.ts'
-import { plantNames, plants, type Plant } from './sessions/breaches.ts'
-import { SystemHandle } from './sessions/system-handle.ts'
-import { Traffic, type TrafficOptions } from './sessions/traffic.ts'
+import { createReport } from '../../bench/support/report.ts'
+import { checkFile } from './sessions-checker.ts'
+import { breaches, breachFileVariable, breachNames, type Breach } from './sessions/breaches.ts'
+import { failOver } from './sessions/failover.ts'
+import { delayAsUsual, type Scene } from './sessions/faults.ts'
+import { openHistory } from './sessions/history.ts'
+import { useLevel, type Run } from './sessions/levels.ts'
+import { clones, fullPace, quickPace } from './sessions/pace.ts'
+import { catchBreach, type Planting } from './sessions/planted.ts'
+import { processesNaming } from './sessions/processes.ts'
+import { Servers, startOutsideCluster, type OutsideCluster } from './sessions/servers.ts'
+import { findPort, System } from './sessions/system.ts'
+import { judge } from './sessions/verdict.ts'
 import { waitFor } from '../support/wait-for.ts'
-import { levels, type Level } from '../../src/freshness/level.ts'
+
+import type { Level } from '../../src/freshness/level.ts'
 
 const { values: flags } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, history: { type: 'string' }, only: { type: 'string' } },
 })
+const pace = flags.quick ? quickPace : fullPace
+const begunMs = performance.now()
+const note = (what: string): void =>
+  console.log(`${((performance.now() - begunMs) / 1000).toFixed(1).padStart(6)} s  ${what}`)
+const report = createReport({ name: 'sessions', command: `npm run verify -- sessions${flags.quick ? ' --quick' : ''}` })
 
-interface Pace {
-  /** How long each level is used, in milliseconds. */
-  readonly levelMs: Record<Level, number>
-  readonly calmMs: number
-  readonly stoppedMs: number
-  readonly plantMs: number
+const refuse = { FOURFOLD_DATABASES_MAIN_ON_PRIMARY_DOWN: 'refuse', FOURFOLD_DATABASES_OWN_ON_PRIMARY_DOWN: 'refuse' }
+
+async function restart(system: System, env: Readonly<Record<string, string>>): Promise<void> {
+  await system.stop()
+  await system.start(env)
 }
 
-const full: Pace = {
-  levelMs: { eventual: 60_000, session: 60_000, monotonic: 60_000, strict: 60_000 },
-  calmMs: 12_000,
-  stoppedMs: 2_000,
-  plantMs: 60_000,
-}
-const quick: Pace = {
-  levelMs: { eventual: 3_000, session: 12_000, monotonic: 2_000, strict: 2_000 },
-  calmMs: 2_000,
-  stoppedMs: 600,
-  plantMs: 15_000,
-}
-const pace = flags.quick ? quick : full
+const directory = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'ff-verify-'))
+// As root, the servers run as another user, who must get here.
+await chmod(directory, 0o755)
+const endings: (() => Promise<unknown>)[] = [() => rm(directory, { recursive: true, force: true })]
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void end().then(() => process.exit(130)))
 
-const keys = Array.from({ length: 24 }, (_, index) => `k${index}`)
-const sessionCount = 12
-const writeShare = 0.1
-const now = (): number => performance.now()
-const note = (what: string): void => console.log(`${(now() / 1000).toFixed(1).padStart(6)} s  ${what}`)
-
-const directory = await mkdtemp(join(tmpdir(), 'ff-verify-'))
-const systems: SystemHandle[] = []
 try {
-  process.exitCode = (await run()) ? 0 : 1
+  const sound = await verify()
+  await end()
+  report.add({ contender: 'fourfold', metric: 'whole run', unit: 's', values: [(performance.now() - begunMs) / 1000] })
+  process.exitCode = report.finish() && sound ? 0 : 1
 } finally {
-  await Promise.all(systems.map((system) => system.stop().catch(() => undefined)))
-  await rm(directory, { recursive: true, force: true })
+  await end()
 }
 
-async function run(): Promise<boolean> {
-  const report = createReport({
-    name: 'sessions',
-    command: `npm run verify -- sessions${flags.quick ? ' --quick' : ''}`,
-  })
+async function verify(): Promise<boolean> {
+  const { scene, cluster, breachFile } = await startAll()
   let sound = true
-  const system = await startSystem('main', true, 3)
-  if (flags.only !== 'plants') {
-    const path = flags.history ?? join(directory, 'history.jsonl')
-    const reads: Record<Level, number> = { eventual: 0, session: 0, monotonic: 0, strict: 0 }
-    const history = openHistory(path, (line) => {
-      if (line.operation === 'read' && line.value !== null) reads[line.level] += 1
-    })
-    for (const level of ['session', 'monotonic', 'strict', 'eventual'] satisfies Level[])
-      await useLevel(system, history, level, reads)
-    await history.close()
-    const findings = await checkFile(path)
-    sound = judge(findings, report)
-  }
-  if (flags.only !== 'main') sound = (await catchPlants(system, report)) && sound
-  const met = report.finish()
-  return sound && met
+  if (flags.only !== 'planted') sound = await useLevels(scene, breachFile)
+  else await scene.system.start({ [breachFileVariable]: breachFile })
+  await delayAsUsual(scene.servers)
+  const planting = { system: scene.system, breachFile, historyPrefix: join(directory, 'planted-') }
+  if (flags.only !== 'main') sound = (await catchAll(planting, cluster)) && sound
+  await stopAll(scene.system, cluster)
+  return sound
 }
 
-async function startSystem(name: string, healStandbys: boolean, clones: number): Promise<SystemHandle> {
-  const secret = randomBytes(32).toString('hex')
-  const system = new SystemHandle({
-    directory: join(directory, name),
-    clones,
-    keys,
-    healStandbys,
-    secret,
-    maxStalenessMs,
+/** Everything but the system itself, which {@link useLevels} starts. */
+async function startAll(): Promise<{ scene: Scene; cluster: OutsideCluster; breachFile: string }> {
+  const breachFile = join(directory, 'breach')
+  await writeFile(breachFile, '')
+  const cluster = await startOutsideCluster(join(directory, 'outside'))
+  endings.push(() => cluster.stop())
+  const data = join(directory, 'data')
+  const system = new System({ data, clones, port: await findPort(), env: cluster.env })
+  endings.push(() => system.stop())
+  const servers = { main: cluster.servers, own: new Servers(join(data, 'databases', 'own')) }
+  return { scene: { system, servers, stoppedMs: pace.stoppedMs }, cluster, breachFile }
+}
+
+async function useLevels(scene: Scene, breachFile: string): Promise<boolean> {
+  const path = flags.history ?? join(directory, 'history.jsonl')
+  const reads: Record<Level, number> = { eventual: 0, session: 0, monotonic: 0, strict: 0 }
+  const history = openHistory(path, (line) => {
+    if (line.operation === 'read' && line.value !== null) reads[line.level] += 1
   })
-  systems.push(system)
-  await system.start()
-  note(`system ${name} is up: ${clones} clones, a primary, 2 replicas and an endpoint before both`)
-  if (healStandbys) await system.delayReplica(0, usualDelayMs)
-  return system
+  const run: Run = { scene, history, pace, reads, note, turn: 0 }
+  await timed('start', () => scene.system.start())
+  await delayAsUsual(scene.servers)
+  for (const level of ['session', 'monotonic', 'strict'] as const) await timed(level, () => useLevel(run, level))
+  // While the primary is down nobody knows how old a replica is; the promise holds only where it is then refused.
+  await timed('another configuration', () => restart(scene.system, { ...refuse, [breachFileVariable]: breachFile }))
+  await delayAsUsual(scene.servers)
+  await timed('eventual', () => useLevel(run, 'eventual'))
+  await history.close()
+  return judge(await checkFile(path), report, scene.system.failedStarts)
 }
 
-/** One level for its time: calm first, then one fault after the other; at the end everything is read once more. */
-async function useLevel(
-  system: SystemHandle,
-  history: History,
-  level: Level,
-  reads: Record<Level, number>,
-): Promise<void> {
-  // While the primary is down nobody knows how old a replica is; the promise is only checked where it is then refused.
-  if (level === 'eventual') await system.change({ plant: '', onPrimaryDown: 'refuse', maxStalenessMs })
-  note(`level ${level}`)
-  const traffic = makeTraffic(system, history, level, level)
-  const until = now() + pace.levelMs[level]
-  traffic.start()
-  await pause(Math.min(pace.calmMs, pace.levelMs[level] / 2))
-  // On a slow machine it takes longer until there are enough to prove anything.
-  await waitFor(`enough reads at ${level}`, () => reads[level] > 400, 60_000)
-  // In a quick run the levels that read the primary get one fault only.
-  const all = flags.quick && level !== 'session' ? faults.slice(0, 1) : faults
-  for (const fault of all) await inflict(fault, system, history, traffic, level)
-  await pause(Math.max(0, until - now()))
-  await traffic.stop()
-  await readAll(system, history)
-}
-
-async function inflict(
-  fault: Fault,
-  system: SystemHandle,
-  history: History,
-  traffic: Traffic,
-  level: Level,
-): Promise<void> {
-  const invoked = now()
-  await fault.run(system, pace.stoppedMs)
-  await waitFor(`the system to work after: ${fault.name}`, () => traffic.once('probe', 'write', keys[0] ?? ''), 30_000)
-  const base = {
-    session: '',
-    level,
-    operation: 'fault',
-    key: '',
-    value: null,
-    clone: '',
-    server: '',
-    tier: 'database',
-  } as const
-  history.add({ ...base, invoked, returned: now(), note: fault.name })
-  note(`  ${fault.name}: working again after ${Math.round(now() - invoked)} ms`)
-  if (!flags.quick) await pause(1_000)
-}
-
-/** Every key at `strict`, when all is quiet: an acknowledged write that is not there now is lost. */
-async function readAll(system: SystemHandle, history: History): Promise<void> {
-  const traffic = makeTraffic(system, history, 'strict', 'last')
-  for (const key of keys) await waitFor(`a last read of ${key}`, () => traffic.once('last', 'read', key), 20_000)
-  await traffic.stop()
-}
-
-function makeTraffic(
-  system: SystemHandle,
-  history: History,
-  level: Level,
-  name: string,
-  more: Partial<TrafficOptions> = {},
-): Traffic {
-  return new Traffic({ system, history, level, name, sessions: sessionCount, keys, writeShare, now, ...more })
-}
-
-function judge(findings: Findings, report: Report): boolean {
-  const { violations, lostWrites, calmSessionReads, calmSessionReplicaReads } = findings
-  const add = (metric: string, unit: string, value: number, goal?: { atMost: number } | { atLeast: number }): void =>
-    report.add({ contender: 'fourfold', metric, unit, values: [value], goal })
-  for (const level of levels) {
-    add(`reads at ${level}`, 'reads', findings.reads[level])
-    add(`violations at ${level}`, 'reads', violations.filter(({ line }) => line.level === level).length, { atMost: 0 })
-  }
-  add('writes acknowledged', 'writes', findings.writes)
-  add('writes lost', 'writes', lostWrites.length, { atMost: 0 })
-  add('operations that failed', 'operations', findings.failed)
-  add(
-    'faults',
-    'faults',
-    Object.values(findings.faults).reduce((sum, count) => sum + count, 0),
-  )
-  add('session reads on replicas, no fault', 'fraction', calmSessionReplicaReads / Math.max(1, calmSessionReads), {
-    atLeast: 0.6,
-  })
-  for (const { what, line } of [...violations, ...lostWrites].slice(0, 10))
-    console.log(`VIOLATION ${what}: ${JSON.stringify(line)}`)
-  const missed = missedFloors(findings)
-  for (const floor of missed) console.log(`FLOOR MISSED ${floor}`)
-  return violations.length + lostWrites.length + missed.length === 0
-}
-
-/** Each breach runs until the checker finds it. */
-async function catchPlants(system: SystemHandle, report: Report): Promise<boolean> {
+async function catchAll(planting: Planting, cluster: OutsideCluster): Promise<boolean> {
   let all = true
-  // The last one needs a system of its own, which can start while the others are caught.
-  const other = startSystem('failover', false, flags.quick ? 1 : 3)
-  other.catch(() => undefined)
-  for (const name of plants) {
-    const caughtMs =
-      name === 'epoch-ignored' ? await catchAfterFailover(await other, report) : await catchPlant(system, name)
-    all &&= caughtMs !== null
-    note(
-      `  planted: ${plantNames[name]}: ${caughtMs === null ? 'NOT CAUGHT' : `caught after ${Math.round(caughtMs)} ms`}`,
-    )
-    if (caughtMs !== null) {
-      report.add({
-        contender: `planted: ${plantNames[name]}`,
-        metric: 'caught after',
-        unit: 'ms',
-        values: [caughtMs],
-        goal: { atMost: pace.plantMs },
-      })
-    }
+  for (const breach of breaches) {
+    if (breach === 'epoch-ignored') await changePrimary(planting, cluster)
+    const caught = await timed(breachNames[breach], () => catchRounds(planting, breach))
+    all &&= caught
   }
   return all
 }
 
-async function catchPlant(
-  system: SystemHandle,
-  name: Plant | '',
-  more: Partial<TrafficOptions> = {},
-  ms = pace.plantMs,
-): Promise<number | null> {
-  await system.change({ plant: name, onPrimaryDown: 'serve', maxStalenessMs })
-  const checker = new Checker({ maxStalenessMs })
-  const begun = now()
-  const caught: { ms: number | null } = { ms: null }
-  const history = openHistory(join(directory, `plant-${name}.jsonl`), (line) => {
-    if (checker.add(line) !== null) caught.ms ??= line.returned - begun
-  })
-  const traffic = makeTraffic(system, history, 'session', `plant-${name}`, { writeShare: 0.2, ...more })
-  traffic.start()
-  while (caught.ms === null && now() - begun < ms) await pause(10)
-  await traffic.stop()
-  await history.close()
-  return caught.ms
+async function catchRounds(planting: Planting, breach: Breach): Promise<boolean> {
+  const values: number[] = []
+  for (let round = 0; round < pace.breachRounds; round += 1) {
+    const ms = await catchBreach(planting, breach, pace.breachMs)
+    note(`  planted: ${breachNames[breach]}: ${ms === null ? 'NOT CAUGHT' : `caught after ${Math.round(ms)} ms`}`)
+    if (ms === null) return false
+    values.push(ms)
+  }
+  const contender = `planted: ${breachNames[breach]}`
+  report.add({ contender, metric: 'caught after', unit: 'ms', values, goal: { atMost: pace.breachMs } })
+  return true
 }
 
 /** Without epochs, a replica on another history, ahead of the promoted primary, looks fresh. With them nothing is wrong. */
-async function catchAfterFailover(system: SystemHandle, report: Report): Promise<number | null> {
-  await system.failOver()
-  note('  failed over; one replica stands on a history of its own, ahead of the new primary')
-  const wrong = await catchPlant(system, '', { autocommitOnly: true }, flags.quick ? 2_000 : 10_000)
+async function changePrimary(planting: Planting, cluster: OutsideCluster): Promise<void> {
+  const { system } = planting
+  await writeFile(planting.breachFile, '')
+  await timed('failover', async () => {
+    await system.stop()
+    await failOver(cluster.servers)
+    await system.start(cluster.envAfterFailover)
+  })
+  const wrong = await timed('after the failover', () => catchBreach(planting, null, pace.afterFailoverMs))
+  const values = [wrong === null ? 0 : 1]
   report.add({
     contender: 'fourfold',
     metric: 'violations after a failover',
     unit: 'reads',
-    values: [wrong === null ? 0 : 1],
+    values,
     goal: { atMost: 0 },
   })
-  const caught = await catchPlant(system, 'epoch-ignored', { autocommitOnly: true })
-  await system.stop()
-  return caught
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
+/** Nothing may be left of the system when it has stopped, nor of the cluster beside it. */
+async function stopAll(system: System, cluster: OutsideCluster): Promise<void> {
+  await timed('stop', async () => {
+    await system.stop()
+    await cluster.stop()
+  })
+  await waitFor('every process to end', () => processesNaming(directory).length === 0, 5_000).catch(() => undefined)
+  const values = [processesNaming(directory).length]
+  report.add({ contender: 'fourfold', metric: 'processes left behind', unit: 'processes', values, goal: { atMost: 0 } })
+}
+
+/** Runs a phase and records how long it took. */
+async function timed<T>(phase: string, work: () => Promise<T>): Promise<T> {
+  const begun = performance.now()
+  const result = await work()
+  const seconds = (performance.now() - begun) / 1000
+  note(`${phase}: ${seconds.toFixed(1)} s`)
+  report.add({ contender: `phase: ${phase}`, metric: 'took', unit: 's', values: [seconds] })
+  return result
+}
+
+async function end(): Promise<void> {
+  for (const ending of endings.splice(0).toReversed()) await ending().catch(() => undefined)
 }

@@ -4,37 +4,51 @@ import { childProcesses, processTitle, signalProcess, signalTree } from './proce
 import { waitFor } from '../../support/wait-for.ts'
 import { pick } from './traffic.ts'
 
-import type { SystemHandle } from './system-handle.ts'
+import type { DatabaseName } from './history.ts'
+import type { ServerName, Servers } from './servers.ts'
+import type { System } from './system.ts'
+
+export interface Scene {
+  readonly system: System
+  readonly servers: Readonly<Record<DatabaseName, Servers>>
+  /** How long something stopped stays so. */
+  readonly stoppedMs: number
+}
 
 export interface Fault {
   readonly name: string
-  run(system: SystemHandle, stoppedMs: number): Promise<void>
+  /** `database`: whose servers are meant, where it is about servers. */
+  run(scene: Scene, database: DatabaseName): Promise<void>
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-const anyIndex = (): 0 | 1 => (Math.random() < 0.5 ? 0 : 1)
+const anyReplica = (): ServerName => (Math.random() < 0.5 ? 'replica-1' : 'replica-2')
 
 export const faults: readonly Fault[] = [
   {
     name: 'SIGKILL to a backend of the primary',
-    async run(system) {
-      const { primary } = await system.processes()
-      const backends = childProcesses(primary).filter(({ pid }) => / fourfold app /.test(processTitle(pid)))
-      signalProcess(pick(backends)?.pid ?? -1, 'SIGKILL')
+    async run({ servers }, database) {
+      signalProcess(pick(backendsOf(servers[database].pid('primary'))) ?? -1, 'SIGKILL')
+    },
+  },
+  {
+    name: 'SIGKILL to the supervisor',
+    async run({ system, servers }) {
+      await system.kill()
+      await system.start()
+      await delayAsUsual(servers)
     },
   },
   {
     name: 'SIGKILL to a replica',
-    async run(system) {
-      const { replicas } = await system.processes()
-      signalTree(replicas[anyIndex()] ?? -1, 'SIGKILL')
+    async run({ servers }, database) {
+      signalTree(servers[database].pid(anyReplica()), 'SIGKILL')
     },
   },
   {
     name: 'SIGSTOP to a replica',
-    async run(system, stoppedMs) {
-      const { replicas } = await system.processes()
-      const pid = replicas[anyIndex()] ?? -1
+    async run({ servers, stoppedMs }, database) {
+      const pid = servers[database].pid(anyReplica())
       signalTree(pid, 'SIGSTOP')
       await pause(stoppedMs)
       signalTree(pid, 'SIGCONT')
@@ -42,54 +56,65 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'replay of a replica held back',
-    async run(system, stoppedMs) {
-      const index = anyIndex()
-      await system.delayReplica(index, stoppedMs * 2)
+    async run({ servers, stoppedMs }, database) {
+      const replica = anyReplica()
+      await servers[database].delay(replica, stoppedMs * 2)
       await pause(stoppedMs * 2)
-      await system.delayReplica(index, index === 0 ? usualDelayMs : 0)
+      await servers[database].delay(replica, usualDelayMs[replica])
     },
   },
   {
     name: 'SIGKILL to a clone',
-    async run(system) {
-      signalProcess(pick(system.clones)?.pid ?? -1, 'SIGKILL')
-    },
+    run: async ({ system }) => signalProcess(pick(system.processes('clone')) ?? -1, 'SIGKILL'),
   },
   {
     name: 'SIGSTOP to a clone',
-    async run(system, stoppedMs) {
-      const pid = pick(system.clones)?.pid ?? -1
-      signalProcess(pid, 'SIGSTOP')
-      await pause(stoppedMs)
-      signalProcess(pid, 'SIGCONT')
-    },
+    run: ({ system, stoppedMs }) => stopFor(pick(system.processes('clone')), stoppedMs),
   },
   {
     name: 'SIGKILL to the store',
-    async run(system) {
-      const { store } = await system.processes()
+    async run({ system }) {
+      const [store = -1] = system.processes('store')
       signalProcess(store, 'SIGKILL')
-      await waitFor('another store', async () => (await system.processes()).store !== store, 10_000)
+      const another = (): boolean => system.processes('store').some((pid) => pid !== store)
+      await waitFor('another store', another, 10_000)
     },
   },
   {
     name: 'SIGSTOP to the store',
-    async run(system, stoppedMs) {
-      const { store } = await system.processes()
-      signalProcess(store, 'SIGSTOP')
-      await pause(stoppedMs)
-      signalProcess(store, 'SIGCONT')
-    },
+    run: ({ system, stoppedMs }) => stopFor(system.processes('store')[0], stoppedMs),
   },
   {
-    name: 'SIGKILL to the supervisor',
-    async run(system) {
-      await system.kill()
-      await system.start()
-      await system.delayReplica(0, usualDelayMs)
-    },
+    name: 'SIGKILL to the balancer',
+    run: async ({ system }) => signalProcess(system.processes('balancer')[0] ?? -1, 'SIGKILL'),
+  },
+  {
+    name: 'SIGSTOP to the supervisor',
+    run: ({ system, stoppedMs }) => stopFor(system.supervisor, stoppedMs),
+  },
+  {
+    name: 'SIGSTOP to a backend of the primary',
+    run: ({ servers, stoppedMs }, database) => stopFor(pick(backendsOf(servers[database].pid('primary'))), stoppedMs),
   },
 ]
 
-/** The first replica is always a little behind, so that it is often too old for a reader who just wrote. */
-export const usualDelayMs = 40
+/** The first replicas are always a little behind, so that they are often too old for a reader who just wrote. */
+const usualDelayMs: Readonly<Record<ServerName, number>> = { primary: 0, 'replica-1': 40, 'replica-2': 0 }
+
+/** To be done again after a start of the system, which forgets it for the servers that it starts itself. */
+export async function delayAsUsual(servers: Scene['servers']): Promise<void> {
+  await Promise.all(Object.values(servers).map((one) => one.delay('replica-1', usualDelayMs['replica-1'])))
+}
+
+/** The processes that serve connections of the app. */
+function backendsOf(primary: number): number[] {
+  const pids = childProcesses(primary).map(({ pid }) => pid)
+  return pids.filter((pid) => / fourfold app /.test(processTitle(pid)))
+}
+
+async function stopFor(pid: number | undefined, ms: number): Promise<void> {
+  if (pid === undefined) return
+  signalProcess(pid, 'SIGSTOP')
+  await pause(ms)
+  signalProcess(pid, 'SIGCONT')
+}

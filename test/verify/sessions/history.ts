@@ -7,18 +7,22 @@ import { createWriteStream, type WriteStream } from 'node:fs'
 
 import type { Level } from '../../../src/freshness/level.ts'
 
+export type DatabaseName = 'main' | 'own'
+
 export interface HistoryLine {
   /** The reader. Operations of one session may overlap. */
   readonly session: string
   readonly level: Level
   readonly operation: 'read' | 'write' | 'fault'
+  /** Database and key: `main/k3`. */
   readonly key: string
   /** The version written or read; null where the operation failed (a failed write may have taken place). */
   readonly value: number | null
   readonly invoked: number
   readonly returned: number
+  /** The clone that answered, as the balancer names it: `clone-2.1`; empty where none did. */
   readonly clone: string
-  /** Who answered: `primary`, `replica-0`, `endpoint`, … */
+  /** The server that answered, as it says itself: `main.primary`, `own.replica-1`, `main.endpoint.replica-2`, … */
   readonly server: string
   readonly tier: 'database'
   /** What went wrong, or which fault it was. */

@@ -1,6 +1,6 @@
-/** Finding and waiting for processes by their parents, on Linux. */
+/** Finding processes as the operating system shows them, on Linux. */
 
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 export interface ProcessEntry {
   readonly pid: number
@@ -9,8 +9,7 @@ export interface ProcessEntry {
 
 /** The processes whose parent this is. */
 export function childProcesses(parent: number): ProcessEntry[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
+  return allPids()
     .flatMap((name) => {
       try {
         // The name in parentheses may hold anything; what follows the last one are fields.
@@ -23,6 +22,31 @@ export function childProcesses(parent: number): ProcessEntry[] {
       }
     })
     .filter((entry) => entry.parent === parent)
+}
+
+/** The living processes, other than this one, that name a directory on their command line, in their environment or as their place. */
+export function processesNaming(directory: string): number[] {
+  const read = (look: () => string): string => {
+    try {
+      return look()
+    } catch {
+      return ''
+    }
+  }
+  return allPids()
+    .filter((pid) => pid !== String(process.pid))
+    .filter((pid) =>
+      [
+        () => readFileSync(`/proc/${pid}/cmdline`, 'utf8'),
+        () => readFileSync(`/proc/${pid}/environ`, 'utf8'),
+        () => readlinkSync(`/proc/${pid}/cwd`),
+      ].some((look) => read(look).includes(directory)),
+    )
+    .map(Number)
+}
+
+function allPids(): string[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name))
 }
 
 /** A process's title, as servers set it to say what they are doing; empty when it is gone. */

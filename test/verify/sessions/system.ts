@@ -1,220 +1,120 @@
 /**
- * The supervised system under the harness, as one process that can be killed like any supervisor: an embedded primary
- * and two replicas, a round-robin endpoint before the replicas, the store, and clones of the harness's app. The
- * harness talks to it over IPC: `{ id, command, argument }`, answered by `{ id, result }` or `{ id, error }`.
+ * The system under test: the command `fourfold start` in a process of its own, as an operator runs it. The harness
+ * starts it, sends it HTTP requests and signals, and sees its processes only as the operating system shows them.
  */
 
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 
-import pg from 'pg'
-
-import { startRoundRobinEndpoint } from '../../support/round-robin-endpoint.ts'
 import { waitFor } from '../../support/wait-for.ts'
-import { createSupervisor } from '../../../src/clones/supervisor.ts'
-import { formatAddress } from '../../../src/clones/protocol.ts'
-import { createLogger, type LogLevel } from '../../../src/core/log.ts'
-import { startEmbeddedCluster } from '../../../src/engines/postgres/embedded/cluster.ts'
-import { prepareDatabase } from '../../../src/engines/postgres/prepare.ts'
+import { childProcesses, processTitle } from './processes.ts'
 
-import type { DatabaseConnections } from '../../../src/app/connections.ts'
-import type { PostgresAddress } from '../../../src/engines/postgres/address.ts'
-
-export interface SystemSettings {
-  readonly directory: string
+export interface SystemOptions {
+  /** The app's data directory. */
+  readonly data: string
   readonly clones: number
-  readonly keys: readonly string[]
-  /** Whether a standby that cannot catch up is made anew. */
-  readonly healStandbys: boolean
-  readonly secret: string
-  readonly maxStalenessMs: number
+  readonly port: number
+  readonly env: Readonly<Record<string, string>>
 }
 
-export interface CloneChange {
-  /** The breach that is planted, or empty. */
-  readonly plant: string
-  readonly onPrimaryDown: 'serve' | 'refuse'
-  readonly maxStalenessMs: number
-}
+const startsWithinMs = 60_000
+const stopsWithinMs = 20_000
+const command = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url))
+const app = fileURLToPath(new URL('app.ts', import.meta.url))
 
-export interface CloneProcess {
-  readonly name: string
-  readonly pid: number
+export class System {
   readonly url: string
-}
+  /** What starts that failed have said. */
+  readonly failedStarts: string[] = []
+  readonly #options: SystemOptions
+  #env: Readonly<Record<string, string>> = {}
+  #child: ChildProcess | null = null
 
-export interface SystemProcesses {
-  readonly clones: readonly CloneProcess[]
-  readonly store: number
-  readonly primary: number
-  readonly replicas: readonly number[]
-}
-
-const settings = JSON.parse(process.env['VERIFY_SYSTEM'] ?? '{}') as SystemSettings
-const logLevel = (process.env['VERIFY_LOG'] ?? 'silent') as LogLevel
-const log = createLogger({ level: logLevel, name: 'system' })
-process.once('disconnect', () => process.exit(1))
-
-const cluster = await startEmbeddedCluster({
-  directory: join(settings.directory, 'database'),
-  replicas: 2,
-  database: 'app',
-  log,
-  maxConnections: 100,
-  // Less than the change stream will need: tokens and replicas work without it.
-  walLevel: 'replica',
-  healStandbys: settings.healStandbys,
-})
-await prepareDatabase({ name: 'main', address: cluster.primary, migrations: undefined, timeoutMs: 5_000, log })
-await withClient(cluster.primary, async (client) => {
-  await client.query('create table if not exists counters (key text primary key, version bigint not null)')
-  await client.query('create table if not exists filler (bytes text)')
-  await client.query('insert into counters select unnest($1::text[]), 0 on conflict do nothing', [settings.keys])
-})
-
-const endpoint = await startRoundRobinEndpoint(cluster.replicas.map(({ host, port }) => join(host, `.s.PGSQL.${port}`)))
-let database: DatabaseConnections = {
-  primary: cluster.primary,
-  direct: cluster.primary,
-  replicas: [
-    ...cluster.replicas.map((address, index) => ({ name: `replica-${index}`, address })),
-    { name: 'endpoint', address: { ...cluster.primary, host: '127.0.0.1', port: endpoint.port } },
-  ],
-  poolSize: 8,
-}
-let change: CloneChange = { plant: '', onPrimaryDown: 'serve', maxStalenessMs: settings.maxStalenessMs }
-
-const supervisor = createSupervisor({ log })
-await mkdir(settings.directory, { recursive: true })
-const socketPath = join(settings.directory, 'store.sock')
-await supervisor.run({
-  kind: 'store',
-  count: 1,
-  together: false,
-  spec: () => ({
-    entry: new URL('../../../src/app/processes/store.ts', import.meta.url),
-    settings: { socketPath, logPath: join(settings.directory, 'store.log'), logLevel },
-  }),
-})
-await supervisor.run({
-  kind: 'clone',
-  count: settings.clones,
-  spec: (index) => ({
-    entry: new URL('../../../src/app/processes/clone.ts', import.meta.url),
-    settings: cloneSettings(index),
-    env: { VERIFY_PLANT: change.plant },
-    writes: 'refuse',
-    graceMs: 3_000,
-  }),
-})
-
-function cloneSettings(index: number): unknown {
-  const { onPrimaryDown, maxStalenessMs } = change
-  return {
-    name: `clone-${index}`,
-    appFile: fileURLToPath(new URL('app.ts', import.meta.url)),
-    connections: { databases: { main: database }, storeUrl: `unix:${socketPath}` },
-    config: {
-      logLevel,
-      databases: { main: { onPrimaryDown, maxStaleness: maxStalenessMs } },
-      sessions: { secrets: [settings.secret] },
-    },
-    writes: 'refuse',
-    logLevel,
+  constructor(options: SystemOptions) {
+    this.#options = options
+    this.url = `http://127.0.0.1:${options.port}`
   }
-}
 
-const commands: Record<string, (argument: never) => Promise<unknown>> = {
-  processes: async (): Promise<SystemProcesses> => ({
-    clones: readyClones(),
-    store: supervisor.members('store')[0]?.process.pid ?? -1,
-    primary: serverPid('primary', 0),
-    replicas: cluster.replicas.map((_, index) => serverPid('replica', index)),
-  }),
-  change: async (wanted: CloneChange) => {
-    change = wanted
-    await supervisor.restart('clone')
-  },
-  delay: ({ index, ms }: { index: number; ms: number }) => cluster.setReplicaDelay(index, ms),
-  failOver,
-  stop: async () => {
-    await supervisor.stop()
-    await endpoint.close()
-    await cluster.stop()
-    setTimeout(() => process.exit(0), 20)
-  },
-}
-
-function readyClones(): CloneProcess[] {
-  return supervisor.members('clone').flatMap(({ id, process: child, address, state }) => {
-    if (address === undefined || (state !== 'ready' && state !== 'unresponsive')) return []
-    return [{ name: id, pid: child.pid, url: `http://${formatAddress(address)}` }]
-  })
-}
-
-function serverPid(role: 'primary' | 'replica', index: number): number {
-  return (
-    cluster.processes().find((server) => server.role === role && (role === 'primary' || server.index === index))?.pid ??
-    -1
-  )
-}
-
-/**
- * Promotes the first replica while it lacks log that the second has, which then stands on a history of its own, ahead
- * of the new primary: the state in which numbers without epochs mislead. What is lost is filler that no history names.
- */
-async function failOver(): Promise<void> {
-  const [first, second] = cluster.replicas
-  if (first === undefined || second === undefined) throw new Error('expected two replicas')
-  const sender = await withClient(cluster.primary, async (client) => {
-    const { rows } = await client.query("select pid from pg_stat_replication where application_name = 'replica-0'")
-    return Number(rows[0].pid)
-  })
-  process.kill(sender, 'SIGSTOP')
-  const end = await withClient(cluster.primary, async (client) => {
-    for (let round = 0; round < 12; round += 1) {
-      await client.query('insert into filler select repeat(md5(n::text), 30) from generate_series(1, 1000) n')
+  /** Starts it as it was started before, with these changes to the environment; resolves when it says it is ready. */
+  async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
+    this.#env = { ...this.#env, ...env }
+    const deadline = performance.now() + startsWithinMs
+    for (;;) {
+      const failure = await this.#run()
+      if (failure === null) return
+      // A service manager would try again too; the result counts these.
+      this.failedStarts.push(failure)
+      if (performance.now() > deadline) throw new Error(`the system does not start:\n${failure}`)
     }
-    return String((await client.query('select pg_current_wal_flush_lsn() as lsn')).rows[0].lsn)
-  })
-  await withClient(second, async (client) => {
-    const isReplayed = async (): Promise<boolean> =>
-      (await client.query('select pg_last_wal_replay_lsn() >= $1::pg_lsn as done', [end])).rows[0].done
-    await waitFor('the second replica to replay', isReplayed, 20_000)
-  })
-  await withClient(first, async (client) => {
-    await client.query('select pg_promote(false)')
-    const isPrimary = async (): Promise<boolean> =>
-      !(await client.query('select pg_is_in_recovery() as standby')).rows[0].standby
-    await waitFor('the promotion', isPrimary, 20_000)
-    const { rows } = await client.query('select $1::pg_lsn - pg_current_wal_lsn() > 2000000 as ahead', [end])
-    if (rows[0].ahead !== true) throw new Error('expected the other replica to be ahead of the promoted one')
-  })
-  process.kill(sender, 'SIGCONT')
-  database = { ...database, primary: first, direct: first, replicas: [{ name: 'replica-1', address: second }] }
-  await prepareDatabase({ name: 'main', address: first, migrations: undefined, timeoutMs: 5_000, log })
-  await supervisor.restart('clone')
-}
+  }
 
-async function withClient<T>(address: PostgresAddress, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client(address as pg.ClientConfig)
-  client.on('error', () => undefined)
-  await client.connect()
-  try {
-    return await work(client)
-  } finally {
-    await client.end()
+  /** SIGKILL to the supervisor; resolves when that process is gone. What it had started is its own affair. */
+  async kill(): Promise<void> {
+    const child = this.#child
+    if (child === null) return
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+    this.#child = null
+  }
+
+  /** Ctrl-C, and SIGKILL where that takes too long. */
+  async stop(): Promise<void> {
+    const child = this.#child
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return
+    const ended = once(child, 'exit')
+    const timer = setTimeout(() => child.kill('SIGKILL'), stopsWithinMs)
+    child.kill('SIGCONT')
+    child.kill('SIGINT')
+    await ended
+    clearTimeout(timer)
+    this.#child = null
+  }
+
+  get supervisor(): number {
+    return this.#child?.pid ?? -1
+  }
+
+  /** The processes of one kind that live now. */
+  processes(kind: 'clone' | 'store' | 'balancer'): number[] {
+    return childProcesses(this.supervisor)
+      .map(({ pid }) => pid)
+      .filter((pid) => processTitle(pid).includes(`/processes/${kind}.`))
+  }
+
+  /** Runs the command until it is ready, and answers null, or until it ends, and answers what it said. */
+  async #run(): Promise<string | null> {
+    const { data, clones, port, env } = this.#options
+    const words = ['start', app, '--data', data, '--port', String(port), '--clones', String(clones)]
+    const child = spawn(process.execPath, ['-C', 'fourfold:source', command, ...words], {
+      env: { ...process.env, FOURFOLD_LOG_LEVEL: process.env['VERIFY_LOG'] ?? 'error', ...env, ...this.#env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // A Ctrl-C in the terminal is for the harness, which then stops the system.
+      detached: true,
+    })
+    this.#child = child
+    let said = ''
+    const listen = (chunk: Buffer): void => {
+      if (process.env['VERIFY_LOG'] !== undefined) process.stderr.write(chunk)
+      said = `${said}${chunk.toString()}`.slice(-4_000)
+    }
+    child.stdout.on('data', listen)
+    child.stderr.on('data', listen)
+    const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null
+    await waitFor('the system to start', () => hasEnded() || /\sready in\s/.test(said), startsWithinMs)
+    return hasEnded() ? said : null
   }
 }
 
-process.on('message', (message: { id: number; command: string; argument: never }) => {
-  const run = commands[message.command]
-  if (run === undefined) return
-  run(message.argument).then(
-    (result) => process.send?.({ id: message.id, result }),
-    (error: unknown) => process.send?.({ id: message.id, error: String(error) }),
-  )
-})
-supervisor.subscribe(() => process.send?.({ clones: readyClones() }, undefined, {}, () => undefined))
-process.send?.({ clones: readyClones(), ready: true })
+/** A port that was free a moment ago. */
+export async function findPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('expected a TCP address')
+  server.close()
+  await once(server, 'close')
+  return address.port
+}

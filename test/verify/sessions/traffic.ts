@@ -1,16 +1,17 @@
 /**
- * Readers and writers: sessions of two tabs each, every request to a clone chosen at random. A session keeps cookies
- * as a browser does. Each operation goes into the history when it has returned.
+ * Readers and writers: sessions of two tabs each, every request sent to the balancer, which chooses the clone. A
+ * session keeps cookies as a browser does. The app identifies every other one; the rest are known by their cookie
+ * alone. Each operation goes into the history when it has returned.
  */
 
 import { Agent, request } from 'undici'
 
 import type { Level } from '../../../src/freshness/level.ts'
 import type { History } from './history.ts'
-import type { SystemHandle } from './system-handle.ts'
 
 export interface TrafficOptions {
-  readonly system: SystemHandle
+  /** The balancer's address. */
+  readonly url: string
   readonly history: History
   readonly level: Level
   /** Begins the names of its sessions. */
@@ -20,12 +21,19 @@ export interface TrafficOptions {
   readonly writeShare: number
   /** Only statements on their own, no transactions. */
   readonly autocommitOnly?: boolean
-  readonly now: () => number
+}
+
+interface Answer {
+  readonly value: number
+  readonly server: string
+  readonly clone: string
 }
 
 const tabsPerSession = 2
 const timeoutMs = 4_000
 const longestPauseMs = 25
+/** After a failure a client waits a moment, as people do. */
+const retryMs = 30
 
 export class Traffic {
   readonly #options: TrafficOptions
@@ -33,7 +41,7 @@ export class Traffic {
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
     connectTimeout: 1_000,
-    connections: 16,
+    connections: 64,
   })
   readonly #cookies = new Map<string, Map<string, string>>()
   #running: Promise<unknown> | null = null
@@ -46,9 +54,7 @@ export class Traffic {
   start(): void {
     const { sessions, name } = this.#options
     const names = Array.from({ length: sessions }, (_, index) => `${name}-${index}`)
-    this.#running = Promise.all(
-      names.flatMap((session) => Array.from({ length: tabsPerSession }, () => this.#browse(session))),
-    )
+    this.#running = Promise.all(names.map((session) => this.#live(session)))
   }
 
   async stop(): Promise<void> {
@@ -58,31 +64,29 @@ export class Traffic {
   }
 
   /** One operation now, as this session; answers whether it succeeded. */
-  async once(
-    session: string,
-    operation: 'read' | 'write',
-    key: string,
-    options: { level?: Level; url?: string } = {},
-  ): Promise<boolean> {
-    const { system, history, now } = this.#options
-    const level = options.level ?? this.#options.level
-    const clone = system.clones.find(({ url }) => url === options.url) ?? pick(system.clones)
-    if (clone === undefined) {
-      await pause(20)
-      return false
-    }
-    const path =
-      operation === 'read' ? 'read' : this.#options.autocommitOnly || Math.random() < 0.5 ? 'write' : 'transact'
-    const invoked = now()
-    const base = { session, level, operation, key, invoked, clone: clone.name, tier: 'database' } as const
+  async once(session: string, operation: 'read' | 'write', key: string): Promise<boolean> {
+    const { history, level, autocommitOnly = false } = this.#options
+    const way = operation === 'read' ? 'read' : autocommitOnly || Math.random() < 0.5 ? 'write' : 'transact'
+    const invoked = performance.now()
+    const base = { session, level, operation, key, invoked, tier: 'database' } as const
     try {
-      const { value, server } = await this.#send(`${clone.url}/${path}/${key}`, operation, session, level)
-      history.add({ ...base, value, server, returned: now() })
+      const answer = await this.#send(`${way}/${key}`, operation, session)
+      history.add({ ...base, ...answer, returned: performance.now() })
       return true
     } catch (error) {
-      history.add({ ...base, value: null, server: '', returned: now(), note: (error as Error).message })
+      const note = (error as Error).message
+      history.add({ ...base, value: null, server: '', clone: '', returned: performance.now(), note })
       return false
     }
+  }
+
+  async #live(session: string): Promise<void> {
+    // A reader who is known by a cookie gets it with the first write; two first writes at once would be two readers.
+    while (!this.#over && !isIdentified(session)) {
+      if (await this.once(session, 'write', pick(this.#options.keys) ?? '')) break
+      await pause(retryMs)
+    }
+    await Promise.all(Array.from({ length: tabsPerSession }, () => this.#browse(session)))
   }
 
   async #browse(session: string): Promise<void> {
@@ -92,39 +96,49 @@ export class Traffic {
       const write = Math.random() < writeShare
       // Half of the reads look at what this tab wrote or read last, soon after.
       const key = !write && Math.random() < 0.5 ? last : (pick(keys) ?? '')
-      if (!(await this.once(session, write ? 'write' : 'read', key))) await pause(30)
+      if (!(await this.once(session, write ? 'write' : 'read', key))) await pause(retryMs)
       last = key
       if (!write || Math.random() < 0.5) await pause(Math.random() * longestPauseMs)
     }
   }
 
-  async #send(
-    url: string,
-    operation: 'read' | 'write',
-    session: string,
-    level: Level,
-  ): Promise<{ value: number; server: string }> {
+  async #send(path: string, operation: 'read' | 'write', session: string): Promise<Answer> {
+    const { url, level } = this.#options
     const jar = this.#jar(session)
     const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
-    const answer = await request(url, {
+    const answer = await request(`${url}/${path}`, {
       method: operation === 'read' ? 'GET' : 'POST',
-      headers: { 'x-reader': session, 'x-level': level, ...(cookie === '' ? {} : { cookie }) },
+      headers: {
+        'x-level': level,
+        ...(isIdentified(session) ? { 'x-reader': session } : {}),
+        ...(cookie === '' ? {} : { cookie }),
+      },
       dispatcher: this.#agent,
     })
-    const set = answer.headers['set-cookie'] ?? []
-    for (const line of Array.isArray(set) ? set : [set]) {
-      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line) ?? []
-      if (name !== undefined) jar.set(name, value ?? '')
-    }
+    keepCookies(jar, answer.headers['set-cookie'] ?? [])
     const body = await answer.body.text()
     if (answer.statusCode !== 200) throw new Error(`${answer.statusCode} ${body.slice(0, 120)}`)
-    return JSON.parse(body) as { value: number; server: string }
+    const { value, server } = JSON.parse(body) as Omit<Answer, 'clone'>
+    return { value, server, clone: String(answer.headers['x-fourfold-clone'] ?? '') }
   }
 
   #jar(session: string): Map<string, string> {
     let jar = this.#cookies.get(session)
     if (jar === undefined) this.#cookies.set(session, (jar = new Map()))
     return jar
+  }
+}
+
+function isIdentified(session: string): boolean {
+  return !/[13579]$/.test(session)
+}
+
+function keepCookies(jar: Map<string, string>, set: string | readonly string[]): void {
+  for (const line of typeof set === 'string' ? [set] : set) {
+    const [, name, value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? []
+    if (name === undefined) continue
+    if (/;\s*max-age=0\b/i.test(line)) jar.delete(name)
+    else jar.set(name, value)
   }
 }
 
