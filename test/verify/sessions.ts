@@ -8,9 +8,7 @@
  * endpoint before both. The verdict comes from `sessions-checker.ts`, which reads nothing but the raw history.
  */
 
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { existsSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
@@ -21,12 +19,13 @@ import { failOver } from './sessions/failover.ts'
 import { delayAsUsual, type Scene } from './sessions/faults.ts'
 import { openHistory } from './sessions/history.ts'
 import { useLevel, type Run } from './sessions/levels.ts'
-import { clones, fullPace, quickPace } from './sessions/pace.ts'
+import { fullPace, quickPace } from './sessions/pace.ts'
 import { catchBreach, type Planting } from './sessions/planted.ts'
 import { processesNaming } from './sessions/processes.ts'
 import { Servers, startOutsideCluster, type OutsideCluster } from './sessions/servers.ts'
 import { findPort, System } from './sessions/system.ts'
 import { judge } from './sessions/verdict.ts'
+import { endAfter, makeDirectory } from '../support/postgres.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 import type { Level } from '../../src/freshness/level.ts'
@@ -40,23 +39,17 @@ const note = (what: string): void =>
   console.log(`${((performance.now() - begunMs) / 1000).toFixed(1).padStart(6)} s  ${what}`)
 const report = createReport({ name: 'sessions', command: `npm run verify -- sessions${flags.quick ? ' --quick' : ''}` })
 
+/** What both databases are told for the level `eventual`, see {@link useLevels}. */
 const refuse = { FOURFOLD_DATABASES_MAIN_ON_PRIMARY_DOWN: 'refuse', FOURFOLD_DATABASES_OWN_ON_PRIMARY_DOWN: 'refuse' }
 
-async function restart(system: System, env: Readonly<Record<string, string>>): Promise<void> {
-  await system.stop()
-  await system.start(env)
-}
-
-const directory = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'ff-verify-'))
-// As root, the servers run as another user, who must get here.
-await chmod(directory, 0o755)
-const endings: (() => Promise<unknown>)[] = [() => rm(directory, { recursive: true, force: true })]
+const endings: (() => Promise<void>)[] = []
+const cleanup = { after: (ending: () => Promise<void>): unknown => endings.push(ending) }
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => void end().then(() => process.exit(130)))
+const directory = await makeDirectory(cleanup, 'verify-')
 
 try {
   const sound = await verify()
-  await end()
   report.add({ contender: 'fourfold', metric: 'whole run', unit: 's', values: [(performance.now() - begunMs) / 1000] })
   process.exitCode = report.finish() && sound ? 0 : 1
 } finally {
@@ -64,44 +57,52 @@ try {
 }
 
 async function verify(): Promise<boolean> {
-  const { scene, cluster, breachFile } = await startAll()
+  const breachFile = join(directory, 'breach')
+  await writeFile(breachFile, '')
+  const { scene, cluster } = await startAll()
+  const start = (env: Readonly<Record<string, string>>): Promise<void> =>
+    timed('start', async () => {
+      await scene.system.start(env)
+      await delayAsUsual(scene.servers)
+    })
   let sound = true
-  if (flags.only !== 'planted') sound = await useLevels(scene, breachFile)
-  else await scene.system.start({ [breachFileVariable]: breachFile })
-  await delayAsUsual(scene.servers)
+  if (flags.only === 'planted') await start({ [breachFileVariable]: breachFile })
+  else {
+    await start({})
+    sound = await useLevels({ ...scene, restartEnv: { ...refuse, [breachFileVariable]: breachFile } })
+  }
   const planting = { system: scene.system, breachFile, historyPrefix: join(directory, 'planted-') }
   if (flags.only !== 'main') sound = (await catchAll(planting, cluster)) && sound
   await stopAll(scene.system, cluster)
   return sound
 }
 
-/** Everything but the system itself, which {@link useLevels} starts. */
-async function startAll(): Promise<{ scene: Scene; cluster: OutsideCluster; breachFile: string }> {
-  const breachFile = join(directory, 'breach')
-  await writeFile(breachFile, '')
-  const cluster = await startOutsideCluster(join(directory, 'outside'))
-  endings.push(() => cluster.stop())
+/** The cluster outside, and the system, which is yet to be started. */
+async function startAll(): Promise<{ scene: Scene; cluster: OutsideCluster }> {
+  const cluster = await timed('cluster outside', () => startOutsideCluster(join(directory, 'outside')))
+  endAfter(cleanup, () => cluster.stop())
   const data = join(directory, 'data')
-  const system = new System({ data, clones, port: await findPort(), env: cluster.env })
-  endings.push(() => system.stop())
+  const system = new System({ data, clones: pace.clones, port: await findPort(), env: cluster.env })
+  endAfter(cleanup, () => system.stop())
   const servers = { main: cluster.servers, own: new Servers(join(data, 'databases', 'own')) }
-  return { scene: { system, servers, stoppedMs: pace.stoppedMs }, cluster, breachFile }
+  return { scene: { system, servers, stoppedMs: pace.stoppedMs, restartEnv: {} }, cluster }
 }
 
-async function useLevels(scene: Scene, breachFile: string): Promise<boolean> {
+/**
+ * While the primary is down nobody knows how old a replica is; the promise of `eventual` holds only where it is then
+ * refused. The start that follows the last fault at `session` brings that configuration, and lets breaches be planted:
+ * `monotonic` and `strict` read the primary anyway.
+ */
+async function useLevels(scene: Scene): Promise<boolean> {
   const path = flags.history ?? join(directory, 'history.jsonl')
   const reads: Record<Level, number> = { eventual: 0, session: 0, monotonic: 0, strict: 0 }
   const history = openHistory(path, (line) => {
     if (line.operation === 'read' && line.value !== null) reads[line.level] += 1
   })
-  const run: Run = { scene, history, pace, reads, note, turn: 0 }
-  await timed('start', () => scene.system.start())
-  await delayAsUsual(scene.servers)
-  for (const level of ['session', 'monotonic', 'strict'] as const) await timed(level, () => useLevel(run, level))
-  // While the primary is down nobody knows how old a replica is; the promise holds only where it is then refused.
-  await timed('another configuration', () => restart(scene.system, { ...refuse, [breachFileVariable]: breachFile }))
-  await delayAsUsual(scene.servers)
-  await timed('eventual', () => useLevel(run, 'eventual'))
+  const run: Run = { scene, history, pace, reads, note, inflicted: new Map() }
+  for (const level of ['session', 'monotonic', 'strict', 'eventual'] as const) {
+    await timed(`level ${level}`, () => useLevel(run, level))
+  }
   await history.close()
   return judge(await checkFile(path), report, scene.system.failedStarts)
 }
@@ -171,5 +172,5 @@ async function timed<T>(phase: string, work: () => Promise<T>): Promise<T> {
 }
 
 async function end(): Promise<void> {
-  for (const ending of endings.splice(0).toReversed()) await ending().catch(() => undefined)
+  for (const ending of endings.splice(0)) await ending()
 }

@@ -4,6 +4,7 @@ import { childProcesses, processTitle, signalProcess, signalTree } from './proce
 import { waitFor } from '../../support/wait-for.ts'
 import { pick } from './traffic.ts'
 
+import type { Level } from '../../../src/freshness/level.ts'
 import type { DatabaseName } from './history.ts'
 import type { ServerName, Servers } from './servers.ts'
 import type { System } from './system.ts'
@@ -13,10 +14,14 @@ export interface Scene {
   readonly servers: Readonly<Record<DatabaseName, Servers>>
   /** How long something stopped stays so. */
   readonly stoppedMs: number
+  /** Changes to the environment with which a killed system is started again. */
+  readonly restartEnv: Readonly<Record<string, string>>
 }
 
 export interface Fault {
   readonly name: string
+  /** At which levels it belongs to a quick run. */
+  readonly quick: readonly Level[]
   /** `database`: whose servers are meant, where it is about servers. */
   run(scene: Scene, database: DatabaseName): Promise<void>
 }
@@ -27,26 +32,21 @@ const anyReplica = (): ServerName => (Math.random() < 0.5 ? 'replica-1' : 'repli
 export const faults: readonly Fault[] = [
   {
     name: 'SIGKILL to a backend of the primary',
+    quick: ['session', 'eventual'],
     async run({ servers }, database) {
       signalProcess(pick(backendsOf(servers[database].pid('primary'))) ?? -1, 'SIGKILL')
     },
   },
   {
-    name: 'SIGKILL to the supervisor',
-    async run({ system, servers }) {
-      await system.kill()
-      await system.start()
-      await delayAsUsual(servers)
-    },
-  },
-  {
     name: 'SIGKILL to a replica',
+    quick: ['session'],
     async run({ servers }, database) {
       signalTree(servers[database].pid(anyReplica()), 'SIGKILL')
     },
   },
   {
     name: 'SIGSTOP to a replica',
+    quick: ['session'],
     async run({ servers, stoppedMs }, database) {
       const pid = servers[database].pid(anyReplica())
       signalTree(pid, 'SIGSTOP')
@@ -56,6 +56,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'replay of a replica held back',
+    quick: ['session'],
     async run({ servers, stoppedMs }, database) {
       const replica = anyReplica()
       await servers[database].delay(replica, stoppedMs * 2)
@@ -65,14 +66,17 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'SIGKILL to a clone',
+    quick: ['session'],
     run: async ({ system }) => signalProcess(pick(system.processes('clone')) ?? -1, 'SIGKILL'),
   },
   {
     name: 'SIGSTOP to a clone',
+    quick: ['session'],
     run: ({ system, stoppedMs }) => stopFor(pick(system.processes('clone')), stoppedMs),
   },
   {
     name: 'SIGKILL to the store',
+    quick: ['session'],
     async run({ system }) {
       const [store = -1] = system.processes('store')
       signalProcess(store, 'SIGKILL')
@@ -82,19 +86,33 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'SIGSTOP to the store',
+    quick: ['session'],
     run: ({ system, stoppedMs }) => stopFor(system.processes('store')[0], stoppedMs),
   },
   {
     name: 'SIGKILL to the balancer',
+    quick: ['monotonic'],
     run: async ({ system }) => signalProcess(system.processes('balancer')[0] ?? -1, 'SIGKILL'),
   },
   {
     name: 'SIGSTOP to the supervisor',
+    quick: ['session'],
     run: ({ system, stoppedMs }) => stopFor(system.supervisor, stoppedMs),
   },
   {
     name: 'SIGSTOP to a backend of the primary',
+    quick: ['strict'],
     run: ({ servers, stoppedMs }, database) => stopFor(pick(backendsOf(servers[database].pid('primary'))), stoppedMs),
+  },
+  // The last one, as the system may then go on with another configuration.
+  {
+    name: 'SIGKILL to the supervisor',
+    quick: ['session'],
+    async run({ system, servers, restartEnv }) {
+      await system.kill()
+      await system.start(restartEnv)
+      await delayAsUsual(servers)
+    },
   },
 ]
 

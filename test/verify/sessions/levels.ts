@@ -15,8 +15,8 @@ export interface Run {
   /** Reads that were answered so far. */
   readonly reads: Readonly<Record<Level, number>>
   readonly note: (what: string) => void
-  /** Counts the faults, so that each level goes on with the next one and the databases take turns. */
-  turn: number
+  /** How often each fault was, so that the databases take turns. */
+  readonly inflicted: Map<Fault, number>
 }
 
 /** Enough to prove something; on a busy machine that takes longer. */
@@ -33,10 +33,9 @@ export async function useLevel(run: Run, level: Level): Promise<void> {
   traffic.start()
   await pause(pace.calmMs)
   await waitFor(`enough reads at ${level}`, () => reads[level] > leastReads, 60_000)
-  for (let count = 0; count < pace.faults[level]; count += 1) {
-    const fault = faults[run.turn % faults.length]
-    if (fault !== undefined) await inflict(run, fault, level)
-    run.turn += 1
+  for (const fault of faults) {
+    if (!pace.allFaults && !fault.quick.includes(level)) continue
+    await inflict(run, fault, level)
     await pause(pace.betweenMs)
   }
   await pause(Math.max(0, until - performance.now()))
@@ -45,9 +44,10 @@ export async function useLevel(run: Run, level: Level): Promise<void> {
 }
 
 /** The fault lasts until both databases can be written again. */
-async function inflict({ scene, history, note, turn }: Run, fault: Fault, level: Level): Promise<void> {
-  const rounds = Math.floor(turn / faults.length)
-  const database: DatabaseName = (turn + rounds) % 2 === 0 ? 'main' : 'own'
+async function inflict({ scene, history, note, inflicted }: Run, fault: Fault, level: Level): Promise<void> {
+  const times = inflicted.get(fault) ?? 0
+  inflicted.set(fault, times + 1)
+  const database: DatabaseName = (faults.indexOf(fault) + times) % 2 === 0 ? 'main' : 'own'
   const invoked = performance.now()
   const { url } = scene.system
   const probe = new Traffic({ url, history, level, name: 'probe', sessions: 1, keys: allKeys, writeShare })

@@ -32,8 +32,8 @@ interface Answer {
 const tabsPerSession = 2
 const timeoutMs = 4_000
 const longestPauseMs = 25
-/** After a failure a client waits a moment, as people do. */
-const retryMs = 30
+/** After a failure a client waits a moment. */
+const retryMs = 100
 
 export class Traffic {
   readonly #options: TrafficOptions
