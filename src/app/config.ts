@@ -3,7 +3,8 @@
  * `docs/reference/configuration.md` all come from {@link appSchema}; a setting is added here and nowhere else.
  */
 
-import { readConfig, type ConfigProblem, type ConfigSetting } from '../core/config.ts'
+import { isAddressOrRange } from '../clones/balancer/trust.ts'
+import { readConfig, type ConfigProblem, type ConfigSetting, type Incomplete } from '../core/config.ts'
 import type { InputOf, OutputOf } from '../core/config-schema.ts'
 
 const databaseSchema = {
@@ -292,22 +293,32 @@ function complete(config: FullConfig): ResolvedConfig {
   return { ...config, databases: Object.fromEntries(databases), clones: { ...clones, max: clones.max ?? clones.min } }
 }
 
-/** What no field can see by itself. */
-function checkTogether(config: FullConfig, env: Environment): readonly ConfigProblem[] {
+/** What no field can see by itself. Anything may be absent that is wrong in a way which was reported already. */
+function checkTogether(config: Incomplete<FullConfig>, env: Environment): readonly ConfigProblem[] {
   const problems: ConfigProblem[] = []
-  for (const [name, database] of Object.entries(config.databases)) problems.push(...checkDatabase(name, database))
-  const { clones, sessions } = config
-  if (clones.max !== undefined && clones.max < clones.min) {
+  const { databases = {}, clones, sessions, store, balancer } = config
+  for (const [name, database] of Object.entries(databases)) problems.push(...checkDatabase(name, database ?? {}))
+  if (store?.url !== undefined && !/^(?:rediss?:\/\/|unix:)/.test(store.url)) {
+    problems.push({ path: 'store.url', message: 'expected an address that begins with redis:// or rediss://' })
+  }
+  if (clones?.min !== undefined && clones.max !== undefined && clones.max < clones.min) {
     problems.push({ path: 'clones.max', message: `expected at least clones.min (${clones.min}), got ${clones.max}` })
   }
-  if (sessions.absoluteMs < sessions.idleMs) {
+  problems.push(...checkSessions(sessions ?? {}, env), ...checkProxies(balancer?.trustProxy ?? []))
+  return problems
+}
+
+function checkSessions(sessions: Incomplete<FullConfig['sessions']>, env: Environment): readonly ConfigProblem[] {
+  const problems: ConfigProblem[] = []
+  const { absoluteMs, idleMs, secrets } = sessions
+  if (absoluteMs !== undefined && idleMs !== undefined && absoluteMs < idleMs) {
     problems.push({ path: 'sessions.absolute', message: 'expected at least sessions.idle' })
   }
-  if (env['NODE_ENV'] === 'production' && (sessions.secrets ?? []).length === 0) {
+  if (env['NODE_ENV'] === 'production' && (secrets ?? []).length === 0) {
     problems.push({ path: 'sessions.secrets', message: 'is required in production; set FOURFOLD_SECRETS' })
   }
-  for (const [index, secret] of (sessions.secrets ?? []).entries()) {
-    if (secret.length < 16) {
+  for (const [index, secret] of (secrets ?? []).entries()) {
+    if (secret !== undefined && secret.length < 16) {
       problems.push({
         path: `sessions.secrets[${index}]`,
         message: `expected at least 16 characters, got ${secret.length}`,
@@ -317,7 +328,15 @@ function checkTogether(config: FullConfig, env: Environment): readonly ConfigPro
   return problems
 }
 
-function checkDatabase(name: string, database: FullDatabase): readonly ConfigProblem[] {
+function checkProxies(entries: readonly (string | undefined)[]): readonly ConfigProblem[] {
+  return entries.flatMap((entry, index) => {
+    if (entry === undefined || isAddressOrRange(entry)) return []
+    const message = `expected an IP address or a range such as "10.0.0.0/8", got ${JSON.stringify(entry)}`
+    return [{ path: `balancer.trustProxy[${index}]`, message }]
+  })
+}
+
+function checkDatabase(name: string, database: Incomplete<FullDatabase>): readonly ConfigProblem[] {
   const path = `databases.${name}`
   const problems: ConfigProblem[] = []
   if (!/^[a-z][A-Za-z\d]*$/.test(name)) {

@@ -13,9 +13,9 @@ export async function loadApp(file: string): Promise<App> {
   try {
     module = (await import(url.href)) as { default?: unknown }
   } catch (error) {
-    const missing =
-      (error as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND' && String(error).includes(url.pathname)
-    if (!missing) throw error
+    // Not where the file is there, and something that it imports is not.
+    const { code, url: missing } = error as { code?: unknown; url?: unknown }
+    if (code !== 'ERR_MODULE_NOT_FOUND' || missing !== url.href) throw error
     throw new FourfoldError('FF_APP_INVALID', `There is no file ${file}: name the file that exports the app`, {
       cause: error,
     })

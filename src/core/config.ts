@@ -51,9 +51,12 @@ export interface ConfigRules<S extends GroupField> {
   readonly aliases?: Readonly<Record<string, string>>
   /** `FOURFOLD_` variables that are no settings. */
   readonly reserved?: readonly string[]
-  /** Finds mistakes that concern more than one field. Called only if every field is right by itself. */
-  readonly check?: (config: OutputOf<S>) => readonly ConfigProblem[]
+  /** Finds mistakes that no field can see by itself. What is wrong by itself is absent. */
+  readonly check?: (config: Incomplete<OutputOf<S>>) => readonly ConfigProblem[]
 }
+
+/** A value of which any part may be absent. */
+export type Incomplete<T> = T extends object ? { readonly [K in keyof T]?: Incomplete<T[K]> | undefined } : T
 
 export interface ResolvedSettings<S extends GroupField> {
   readonly config: OutputOf<S>
@@ -97,7 +100,7 @@ export function readConfig<const S extends GroupField>(
     settings: [],
   }
   const config = readGroup(schema, '', { app: sources.app, option: sources.options }, reading) as OutputOf<S>
-  if (reading.problems.length === 0) reading.problems.push(...(rules.check?.(config) ?? []))
+  reading.problems.push(...(rules.check?.((config ?? {}) as Incomplete<OutputOf<S>>) ?? []))
   if (reading.problems.length > 0) throw invalid(reading.problems)
   return {
     config,

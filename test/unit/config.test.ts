@@ -51,6 +51,30 @@ describe('configuration', () => {
     assert.match(problems.find(({ path }) => path === 'store.deadline')?.message ?? '', /expected a duration .* got -1/)
   })
 
+  it('mistakes between fields stand in the same list as mistakes within one', () => {
+    const problems = problemsOf({
+      databases: { main: { url: 'mysql://x' }, Other: { level: 'sesion' } },
+      store: { url: 'http://x', deadline: 'soon' },
+      clones: { min: 5, max: 2, grace: 'long' },
+      sessions: { secrets: ['short', 7], idle: -1 },
+      balancer: { trustProxy: ['10.0.0.0/8', 'nonsense'], port: 'x' },
+    })
+    assert.deepEqual(problems.map(({ path }) => path).toSorted(), [
+      'balancer.port',
+      'balancer.trustProxy[1]',
+      'clones.grace',
+      'clones.max',
+      'databases.Other',
+      'databases.Other.level',
+      'databases.main.url',
+      'sessions.idle',
+      'sessions.secrets[0]',
+      'sessions.secrets[1]',
+      'store.deadline',
+      'store.url',
+    ])
+  })
+
   it('the environment wins over the app, and the command line over the environment', () => {
     const app = { databases: { main: { url: 'postgres://app/x' } }, balancer: { port: 1000 } }
     const env = { DATABASE_URL: 'postgres://env/x', PORT: '2000', FOURFOLD_STORE_DEADLINE: '1s', FOURFOLD_CLONES: '3' }

@@ -13,6 +13,11 @@ export function createTrust(entries: readonly string[]): Trust {
   return (address) => list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 }
 
+/** Whether an entry is an IP address, or a range of them such as `10.0.0.0/8`. */
+export function isAddressOrRange(entry: string): boolean {
+  return parseEntry(entry) !== null
+}
+
 /** The address as it is written everywhere: IPv4 in IPv6 clothes (`::ffff:10.0.0.1`) is IPv4. */
 export function plainAddress(address: string | undefined): string {
   if (address === undefined) return 'unknown'
@@ -20,16 +25,21 @@ export function plainAddress(address: string | undefined): string {
 }
 
 function addEntry(list: BlockList, entry: string, index: number): void {
+  const parsed = parseEntry(entry)
+  if (parsed === null) {
+    const path = `balancer.trustProxy[${index}]`
+    const message = `${path}: expected an IP address or a range such as "10.0.0.0/8"; got ${JSON.stringify(entry)}`
+    throw new FourfoldError('FF_CONFIG_INVALID', message, { fields: { problems: [{ path, message }] } })
+  }
+  list.addSubnet(parsed.address, parsed.prefix, parsed.family)
+}
+
+function parseEntry(entry: string): { address: string; prefix: number; family: 'ipv4' | 'ipv6' } | null {
   const [address = '', bits, ...rest] = entry.split('/')
   const family = isIP(address)
   const most = family === 6 ? 128 : 32
   const prefix = bits === undefined ? most : Number(bits)
   const valid =
     family !== 0 && rest.length === 0 && bits !== '' && Number.isInteger(prefix) && prefix >= 0 && prefix <= most
-  if (!valid) {
-    const path = `balancer.trustProxy[${index}]`
-    const message = `${path}: expected an IP address or a range such as "10.0.0.0/8"; got ${JSON.stringify(entry)}`
-    throw new FourfoldError('FF_CONFIG_INVALID', message, { fields: { problems: [{ path, message }] } })
-  }
-  list.addSubnet(address, prefix, family === 6 ? 'ipv6' : 'ipv4')
+  return valid ? { address, prefix, family: family === 6 ? 'ipv6' : 'ipv4' } : null
 }
