@@ -93,3 +93,12 @@ test('a run with reads of every kind and faults of every part reaches its floors
   assert.deepEqual(missedFloors(findings), [])
   assert.deepEqual(findings.readsByClone, { 'clone-1': 800, 'clone-2': 800 })
 })
+
+test('what failed is counted by how', () => {
+  const notes = ['500 {}', '503 {}', '503 {}', 'Headers Timeout Error', 'connect ECONNREFUSED']
+  const { failed } = check(
+    'session',
+    notes.map((note, at) => ({ operation: 'read', value: null, invoked: at, returned: at, note })),
+  )
+  assert.deepEqual(failed, { 500: 1, 503: 2, timeout: 1, connection: 1 })
+})

@@ -31,7 +31,8 @@ export interface Findings {
   readonly violations: readonly Violation[]
   readonly lostWrites: readonly Violation[]
   readonly operations: number
-  readonly failed: number
+  /** By HTTP status; `timeout` where no answer came in time, `connection` where there was nobody to answer. */
+  readonly failed: Readonly<Record<string, number>>
   readonly reads: Readonly<Record<Level, number>>
   readonly writes: number
   /** How long each fault lasted until the system worked again, in milliseconds. */
@@ -87,8 +88,8 @@ export class Checker {
   readonly #clones: Record<string, number> = {}
   readonly #windows: { readonly from: number; readonly to: number }[] = []
   readonly #sessionReads: { readonly time: number; readonly replica: boolean }[] = []
+  readonly #failed: Record<string, number> = {}
   #operations = 0
-  #failed = 0
   #writes = 0
 
   constructor(options: CheckerOptions) {
@@ -105,7 +106,7 @@ export class Checker {
     }
     this.#operations += 1
     if (line.value === null) {
-      this.#failed += 1
+      count(this.#failed, kindOfFailure(line.note ?? ''))
       return null
     }
     return line.operation === 'write' ? this.#write(line, line.value) : this.#read(line, line.value)
@@ -210,6 +211,10 @@ function unused({ readsByServer, readsByClone, reads }: Findings): readonly stri
   const busy = Object.values(readsByClone).filter((some) => some >= all * 0.1)
   if (busy.length < 2) missed.push(`${JSON.stringify(readsByClone)}: at least 10 % on each of two clones expected`)
   return missed
+}
+
+function kindOfFailure(note: string): string {
+  return /^(\d{3}) /.exec(note)?.[1] ?? (/timeout/i.test(note) ? 'timeout' : 'connection')
 }
 
 function count(counts: Record<string, number>, name: string): void {

@@ -19,8 +19,8 @@ export interface TrafficOptions {
   readonly sessions: number
   readonly keys: readonly string[]
   readonly writeShare: number
-  /** Only statements on their own, no transactions. */
-  readonly autocommitOnly?: boolean
+  /** Whether writes are statements on their own or transactions. Default: either. */
+  readonly writes?: 'alone' | 'transactions'
 }
 
 interface Answer {
@@ -65,8 +65,8 @@ export class Traffic {
 
   /** One operation now, as this session; answers whether it succeeded. */
   async once(session: string, operation: 'read' | 'write', key: string): Promise<boolean> {
-    const { history, level, autocommitOnly = false } = this.#options
-    const way = operation === 'read' ? 'read' : autocommitOnly || Math.random() < 0.5 ? 'write' : 'transact'
+    const { history, level, writes = pick(['alone', 'transactions']) } = this.#options
+    const way = operation === 'read' ? 'read' : writes === 'alone' ? 'write' : 'transact'
     const invoked = performance.now()
     const base = { session, level, operation, key, invoked, tier: 'database' } as const
     try {

@@ -18,7 +18,10 @@ export function judge(findings: Findings, report: Report, failedStarts: readonly
   }
   add('writes acknowledged', 'writes', findings.writes)
   add('writes lost', 'writes', lostWrites.length, { atMost: 0 })
-  add('operations that failed', 'operations', findings.failed)
+  for (const [kind, count] of Object.entries({ 500: 0, ...findings.failed })) {
+    // A fault has a documented answer; a bare 500 is a mistake.
+    add(`operations that failed: ${kind}`, 'operations', count, kind === '500' ? { atMost: 0 } : undefined)
+  }
   add('starts that failed', 'starts', failedStarts.length, { atMost: 0 })
   const share = findings.calmSessionReplicaReads / Math.max(1, findings.calmSessionReads)
   add('session reads on replicas, no fault', 'fraction', share, { atLeast: 0.6 })
