@@ -56,6 +56,7 @@ export interface Fourfold<S extends Schemas = Schemas> {
 /** What all scopes of one opened app share. */
 export interface Root {
   readonly clusters: Readonly<Record<string, Cluster>>
+  readonly databasesOf: DatabasesOf
   readonly store: Store
   readonly sessions: Sessions
   readonly log: Logger
@@ -72,7 +73,7 @@ export function createInstance<S extends Schemas>(root: Root, scope: Scope): Fou
     return work === undefined ? instance : work(instance)
   }
   return {
-    databases: lazyDatabases<S>(clusters, scope),
+    databases: root.databasesOf(scope),
     store,
     sessions,
     log,
@@ -103,19 +104,32 @@ function deriveScope(scope: Scope, options: AsOptions): Scope {
   })
 }
 
-/** Each database's instance is made when it is first asked for: a request that reads none pays for none. */
-function lazyDatabases<S extends Schemas>(clusters: Readonly<Record<string, Cluster>>, scope: Scope): Databases<S> {
-  const made = new Map<string, Database<any>>()
-  const databases = {}
-  for (const [name, cluster] of Object.entries(clusters)) {
-    Object.defineProperty(databases, name, {
-      enumerable: true,
-      get: () => {
-        let known = made.get(name)
-        if (known === undefined) made.set(name, (known = createDatabase(cluster, scope)))
-        return known
-      },
-    })
+/** Makes the `databases` of one scope. */
+export type DatabasesOf = (scope: Scope) => Databases<any>
+
+/**
+ * Each database's instance is made when it is first asked for: a request that reads none pays for none. The names are
+ * the same for all scopes, so their getters are made once.
+ */
+export function createDatabasesOf(clusters: Readonly<Record<string, Cluster>>): DatabasesOf {
+  class ScopedDatabases {
+    readonly #scope: Scope
+    readonly #made = new Map<string, Database<any>>()
+
+    constructor(scope: Scope) {
+      this.#scope = scope
+    }
+
+    static {
+      for (const [name, cluster] of Object.entries(clusters)) {
+        const get = function (this: ScopedDatabases): Database<any> {
+          let known = this.#made.get(name)
+          if (known === undefined) this.#made.set(name, (known = createDatabase(cluster, this.#scope)))
+          return known
+        }
+        Object.defineProperty(this.prototype, name, { enumerable: true, get })
+      }
+    }
   }
-  return databases as Databases<S>
+  return (scope) => new ScopedDatabases(scope) as unknown as Databases<any>
 }

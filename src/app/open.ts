@@ -8,7 +8,7 @@ import { join } from 'node:path'
 
 import { resolveConfig, type AppOptions, type ResolvedConfig } from './config.ts'
 import { prepareDatabases, type Connections, type DatabaseConnections } from './connections.ts'
-import { createInstance, type Fourfold } from './fourfold.ts'
+import { createDatabasesOf, createInstance, type Fourfold } from './fourfold.ts'
 import { socketPathFor } from './socket-path.ts'
 import { createLogger, type Logger } from '../core/log.ts'
 import { Cluster } from '../database/cluster.ts'
@@ -67,7 +67,8 @@ export async function open<Databases extends DatabaseDefinitions>(
       cookieName: config.sessions.cookie,
       secure: config.sessions.secure,
     })
-    const root = { clusters, store, sessions, log, config, identify: app.definition.identify, close }
+    const databasesOf = createDatabasesOf(clusters)
+    const root = { clusters, databasesOf, store, sessions, log, config, identify: app.definition.identify, close }
     return createInstance<SchemasOf<Databases>>(root, new Scope({ level: 'strict', reader: null }))
   } catch (error) {
     await close()

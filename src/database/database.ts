@@ -2,7 +2,7 @@
 
 import { Kysely } from 'kysely'
 
-import { createDialect } from './kysely-dialect.ts'
+import { scopedProps } from './kysely-dialect.ts'
 import { RoutedPool } from '../engines/postgres/routed-pool.ts'
 
 import type { Cluster } from './cluster.ts'
@@ -18,15 +18,27 @@ export type Database<Schema> = Kysely<Schema> & {
   readonly pool: pg.Pool
 }
 
-/** The database of one scope. Cheap: connections belong to the cluster. */
+/** The database of one scope. Cheap: connections belong to the cluster, and every request makes one. */
 export function createDatabase<Schema>(cluster: Cluster, scope: Scope): Database<Schema> {
-  const kysely = new Kysely<Schema>({ dialect: createDialect(cluster, scope) })
-  let pool: RoutedPool | null = null
-  return Object.defineProperty(kysely, 'pool', {
-    get: () =>
-      (pool ??= new RoutedPool({
-        run: (statement, values) => cluster.run(scope, statement, values),
-        checkout: () => cluster.checkout(scope),
-      })),
-  }) as Database<Schema>
+  // The pool is pg's at run time; its types are narrower here.
+  return new ScopedDatabase<Schema>(cluster, scope) as unknown as Database<Schema>
+}
+
+class ScopedDatabase<Schema> extends Kysely<Schema> {
+  readonly #cluster: Cluster
+  readonly #scope: Scope
+  #pool: RoutedPool | null = null
+
+  constructor(cluster: Cluster, scope: Scope) {
+    super(scopedProps(cluster, scope))
+    this.#cluster = cluster
+    this.#scope = scope
+  }
+
+  get pool(): RoutedPool {
+    return (this.#pool ??= new RoutedPool({
+      run: (statement, values) => this.#cluster.run(this.#scope, statement, values),
+      checkout: () => this.#cluster.checkout(this.#scope),
+    }))
+  }
 }

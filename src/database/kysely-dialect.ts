@@ -9,15 +9,18 @@
 import {
   AbortedTransactionError,
   createQueryId,
+  DefaultQueryExecutor,
   IdentifierNode,
   PostgresAdapter,
   PostgresIntrospector,
   PostgresQueryCompiler,
   RawNode,
   type CompiledQuery,
+  type ConnectionProvider,
   type DatabaseConnection,
   type Dialect,
   type Driver,
+  type KyselyProps,
   type QueryCompiler,
   type QueryResult,
   type TransactionSettings,
@@ -30,11 +33,22 @@ import type { Cluster } from './cluster.ts'
 import type { Scope } from '../freshness/scope.ts'
 import type pg from 'pg'
 
-/** A dialect whose statements run for `scope`. It owns nothing: destroying it leaves the cluster open. */
-export function createDialect(cluster: Cluster, scope: Scope): Dialect {
+/**
+ * What a Kysely instance for `scope` is made of. Each request makes one, so Kysely's wrapper around drivers (for
+ * starting them once, and for query logging) is left out: this driver has nothing to start.
+ */
+export function scopedProps(cluster: Cluster, scope: Scope): KyselyProps {
+  const driver = new RoutedDriver(cluster, scope)
+  const executor = new DefaultQueryExecutor(new PostgresQueryCompiler(), new PostgresAdapter(), driver)
+  const dialect = createDialect(driver)
+  return { config: { dialect }, driver, executor, dialect }
+}
+
+/** It owns nothing: destroying it leaves the cluster open. */
+function createDialect(driver: RoutedDriver): Dialect {
   return {
     createAdapter: () => new PostgresAdapter(),
-    createDriver: () => new RoutedDriver(cluster, scope),
+    createDriver: () => driver,
     createIntrospector: (db) => new PostgresIntrospector(db),
     createQueryCompiler: () => new PostgresQueryCompiler(),
   }
@@ -116,7 +130,7 @@ class RoutedConnection implements DatabaseConnection {
   }
 }
 
-class RoutedDriver implements Driver {
+class RoutedDriver implements Driver, ConnectionProvider {
   readonly #cluster: Cluster
   readonly #scope: Scope
 
@@ -126,6 +140,15 @@ class RoutedDriver implements Driver {
   }
 
   async init(): Promise<void> {}
+
+  async provideConnection<T>(consumer: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
+    const connection = new RoutedConnection(this.#cluster, this.#scope)
+    try {
+      return await consumer(connection)
+    } finally {
+      connection.release()
+    }
+  }
 
   async acquireConnection(): Promise<RoutedConnection> {
     return new RoutedConnection(this.#cluster, this.#scope)

@@ -51,7 +51,7 @@ const maxPendingReaders = 100_000
 export class TokenStore {
   readonly #options: TokenStoreOptions
   readonly #pending = new Map<string, Map<Epoch, number>>()
-  readonly #floors = new Map<string, Position>()
+  #floorNow: { readonly incarnation: string; readonly position: Position } | null = null
   readonly #floorLoads = new Map<string, Promise<Position | null>>()
   #retry: NodeJS.Timeout | null = null
   #closed = false
@@ -71,9 +71,9 @@ export class TokenStore {
       const lsn = token === null ? 0 : onlyPart(token, epoch)
       if (lsn === null) return primary('mixture', token)
       // Asked after the token was read: an answer that came from an older incarnation is then held to the newer floor.
-      const floor = await this.#floor(await store.incarnation(), epoch)
-      if (floor === null) return primary('floor')
-      return { kind: 'position', position: lsn > floor.lsn ? { epoch, lsn } : floor }
+      const asked = store.incarnation()
+      const floor = this.#floor(typeof asked === 'string' ? asked : await asked, epoch)
+      return held(floor instanceof Promise ? await floor : floor, lsn)
     } catch (error) {
       log.debug({ error, database }, 'token not read: reading the primary')
       return primary('store')
@@ -141,13 +141,17 @@ export class TokenStore {
 
   /** The primary's position when this incarnation was first seen under this epoch, by any process: the first to ask writes it. */
   #floor(incarnation: string, epoch: Epoch): Position | Promise<Position | null> {
+    const known = this.#floorNow
+    if (known?.incarnation === incarnation && known.position.epoch === epoch) return known.position
     const id = `floor:${this.#options.database}:${incarnation}:${epoch}`
-    const known = this.#floors.get(id)
-    if (known !== undefined) return known
     const running = this.#floorLoads.get(id)
     if (running !== undefined) return running
-    const load = this.#loadFloor(id, epoch).finally(() => this.#floorLoads.delete(id))
+    const load = this.#loadFloor(id, epoch).then((position) => {
+      if (position !== null) this.#floorNow = { incarnation, position }
+      return position
+    })
     this.#floorLoads.set(id, load)
+    load.catch(() => undefined).finally(() => this.#floorLoads.delete(id))
     return load
   }
 
@@ -162,10 +166,7 @@ export class TokenStore {
     }
     const lsn = record?.['lsn']
     if (lsn === undefined) return null
-    const floor = { epoch, lsn: Number(Buffer.from(lsn).toString()) }
-    if (this.#floors.size > 64) this.#floors.clear()
-    this.#floors.set(id, floor)
-    return floor
+    return { epoch, lsn: Number(Buffer.from(lsn).toString()) }
   }
 
   #keepPending(reader: string, epoch: Epoch, lsn: number): void {
@@ -205,6 +206,12 @@ export class TokenStore {
       if (parts.size === 0) this.#pending.delete(reader)
     }
   }
+}
+
+/** The greater of a floor and of a token's position in the floor's epoch. */
+function held(floor: Position | null, lsn: number): Requirement {
+  if (floor === null) return primary('floor')
+  return { kind: 'position', position: lsn > floor.lsn ? { epoch: floor.epoch, lsn } : floor }
 }
 
 function primary(why: 'store' | 'mixture' | 'floor', seen: StoredToken | null = null): Requirement {

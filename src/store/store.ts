@@ -54,10 +54,10 @@ export interface Store {
   /**
    * Names the store's memory. It changes when the newest operations may have been lost (a Redis that restarted or
    * failed over, an embedded store whose log is gone): tokens from before count as incomplete (FRESHNESS rule 32).
-   * Answered from the connection's hello where the driver knows it, so it costs no round trip then. Ask after a token's
+   * At once where the driver knows it from the connection's hello: every read at `session` asks. Ask after a token's
    * answer has come, not before: a store that restarted in between would otherwise pass as the one that had no token.
    */
-  incarnation(): Promise<string>
+  incarnation(): string | Promise<string>
 
   /** All fields of a record, or null where there is none. */
   read(key: string): Promise<StoreFields | null>

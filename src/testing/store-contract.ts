@@ -356,7 +356,7 @@ function closingTests(server: () => StoreServerUnderTest): void {
     await store.close()
     await assertRejects(store.read('k'), 'FF_CORE_CLOSED')
     await assertRejects(store.ping(), 'FF_CORE_CLOSED')
-    await assertRejects(store.incarnation(), 'FF_CORE_CLOSED')
+    await assertRejects(Promise.resolve(store.incarnation()), 'FF_CORE_CLOSED')
   })
 }
 

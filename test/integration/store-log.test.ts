@@ -117,7 +117,7 @@ test('a log that was not closed before the machine went down has a new incarnati
 
 test('a lost log is another incarnation', async (t) => {
   const at = await place(t)
-  const before = await serving(at, (store) => store.incarnation())
+  const before = await serving(at, async (store) => store.incarnation())
   await rm(at.logPath)
   await serving(at, async (store) => assert.notEqual(await store.incarnation(), before))
 })

@@ -76,17 +76,21 @@ class SocketTransport implements Transport {
     return pending.promise
   }
 
-  async incarnation(): Promise<string> {
-    if (this.closing !== null) throw closedError()
-    // Without a connection, a round trip brings the hello, and the deadline with it.
-    if (this.link.current === null) await this.execute(['ping'])
-    return (await this.link.wait()).incarnation
+  incarnation(): string | Promise<string> {
+    if (this.closing !== null) return Promise.reject(closedError())
+    return this.link.current?.incarnation ?? this.nextIncarnation()
   }
 
   /** Lets what is under way come to its end, which its deadline bounds. */
   close(): Promise<void> {
     this.closing ??= this.finish()
     return this.closing
+  }
+
+  /** Without a connection, a round trip brings the hello, and the deadline with it. */
+  private async nextIncarnation(): Promise<string> {
+    await this.execute(['ping'])
+    return (await this.link.wait()).incarnation
   }
 
   private async finish(): Promise<void> {

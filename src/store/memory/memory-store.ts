@@ -27,7 +27,7 @@ class MemoryStore implements Store {
     this.transport = transport
   }
 
-  incarnation(): Promise<string> {
+  incarnation(): string | Promise<string> {
     return this.transport.incarnation()
   }
 

@@ -7,7 +7,8 @@ import { StoreState } from './state.ts'
 export interface Transport {
   /** Resolves with the operation's value, once it is safe. */
   execute(operation: Operation): Promise<unknown>
-  incarnation(): Promise<string>
+  /** At once while it is connected. */
+  incarnation(): string | Promise<string>
   close(): Promise<void>
 }
 
@@ -22,10 +23,7 @@ export function createLocalTransport(incarnation: string): Transport {
       if (closed) throw closedError()
       return state.execute(operation)
     },
-    incarnation: async () => {
-      if (closed) throw closedError()
-      return incarnation
-    },
+    incarnation: () => (closed ? Promise.reject(closedError()) : incarnation),
     close: async () => {
       closed = true
       clearInterval(sweeping)

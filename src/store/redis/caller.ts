@@ -60,8 +60,8 @@ export class RedisCaller {
     }, options)
   }
 
-  async incarnation(): Promise<string> {
-    if (this.closing !== null) throw closedError()
+  incarnation(): string | Promise<string> {
+    if (this.closing !== null) return Promise.reject(closedError())
     return (
       this.link.current?.incarnation ?? this.call(async (connection) => connection.incarnation, { repeatable: true })
     )

@@ -52,7 +52,7 @@ class RedisStore implements Store {
     this.prefix = prefix
   }
 
-  incarnation(): Promise<string> {
+  incarnation(): string | Promise<string> {
     return this.caller.incarnation()
   }
 
