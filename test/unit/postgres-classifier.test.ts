@@ -252,3 +252,74 @@ test('the memory is bounded and keeps what is in use', () => {
   assert.equal(map.get('text 1'), undefined)
   assert.equal(map.get('text 999'), 999)
 })
+
+describe('queries that differ in their literals alone', () => {
+  const alike = (one: string, other: string): void => {
+    test(`${one} is ${other}`, () => assert.equal(classifier.classify(one), classifier.classify(other)))
+  }
+  const apart = (one: string, other: string): void => {
+    test(`${one} is not ${other}`, () => assert.notEqual(classifier.classify(one), classifier.classify(other)))
+  }
+  alike(`select * from a1 where b = 17 and c = 'x'`, `select * from a1 where b = 4.5e3 and c = 'it''s; delete from t'`)
+  alike(`select 'a', "b'c" from t`, `select 'd', "b'c" from t`)
+  alike('select $1::int + 1', 'select $1::int + 2')
+  apart('select * from a1 where b = 1', 'select * from a2 where b = 1')
+  apart(`select 1 as "x'"`, `select 1 as "y'"`)
+  apart('select $1 + 1', 'select $2 + 1')
+
+  everyIs('read', [`select 1 where 'a' = 'b'`, `select 2 where 'nextval(1)' = '; drop table t'`])
+  everyIs('write', [
+    `select 'a' where f(1)`,
+    `select 'a'; delete from t where a = 1`,
+    `select 'b'; delete from t where a = 2`,
+    `with x as (delete from t where a = 1 returning 1) select * from x`,
+    `with x as (delete from t where a = 2 returning 1) select * from x`,
+    `select nextval('a')`,
+    `select nextval('b')`,
+    `select 1 from t where a = 1 for update`,
+    `select 1 from t where a = 2 for update`,
+  ])
+
+  test('no literal changes what a statement is judged to be', async () => {
+    const forgetful = await loadClassifier({ maxEntries: 2 })
+    const heads = [
+      'select',
+      'select nextval',
+      'select 1 for update;',
+      'with a as (delete from t returning 1) select',
+      'values',
+      'explain select',
+      'set a =',
+      'delete from t; select',
+    ]
+    const literals = [
+      `'x'`,
+      `'it''s'`,
+      `''`,
+      `';delete from t;'`,
+      `'--'`,
+      String.raw`E'\''`,
+      `$$ ' $$`,
+      `$a$ ; delete from t $a$`,
+      '1',
+      '1.5e-7',
+      '0x1F',
+      '1_000',
+      `/* ' */ 1`,
+      `"a'b"`,
+      String.raw`U&'d\0061'`,
+      `x'1F'`,
+    ]
+    for (const head of heads) {
+      for (const one of literals) {
+        for (const other of literals) {
+          const sql = `${head} (${one}, ${other})`
+          classifier.classify(`${head} ('warm', 1)`)
+          const fresh = await loadClassifier()
+          assert.equal(classifier.classify(sql).kind, fresh.classify(sql).kind, sql)
+          assert.equal(forgetful.classify(sql).kind, fresh.classify(sql).kind, sql)
+        }
+      }
+    }
+  })
+})

@@ -9,6 +9,7 @@
 
 import { FourfoldError } from '../../core/errors.ts'
 import { createRecentMap } from './classify/recent-map.ts'
+import { shapeOf } from './classify/shape.ts'
 import { judgeStatement, type StatementKind, type StatementVerdict, type Tree, verdict } from './classify/statement.ts'
 
 export type { StatementKind, StatementVerdict, TransactionEffect } from './classify/statement.ts'
@@ -33,7 +34,7 @@ export interface Classifier {
 export interface ClassifierOptions {
   /** Functions of the app's own that only read: `name`, or `schema.name` where queries write it so. Default: none. */
   readonly readFunctions?: readonly string[]
-  /** How many texts are remembered. Default 4,000. Texts beyond 16 KiB are parsed each time. */
+  /** How many texts are remembered, and how many shapes of queries beside them. Default 4,000. Texts beyond 16 KiB are parsed each time. */
   readonly maxEntries?: number
 }
 
@@ -44,14 +45,19 @@ export async function loadClassifier(options: ClassifierOptions = {}): Promise<C
   const parser = await loadParser()
   const vouched: ReadonlySet<string> = new Set(options.readFunctions)
   const known = createRecentMap<Classification>(options.maxEntries ?? 4_000)
+  // Aside, so that texts that never come again do not push out what tells them apart.
+  const shapes = createRecentMap<Classification>(options.maxEntries ?? 4_000)
+  const classifyShort = (sql: string): Classification => {
+    const shape = shapeOf(sql)
+    const alike = shape === null ? undefined : shapes.get(shape)
+    const found = alike ?? classifyText(sql, parser, vouched)
+    known.set(sql, found)
+    if (shape !== null && alike === undefined) shapes.set(shape, found)
+    return found
+  }
   return {
-    classify(sql) {
-      const remembered = known.get(sql)
-      if (remembered !== undefined) return remembered
-      const fresh = classifyText(sql, parser, vouched)
-      if (sql.length <= longestRemembered) known.set(sql, fresh)
-      return fresh
-    },
+    classify: (sql) =>
+      known.get(sql) ?? (sql.length > longestRemembered ? classifyText(sql, parser, vouched) : classifyShort(sql)),
   }
 }
 
