@@ -59,8 +59,8 @@ export function watchParent(options: ParentOptions): Parent {
     else options.onMessage?.(known)
   })
   process.on('SIGTERM', () => stop(0, null))
-  // Ctrl-C in a terminal reaches the whole group; the order in which processes stop is the supervisor's to choose.
-  process.on('SIGINT', () => undefined)
+  // Ctrl-C in a terminal, and its end, reach the whole group; in which order processes stop, the supervisor chooses.
+  for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined)
   process.once('disconnect', () => stop(1, options.orphanMs ?? 700))
   // A supervisor that went before this line would otherwise never be missed.
   if (process.send !== undefined && !process.connected) stop(1, options.orphanMs ?? 700)

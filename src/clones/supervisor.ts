@@ -120,11 +120,20 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     throw failed.reason
   }
 
+  const members = (kind?: string): Member[] =>
+    [...groups.values()]
+      .filter((group) => kind === undefined || group.options.kind === kind)
+      .flatMap((group) => group.slots.flatMap((slot) => slot.members()))
+
   const stopAll = async (): Promise<void> => {
+    // Whoever does not wait for the end of this (a second Ctrl-C) leaves nothing behind either.
+    const killAll = (): void => members().forEach((member) => void member.process.kill())
+    process.once('exit', killAll)
     for (const group of [...groups.values()].reverse()) {
       await Promise.all(group.slots.map((slot) => slot.stop()))
       await group.queue
     }
+    process.off('exit', killAll)
   }
 
   return {
@@ -144,10 +153,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
           await slot.replace(group.together ?? true)
         }
       }),
-    members: (kind) =>
-      [...groups.values()]
-        .filter((group) => kind === undefined || group.options.kind === kind)
-        .flatMap((group) => group.slots.flatMap((slot) => slot.members())),
+    members,
     subscribe: (listener) => {
       listeners.add(listener)
       return () => void listeners.delete(listener)

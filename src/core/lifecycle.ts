@@ -99,14 +99,26 @@ export interface SignalOptions {
   readonly stop: () => Promise<void>
   /** Ends the process. Default: `process.exit`. */
   readonly exit?: (code: number) => void
+  /** A signal that comes so soon after the first is the same one, passed on by a package runner. Default: 200. */
+  readonly sameWithinMs?: number
 }
 
-/** Stops cleanly at the first SIGINT or SIGTERM and at once at the second. Answers how to take the handlers away. */
-export function stopOnSignals({ log, stop, exit = (code) => process.exit(code) }: SignalOptions): () => void {
-  let stopping = false
+const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/**
+ * Stops cleanly at the first SIGINT, SIGTERM or SIGHUP (the terminal was closed) and at once at the second; not at a
+ * second SIGHUP, which shells send beside the system's own. Answers how to take the handlers away.
+ */
+export function stopOnSignals(options: SignalOptions): () => void {
+  const { log, stop, exit = (code) => process.exit(code), sameWithinMs = 200 } = options
+  let stoppingSince: number | null = null
   const handle = (signal: NodeJS.Signals): void => {
-    if (stopping) return exit(130)
-    stopping = true
+    if (stoppingSince !== null) {
+      if (signal !== 'SIGHUP' && performance.now() - stoppingSince >= sameWithinMs) exit(130)
+      return
+    }
+    stoppingSince = performance.now()
+    if (signal === 'SIGHUP') outliveTerminal()
     log.info({ signal }, 'stopping; once more to stop at once')
     stop().then(
       () => exit(0),
@@ -116,12 +128,15 @@ export function stopOnSignals({ log, stop, exit = (code) => process.exit(code) }
       },
     )
   }
-  process.on('SIGINT', handle)
-  process.on('SIGTERM', handle)
+  for (const signal of stopSignals) process.on(signal, handle)
   return () => {
-    process.off('SIGINT', handle)
-    process.off('SIGTERM', handle)
+    for (const signal of stopSignals) process.off(signal, handle)
   }
+}
+
+/** What is written to a terminal that is gone fails; that must not cut the stop short. */
+function outliveTerminal(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
 }
 
 /** Names in an order in which every part stands behind those it comes after. */

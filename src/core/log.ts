@@ -5,6 +5,7 @@
  */
 
 import { createRequire } from 'node:module'
+import { Writable } from 'node:stream'
 import { isatty } from 'node:tty'
 import { destination, pino, stdSerializers, type DestinationStream } from 'pino'
 import type { PrettyOptions } from 'pino-pretty'
@@ -45,7 +46,7 @@ export function createLogger(options: LoggerOptions): Logger {
       serializers: { error: stdSerializers.err, err: stdSerializers.err },
       redact: { paths: secretFields.flatMap((field) => [field, `*.${field}`]), censor: '***' },
     },
-    pretty ? openPretty(output) : typeof output === 'number' ? destination({ fd: output, sync: true }) : output,
+    pretty ? openPretty(output) : typeof output === 'number' ? openDescriptor(output) : output,
   )
 }
 
@@ -58,14 +59,33 @@ export const silentLogger: Logger = {
   child: () => silentLogger,
 }
 
+/** Lines that cannot be written are kept up to here, in case the disc is only full for a while. */
+const maxUnwrittenBytes = 1024 * 1024
+
+/** Lines that nobody takes any more (a closed terminal, a full disc) must not end the process that writes them. */
+function openDescriptor(fd: number): DestinationStream {
+  const stream = destination({ fd, sync: true, maxLength: maxUnwrittenBytes })
+  stream.on('error', () => undefined)
+  return stream
+}
+
 function openPretty(output: number | DestinationStream): DestinationStream {
   // Loaded only here: a production process that writes JSON never pays for it.
   const build = createRequire(import.meta.url)('pino-pretty') as (options: PrettyOptions) => DestinationStream
   return build({
-    destination: output as NonNullable<PrettyOptions['destination']>,
+    destination: typeof output === 'number' ? asWritable(openDescriptor(output)) : (output as Writable),
     sync: true,
     ignore: 'pid,hostname',
     translateTime: 'HH:MM:ss.l',
     errorLikeObjectKeys: ['err', 'error'],
+  })
+}
+
+function asWritable(stream: DestinationStream): Writable {
+  return new Writable({
+    write: (line: Buffer, _encoding, done) => {
+      stream.write(line.toString())
+      done()
+    },
   })
 }

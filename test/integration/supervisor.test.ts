@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -174,23 +174,46 @@ test('a member that does not heed SIGTERM is killed when its grace is over', asy
   assert.equal(await unanswered, 'cut off')
 })
 
-test('children stop within a second when their supervisor is killed', async (t) => {
-  const parent = spawn(
-    process.execPath,
-    ['-C', 'fourfold:source', new URL('../support/supervised-app.ts', import.meta.url).pathname],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  )
+/** A supervisor in a process of its own, and the pids of its two clones. */
+async function startSupervisor(t: TestContext): Promise<{ parent: ChildProcess; pids: number[] }> {
+  const app = new URL('../support/supervised-app.ts', import.meta.url).pathname
+  const parent = spawn(process.execPath, ['-C', 'fourfold:source', app], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.after(() => parent.kill('SIGKILL'))
   const [line] = (await once(parent.stdout, 'data')) as [Buffer]
   const pids = JSON.parse(line.toString()) as number[]
   assert.equal(pids.length, 2)
   for (const pid of pids) assert.equal(isAlive(pid), true)
+  return { parent, pids }
+}
+
+test('children stop within a second when their supervisor is killed', async (t) => {
+  const { parent, pids } = await startSupervisor(t)
   const killedAt = performance.now()
   parent.kill('SIGKILL')
   await waitFor('the children to be gone', () => pids.every((pid) => !isAlive(pid)))
   assert.ok(performance.now() - killedAt < 1000)
+})
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  test(`${signal} stops a supervisor and its children cleanly`, async (t) => {
+    const { parent, pids } = await startSupervisor(t)
+    // A terminal sends it to everybody.
+    for (const pid of [...pids, parent.pid ?? 0]) process.kill(pid, signal)
+    assert.deepEqual(await once(parent, 'exit'), [0, null])
+    for (const pid of pids) assert.equal(isAlive(pid), false)
+  })
+}
+
+test('a second Ctrl-C ends at once, also a child that does not stop', async (t) => {
+  const { parent, pids } = await startSupervisor(t)
+  process.kill(pids[0] ?? 0, 'SIGSTOP')
+  parent.kill('SIGINT')
+  await waitFor('the other child to stop', () => !isAlive(pids[1] ?? 0))
+  // Until it counts as a second one, and not as the first passed on.
+  const again = setInterval(() => parent.kill('SIGINT'), 50)
+  t.after(() => clearInterval(again))
+  assert.deepEqual(await once(parent, 'exit'), [130, null])
+  await waitFor('the frozen child to be gone', () => !isAlive(pids[0] ?? 0))
 })
 
 test('a clone may not write to the disc by default of the policy, and the error names the file', async (t) => {

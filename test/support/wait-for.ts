@@ -1,8 +1,8 @@
-/** Waits until a condition holds, asking every few milliseconds; fails when the deadline is over. */
+/** Waits until a condition holds, asking every few milliseconds; fails when the deadline is over, which a busy machine does not reach. */
 export async function waitFor<T>(
   what: string,
   condition: () => T | Promise<T>,
-  withinMs = 5000,
+  withinMs = 15_000,
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + withinMs
   for (;;) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { PassThrough } from 'node:stream'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import fc from 'fast-check'
 import { formatBytes, parseBytes } from '../../src/core/bytes.ts'
 import { systemClock } from '../../src/core/clock.ts'
@@ -115,18 +115,31 @@ describe('lifecycle', () => {
     await assert.rejects(unknown.start(), { code: 'FF_CORE_LIFECYCLE' })
   })
 
-  it('the second signal exits at once', () => {
+  /** Handlers whose stop never ends, and the codes they exit with. */
+  function hearSignals(t: TestContext, sameWithinMs: number): number[] {
     const exits: number[] = []
-    const release = stopOnSignals({
-      log: silentLogger,
-      stop: () => new Promise(() => undefined),
-      exit: (code) => exits.push(code),
-    })
+    const stop = (): Promise<void> => new Promise(() => undefined)
+    t.after(stopOnSignals({ log: silentLogger, stop, exit: (code) => exits.push(code), sameWithinMs }))
+    return exits
+  }
+
+  it('the second signal exits at once', (t) => {
+    const exits = hearSignals(t, 0)
     process.emit('SIGINT')
     assert.deepEqual(exits, [])
     process.emit('SIGINT')
     assert.deepEqual(exits, [130])
-    release()
+  })
+
+  it('one Ctrl-C that comes twice, or a terminal that hangs up twice, is one', (t) => {
+    const exits = hearSignals(t, 60_000)
+    for (const signal of ['SIGINT', 'SIGINT', 'SIGTERM'] as const) process.emit(signal, signal)
+    assert.deepEqual(exits, [])
+    const later = hearSignals(t, 0)
+    for (const signal of ['SIGHUP', 'SIGHUP'] as const) process.emit(signal, signal)
+    assert.deepEqual(later, [])
+    process.emit('SIGTERM')
+    assert.deepEqual(later, [130])
   })
 })
 
