@@ -1,46 +1,77 @@
 /** `fourfold dev`: the whole system with one clone, which starts again when a file of the app changes. */
 
-import { watch } from 'node:fs'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 
+import { requireFreePort } from './free-port.ts'
 import { createProgressBar } from './progress-bar.ts'
 import { loadCommand, type CommonOptions } from './settings.ts'
+import { watchTree } from './watch-tree.ts'
 import { startSystem } from '../app/start.ts'
 import { stopOnSignals } from '../core/lifecycle.ts'
 
 /** Editors write a file in several steps: one restart for all of them. */
 const settleMs = 100
-const ignored = /(?:^|[/\\])(?:node_modules|\.git|\.fourfold|dist)(?:[/\\]|$)/
+const noCode = new Set(['node_modules', '.git', '.fourfold', 'dist'])
+/** Logs, also this command's own: every restart would be a reason for the next. */
+const logFile = /\.log$/
 
 /** Runs until a signal stops it. */
 export async function dev(file: string, options: CommonOptions): Promise<void> {
   const { app, appFile, config, overrides, log } = await loadCommand(file, { ...options, clones: 1 })
+  await requireFreePort(config.balancer)
   const bar = createProgressBar()
   const starting = startSystem({ app, appFile, config, overrides, env: process.env, log, seedProgress: bar.update })
-  const aborter = new AbortController()
+  let watcher: { close(): void } | null = null
+  let timer: NodeJS.Timeout | undefined
+  let stopping = false
   stopOnSignals({
     log,
     stop: async () => {
-      aborter.abort()
+      stopping = true
+      clearTimeout(timer)
+      watcher?.close()
       await (await starting.catch(() => null))?.stop()
     },
   })
   const system = await starting
   bar.finish()
   console.log(`\n  ${system.url}   one clone, restarted when a file changes. Ctrl-C stops everything.\n`)
-  let timer: NodeJS.Timeout | null = null
-  const restart = (): void => {
-    timer = null
+  const restart = onePerTime(async () => {
     log.info({}, 'a file changed: starting a new clone')
-    system.supervisor
-      .restart('clone')
-      .catch((error: unknown) => log.error({ error }, 'the new clone did not start; the old one stays'))
-  }
-  const watcher = watch(dirname(appFile), { recursive: true, signal: aborter.signal })
-  watcher.on('error', () => undefined)
-  watcher.on('change', (_kind, name) => {
-    if (name === null || ignored.test(String(name))) return
-    if (timer !== null) clearTimeout(timer)
-    timer = setTimeout(restart, settleMs)
+    try {
+      await system.supervisor.restart('clone')
+    } catch (error) {
+      if (!stopping) log.error({ error }, 'the new clone did not start; the old one stays')
+    }
   })
+  watcher = await watchTree(appFolder(appFile), {
+    leaveOut: (path) => noCode.has(basename(path)) || logFile.test(path) || path === config.dataDir,
+    onChange: () => {
+      clearTimeout(timer)
+      if (!stopping) timer = setTimeout(restart, settleMs)
+    },
+  })
+  if (stopping) watcher.close()
+}
+
+/** While `work` runs, however many calls come, it runs only once more after that. */
+function onePerTime(work: () => Promise<void>): () => void {
+  let running = false
+  let again = false
+  const run = async (): Promise<void> => {
+    if (running) return void (again = true)
+    running = true
+    await work()
+    running = false
+    if (!again) return
+    again = false
+    await run()
+  }
+  return () => void run()
+}
+
+/** The app's folder: the one with its file, or the one around `src`, where migrations and public files stand. */
+function appFolder(appFile: string): string {
+  const folder = dirname(appFile)
+  return basename(folder) === 'src' ? dirname(folder) : folder
 }

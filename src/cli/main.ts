@@ -3,6 +3,7 @@
 
 import { Command, InvalidArgumentError } from 'commander'
 
+import { requireNode } from './node-version.ts'
 import { reportFailure } from './report-failure.ts'
 
 import type { CommonOptions } from './settings.ts'
@@ -68,6 +69,7 @@ command('config', 'the configuration in force, and where each setting comes from
   },
 )
 
+requireNode()
 try {
   await program.parseAsync()
 } catch (error) {
