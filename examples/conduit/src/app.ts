@@ -19,8 +19,8 @@ export function defineConduit({ api, pages }: { api: Level; pages: Level }): Con
     databases: { main: database<Schema>({ migrations: '../migrations' }) },
     store: {},
     clones: { min: 2, max: 8 },
-    // Larger than what Conduit takes, so that its own 413 answers, in its own shape.
-    balancer: { bodyLimit: '32MiB' },
+    // Far larger than what Conduit takes, so that its own 413 answers, in its own shape; nobody holds what is streamed.
+    balancer: { bodyLimit: '1GiB' },
     identify,
     seed: async (ff, options) => seed(ff.databases.main, readSeedOptions(options), options.progress),
     server: async (ff) =>

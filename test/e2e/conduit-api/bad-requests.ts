@@ -52,6 +52,8 @@ export function badRequestTests(given: Given): void {
       refused(await call('POST', '/users', { body: { user: { username: 'x'.repeat(3 * 1024 * 1024) } } }), 413)
       refused(await call('POST', '/articles', { body }), 401)
       refused(await call('POST', '/nope', { body }), 404)
+      const huge = 'x'.repeat(40 * 1024 * 1024)
+      refused(await call('POST', '/users', { raw: huge }), 413, { body: ['is too large'] })
     })
 
     test('a prototype in JSON is no field', async () => {

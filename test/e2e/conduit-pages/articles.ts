@@ -30,7 +30,7 @@ export function articleTests(given: Given): void {
       const [, slug = ''] = /^\/article\/(.+)$/.exec(at()) ?? []
       assert.match(slug, /^a-page-of-my-own-/)
       assert.equal(await text(page, '.article-page h1'), title)
-      assert.equal(await text(page, '.article-content h2'), 'Heading')
+      assert.equal(await text(page, '.article-content h1'), 'Heading')
       assert.equal(await text(page, '.article-content em'), 'text')
       assert.deepEqual(await page.locator('.article-page .tag-list .tag-pill').allInnerTexts(), ['first', 'third'])
       await page.click('text=Edit Article')

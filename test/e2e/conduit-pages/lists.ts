@@ -38,6 +38,20 @@ export function listTests(given: Given): void {
       assert.match(reader.at(), /^\/article\//)
     })
 
+    test('a new tag stands in the sidebar at once, however many are used more', async (t) => {
+      const { page } = await visit(t, given)
+      const author = await register(given.call)
+      const tags = Array.from({ length: 40 }, () => unique('often'))
+      for (let n = 0; n < 2; n++) await publish(given.call, author, { tagList: tags })
+      const tag = unique('new')
+      await publish(given.call, author, { tagList: [tag] })
+      await given.caughtUp()
+      await page.goto('/')
+      const shown = await page.locator('.sidebar .tag-list .tag-pill').allInnerTexts()
+      assert.ok(shown.includes(tag))
+      assert.ok(shown.length <= 30)
+    })
+
     test('the first page has its parts, and nothing comes from elsewhere', async (t) => {
       const { page } = await visit(t, given)
       await publish(given.call, await register(given.call))

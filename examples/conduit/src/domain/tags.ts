@@ -18,23 +18,32 @@ export async function listTags(db: Executor): Promise<string[]> {
   return rows.map((row) => row.name)
 }
 
-/** The tags that the newest articles use most. */
+/** The tags that the newest articles use most; a third is kept for the very latest, which nobody would find otherwise. */
 export async function listPopularTags(db: Executor, limit: number): Promise<string[]> {
+  const latest = Math.floor(limit / 3)
   const newest = db
     .selectFrom('articles')
     .select('id')
     .orderBy('created_at', 'desc')
     .orderBy('id', 'desc')
     .limit(TRENDING_ARTICLES)
-  const rows = await db
+  const ranked = db
     .selectFrom('article_tags')
     .innerJoin('tags', 'tags.id', 'article_tags.tag_id')
-    .select('tags.name')
+    .select([
+      'tags.name',
+      sql<number>`row_number() over (order by count(*) desc, max(article_tags.article_id) desc, tags.name)`.as(
+        'by_use',
+      ),
+      sql<number>`row_number() over (order by max(article_tags.article_id) desc, tags.name)`.as('by_age'),
+    ])
     .where('article_tags.article_id', 'in', newest)
     .groupBy('tags.id')
-    .orderBy(sql`count(*)`, 'desc')
-    .orderBy(sql`max(article_tags.article_id)`, 'desc')
-    .limit(limit)
+  const rows = await db
+    .selectFrom(ranked.as('ranked'))
+    .select('name')
+    .where((eb) => eb.or([eb('by_use', '<=', limit - latest), eb('by_age', '<=', latest)]))
+    .orderBy('by_use')
     .execute()
   return rows.map((row) => row.name)
 }

@@ -73,8 +73,9 @@ function unfavorite({ favoritesCount }: Article, path: string): Html {
   return actionForm(`${path}/unfavorite`, 'btn btn-sm btn-primary', text)
 }
 
+/** Straight to the form's first field: whoever came down here has read enough of the page. */
 const signInHint = html`<p class="sign-in-hint">
-  <a href="/login">Sign in</a> or <a href="/register">sign up</a> to add comments on this article.
+  <a href="/login#field-email">Sign in</a> or <a href="/register">sign up</a> to add comments on this article.
 </p>`
 
 function commentForm({ article, asset, rejected }: ArticleView, visitor: User): Html {

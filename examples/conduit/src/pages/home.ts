@@ -28,7 +28,7 @@ export function homeRoutes(pages: FastifyInstance): void {
     await mustBeSignedIn(request, reply)
     if (!request.visitor) return reply
     const filter = { followedBy: request.visitor.id }
-    const emptyHint = html` Follow some authors, or read the <a href="/">global feed</a>.`
+    const emptyHint = html` Your feed is empty: follow some authors, or read the <a href="/">global feed</a>.`
     return showFeed(request, reply, { title: 'Your feed', filter, following: true, emptyHint })
   })
 

@@ -1,6 +1,6 @@
 /**
  * Users' Markdown as HTML that cannot act: marked renders, sanitize-html lets only a list of harmless elements
- * through. Headings move down one step, because the page's one `h1` is the article's title.
+ * through. Headings stay as they were written: others' clients and tests look for them.
  */
 import { Marked } from 'marked'
 import sanitize from 'sanitize-html'
@@ -10,7 +10,25 @@ const marked = new Marked({ gfm: true, breaks: false, async: false })
 
 const RULES: sanitize.IOptions = {
   allowedTags: [
-    ...['h2', 'h3', 'h4', 'h5', 'h6', 'p', 'blockquote', 'hr', 'br', 'pre', 'code', 'ul', 'ol', 'li', 'del', 'ins'],
+    ...[
+      'h1',
+      'h2',
+      'h3',
+      'h4',
+      'h5',
+      'h6',
+      'p',
+      'blockquote',
+      'hr',
+      'br',
+      'pre',
+      'code',
+      'ul',
+      'ol',
+      'li',
+      'del',
+      'ins',
+    ],
     ...['strong', 'b', 'em', 'i', 'a', 'img', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'sup', 'sub', 'kbd'],
   ],
   allowedAttributes: {
@@ -25,11 +43,6 @@ const RULES: sanitize.IOptions = {
   allowProtocolRelative: false,
   disallowedTagsMode: 'discard',
   transformTags: {
-    h1: 'h2',
-    h2: 'h3',
-    h3: 'h4',
-    h4: 'h5',
-    h5: 'h6',
     a: sanitize.simpleTransform('a', { rel: 'nofollow noopener ugc' }),
     img: sanitize.simpleTransform('img', { loading: 'lazy' }),
   },
