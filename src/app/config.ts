@@ -6,6 +6,7 @@
 import { isAddressOrRange } from '../clones/balancer/trust.ts'
 import { readConfig, type ConfigProblem, type ConfigSetting, type Incomplete } from '../core/config.ts'
 import type { InputOf, OutputOf } from '../core/config-schema.ts'
+import { minSecretLength } from '../sessions/signer.ts'
 
 const databaseSchema = {
   kind: 'group',
@@ -115,7 +116,7 @@ export const appSchema = {
           kind: 'list',
           of: { kind: 'text', secret: true, summary: 'A secret.' },
           summary:
-            'Secrets that sign cookies: the first signs, all verify, so secrets can be changed without logging anybody out. At least 16 characters each. Made for you in development; required when `NODE_ENV` is `production`.',
+            'Secrets that sign cookies: the first signs, all verify, so secrets can be changed without logging anybody out. At least 32 characters each. Made for you in development; required when `NODE_ENV` is `production`.',
         },
         idle: { kind: 'duration', default: '7d', summary: 'A session that is not used for so long ends.' },
         absolute: {
@@ -318,10 +319,10 @@ function checkSessions(sessions: Incomplete<FullConfig['sessions']>, env: Enviro
     problems.push({ path: 'sessions.secrets', message: 'is required in production; set FOURFOLD_SECRETS' })
   }
   for (const [index, secret] of (secrets ?? []).entries()) {
-    if (secret !== undefined && secret.length < 16) {
+    if (secret !== undefined && secret.length < minSecretLength) {
       problems.push({
         path: `sessions.secrets[${index}]`,
-        message: `expected at least 16 characters, got ${secret.length}`,
+        message: `expected at least ${minSecretLength} characters, got ${secret.length}`,
       })
     }
   }

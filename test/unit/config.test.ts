@@ -35,7 +35,7 @@ describe('configuration', () => {
       clones: { min: 'two' },
       levle: 'strict',
       server: 'not code',
-      sessions: { secrets: ['long enough to be one', 7] },
+      sessions: { secrets: ['long enough to be one of the secrets', 7] },
     })
     assert.deepEqual(problems.map(({ path }) => path).toSorted(), [
       'clones.min',
@@ -96,12 +96,15 @@ describe('configuration', () => {
         DATABASE_URL: 'postgres://alias/x',
         FOURFOLD_CLONES_MAX: '9',
         FOURFOLD_CLONES: '3',
-        FOURFOLD_SECRETS: 'first-secret-of-all,second-secret-of-all',
+        FOURFOLD_SECRETS: 'the-first-secret-of-all-the-secrets,the-second-secret-of-all-the-secrets',
       },
     )
     assert.equal(config.databases['main']?.url, 'postgres://full/x')
     assert.deepEqual([config.clones.min, config.clones.max], [3, 9])
-    assert.deepEqual(config.sessions.secrets, ['first-secret-of-all', 'second-secret-of-all'])
+    assert.deepEqual(config.sessions.secrets, [
+      'the-first-secret-of-all-the-secrets',
+      'the-second-secret-of-all-the-secrets',
+    ])
   })
 
   it('a mistake from the environment names the variable', () => {
@@ -126,7 +129,10 @@ describe('configuration', () => {
 
   it('secrets and passwords stand in no message and in no listing', () => {
     const { settings } = inspectConfig(
-      { databases: { main: { url: 'postgres://me:hunter2@h/x' } }, sessions: { secrets: ['hunter2-hunter2-hunter2'] } },
+      {
+        databases: { main: { url: 'postgres://me:hunter2@h/x' } },
+        sessions: { secrets: ['hunter2-hunter2-hunter2-hunter2-hunter2'] },
+      },
       {},
     )
     assert.ok(!JSON.stringify(settings).includes('hunter2'))
