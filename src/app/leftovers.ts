@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { FourfoldError } from '../core/errors.ts'
 import { isRunning, markOf } from '../core/process-mark.ts'
-import { readWrittenNote, type NotedProcess } from './system-file.ts'
+import { isSupervised, readWrittenNote, type NotedProcess } from './system-file.ts'
 
 import type { Logger } from '../core/log.ts'
 
@@ -19,13 +19,13 @@ const goesByItselfMs = 1_000
 const killedWithinMs = 5_000
 
 /**
- * Ends every process that the last system on this data directory left. The caller owns the directory, so that system's
- * supervisor is gone.
+ * Ends every process that the last system on this data directory left, if its supervisor is gone. Makes no file.
  *
  * @throws FF_APP_RUNNING when one cannot be ended
  */
 export async function endLeftovers(dataDir: string, log: Logger): Promise<void> {
-  const noted = (await readWrittenNote(dataDir))?.processes ?? []
+  const note = await readWrittenNote(dataDir)
+  const noted = note === null || isSupervised(note) ? [] : note.processes
   warnOfUnknown(noted, log)
   let left = noted.filter(runs)
   if (left.length === 0) return

@@ -9,6 +9,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { prepareDatabases, type Connections, type PreparedDatabases } from './connections.ts'
+import { requireFreePort } from './free-port.ts'
 import { endLeftovers } from './leftovers.ts'
 import { open } from './open.ts'
 import { seedOnce, type SeedProgress } from './seeding.ts'
@@ -57,7 +58,8 @@ const otherProcesses = 2
  * Starts everything; resolves when the first request can be served. Stops what it started if any part fails, or when
  * `signal` says so: then it rejects with the signal's reason.
  *
- * @throws FF_ENGINE_OWNED when a system runs on this data directory, FF_APP_RUNNING when one left a process that stays
+ * @throws FF_ENGINE_OWNED when a system runs on this data directory, FF_APP_RUNNING when one left a process that cannot
+ * be ended, FF_BALANCER_LISTEN when the port is taken
  */
 export async function startSystem(options: StartOptions): Promise<RunningSystem> {
   const { log, signal, onStep = () => undefined } = options
@@ -86,7 +88,7 @@ async function startParts(
   step: (what: string) => void,
 ): Promise<Omit<RunningSystem, 'stop'>> {
   const { app, config, env, log } = options
-  const systemFile = await takeDataDirectory(config.dataDir, log, closers)
+  const systemFile = await takeDataDirectory(options, closers)
   step('database')
   const processes = config.clones.max + otherProcesses
   const databases = await prepareDatabases({ config, directory: app.directory, processes, log })
@@ -108,12 +110,13 @@ async function startParts(
   return { url, supervisor, databases, connections }
 }
 
-/** One system on a data directory at a time, and nothing left of the one before. */
-async function takeDataDirectory(dataDir: string, log: Logger, closers: Closer[]): Promise<SystemFile> {
-  const ownership = await takeOwnership(dataDir)
+/** One system on a data directory at a time, and nothing left of the one before. A taken port is said before all else. */
+async function takeDataDirectory({ config, log }: StartOptions, closers: Closer[]): Promise<SystemFile> {
+  await endLeftovers(config.dataDir, log)
+  await requireFreePort(config.balancer)
+  const ownership = await takeOwnership(config.dataDir)
   closers.push(() => ownership.release())
-  await endLeftovers(dataDir, log)
-  const systemFile = createSystemFile(dataDir, log)
+  const systemFile = createSystemFile(config.dataDir, log)
   closers.push(() => systemFile.remove())
   return systemFile
 }

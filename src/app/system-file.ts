@@ -100,8 +100,12 @@ export async function readWrittenNote(dataDir: string): Promise<WrittenNote | nu
 export async function readSystemNote(dataDir: string): Promise<SystemNote | null> {
   const note = await readWrittenNote(dataDir)
   if (note?.url === undefined || note.connections === undefined) return null
-  const lives = note.mark === null ? isAlive(note.pid) : isRunning(note.pid, note.mark)
-  return lives ? (note as SystemNote) : null
+  return isSupervised(note) ? (note as SystemNote) : null
+}
+
+/** Whether the supervisor that wrote this lives. */
+export function isSupervised(note: WrittenNote): boolean {
+  return note.mark === null ? isAlive(note.pid) : isRunning(note.pid, note.mark)
 }
 
 const filePath = (dataDir: string): string => join(dataDir, 'system.json')

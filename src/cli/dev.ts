@@ -2,7 +2,6 @@
 
 import { basename, dirname } from 'node:path'
 
-import { requireFreePort } from './free-port.ts'
 import { createProgressBar } from './progress-bar.ts'
 import { loadCommand, type CommonOptions } from './settings.ts'
 import { watchTree } from './watch-tree.ts'
@@ -18,7 +17,6 @@ const logFile = /\.log$/
 /** Runs until a signal stops it. */
 export async function dev(file: string, options: CommonOptions): Promise<void> {
   const { app, appFile, config, overrides, log } = await loadCommand(file, { ...options, clones: 1 })
-  await requireFreePort(config.balancer)
   const bar = createProgressBar()
   const starting = startSystem({ app, appFile, config, overrides, env: process.env, log, seedProgress: bar.update })
   let watcher: { close(): void } | null = null

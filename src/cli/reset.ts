@@ -6,12 +6,13 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 
 import { loadCommand, type CommonOptions } from './settings.ts'
+import { endLeftovers } from '../app/leftovers.ts'
 import { readSystemNote } from '../app/system-file.ts'
 import { FourfoldError } from '../core/errors.ts'
 
 /** Deletes the data of the embedded servers, after a question. @throws FF_APP_RUNNING while a system runs on it */
 export async function reset(file: string, options: CommonOptions & { readonly yes?: boolean }): Promise<void> {
-  const { config } = await loadCommand(file, options)
+  const { config, log } = await loadCommand(file, options)
   const note = await readSystemNote(config.dataDir)
   if (note !== null) {
     throw new FourfoldError('FF_APP_RUNNING', `A system runs on ${config.dataDir} (pid ${note.pid}): stop it first`)
@@ -19,6 +20,8 @@ export async function reset(file: string, options: CommonOptions & { readonly ye
   const ours = await findOurs(config.dataDir)
   if (ours.length === 0) return console.log(`there is nothing of Fourfold's in ${config.dataDir}`)
   if (options.yes !== true && !(await confirm(config.dataDir))) return console.log('nothing was deleted')
+  // A frozen store that wakes up later would take the next one's files for its own.
+  await endLeftovers(config.dataDir, log)
   const { resetEmbeddedCluster } = await import('../engines/postgres/embedded/cluster.ts')
   for (const folder of await databaseFolders(config.dataDir)) await resetEmbeddedCluster(folder)
   for (const path of ours) await rm(path, { recursive: true, force: true })

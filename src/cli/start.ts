@@ -1,6 +1,5 @@
 /** `fourfold start`. */
 
-import { requireFreePort } from './free-port.ts'
 import { createProgressBar } from './progress-bar.ts'
 import { loadCommand, type CommonOptions } from './settings.ts'
 import { startSystem, type RunningSystem } from '../app/start.ts'
@@ -12,7 +11,6 @@ import type { ResolvedConfig } from '../app/config.ts'
 export async function start(file: string, options: CommonOptions & { readonly seed: boolean }): Promise<void> {
   const begun = performance.now()
   const { app, appFile, config, overrides, log } = await loadCommand(file, options)
-  await requireFreePort(config.balancer)
   const bar = createProgressBar()
   const calledOff = new AbortController()
   stopOnSignals({

@@ -6,12 +6,12 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, test, type TestContext } from 'node:test'
 
-import { readSystemNote, type SystemNote } from '../../src/app/system-file.ts'
+import { readSystemNote, readWrittenNote, type SystemNote } from '../../src/app/system-file.ts'
 import { isRunning } from '../../src/core/process-mark.ts'
 import { processesIn } from '../../src/engines/postgres/embedded/leftovers.ts'
 import { connectStore } from '../../src/store/connect.ts'
 import { makeDirectory } from '../support/postgres.ts'
-import { nothingLeft, startCommand, type Started } from '../support/start-command.ts'
+import { beginStart, nothingLeft, startCommand, type Started } from '../support/start-command.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 interface Killed {
@@ -74,6 +74,25 @@ suite('the start after a SIGKILL', () => {
     )
     second.child.kill('SIGINT')
     await once(second.child, 'exit')
+    await nothingLeft(data)
+  })
+
+  test('serves also when the first start was killed while its clones began, and one of them was frozen', async (t) => {
+    const data = await makeDirectory(t)
+    const { child } = beginStart(t, { data })
+    const clone = await waitFor(
+      'a clone to be spawned',
+      async () => (await readWrittenNote(data))?.processes.find(({ name }) => name === 'clone-1.1'),
+      60_000,
+    )
+    process.kill(clone.pid, 'SIGSTOP')
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    const { url, child: next } = await startCommand(t, { data })
+    assert.equal((await fetch(url)).status, 200)
+    assert.equal(isRunning(clone.pid, clone.mark), false)
+    next.kill('SIGTERM')
+    await once(next, 'exit')
     await nothingLeft(data)
   })
 
