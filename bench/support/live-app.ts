@@ -3,7 +3,7 @@
  * of its own, so that only what a clone itself spends shows in this process's CPU time.
  */
 
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -32,6 +32,8 @@ const app = defineApp({ databases: { main: database<BenchSchema>({ replicas: 1 }
 /** Starts everything, with a table `notes` of `rows` rows. Stops what it started if any part fails. */
 export async function startLiveApp(rows: number): Promise<LiveApp> {
   const directory = await mkdtemp(join(tmpdir(), 'ff-bench-'))
+  // As root, the servers run as another user, who must get here.
+  await chmod(directory, 0o755)
   const closers: (() => Promise<unknown>)[] = [() => rm(directory, { recursive: true, force: true })]
   const stop = async (): Promise<void> => {
     for (const close of closers.splice(0).toReversed()) await close()

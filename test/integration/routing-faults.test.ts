@@ -1,8 +1,7 @@
 /** Routing when things go wrong: connections that die, replicas that hang, clients nobody gives back. */
 
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 
@@ -15,6 +14,7 @@ import { resolveConfig } from '../../src/app/config.ts'
 import { seedOnce } from '../../src/app/seeding.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { startStoreServer, type StoreServer } from '../../src/store/memory/server.ts'
+import { newDirectory } from '../support/postgres.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 import type { Cluster } from '../../src/database/cluster.ts'
@@ -64,7 +64,7 @@ suite('routing under faults', () => {
   }
 
   before(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'ff-faults-'))
+    directory = await newDirectory('ff-faults-')
     const config = resolveConfig(app.definition, {}, { dataDir: directory })
     prepared = await prepareDatabases({ config, directory, processes: 6, log: silentLogger })
     const socketPath = join(directory, 'store.sock')
@@ -216,6 +216,49 @@ suite('routing under faults', () => {
     await assert.rejects(clone.databases.main.pool.query('select 1'), { code: 'FF_CORE_CLOSED' })
   })
 
+  test('an idle replica connection that dies cuts no statement that runs', async () => {
+    await using clone = await openClone()
+    await readFromReplica(clone, 'reader:idle')
+    const { pool } = clone.as({ reader: 'reader:idle', level: 'session' }).databases.main
+    const { counts } = clusterOf(clone)
+    const replica = new pg.Client(connections.databases['main']?.replicas[0]?.address)
+    await replica.connect()
+    try {
+      const sleeping = pool.query('select pg_sleep(1)')
+      await pool.query('select 1')
+      const { rowCount } = await replica.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'fourfold main' and state = 'idle'`,
+      )
+      assert.ok((rowCount ?? 0) > 0, 'there was an idle connection')
+      await sleeping
+      assert.equal(counts.replicaFaults, 0)
+      await readFromReplica(clone, 'reader:idle')
+    } finally {
+      await replica.end()
+    }
+  })
+
+  test('reads go on where every connection to the primary was cut; a write says that its outcome is unknown', async () => {
+    await using clone = await openClone()
+    const strict = clone.as({ reader: 'reader:cut', level: 'strict' }).databases.main
+    const cutAll = (): Promise<unknown> =>
+      admin.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'fourfold main' and pid <> pg_backend_pid()`,
+      )
+    await Promise.all(Array.from({ length: 4 }, () => strict.pool.query('select pg_sleep(0.01)')))
+    await cutAll()
+    await Promise.all(Array.from({ length: 8 }, () => strict.pool.query('select 1')))
+    await Promise.all(Array.from({ length: 4 }, () => strict.selectFrom('notes').select('id').limit(1).execute()))
+    const writing = strict.pool.query(`insert into notes (author, text) select 'cut', pg_sleep(60)::text`)
+    const lost = assert.rejects(writing, { code: 'FF_DATABASE_CONNECTION_LOST', statusCode: 503 })
+    await waitFor('the write to run', async () => {
+      const { rows } = await admin.query(`select 1 from pg_stat_activity where query like 'insert%pg_sleep(60)%'`)
+      return rows.length > 0
+    })
+    await cutAll()
+    await lost
+  })
+
   test('a replica that hangs is left out within seconds, reads go on, and it comes back', async () => {
     await using clone = await openClone()
     await readFromReplica(clone, 'reader:hang')
@@ -242,7 +285,7 @@ suite('routing under faults', () => {
     process.kill(rows[0].pid as number, 'SIGKILL')
     const renewed = async (): Promise<boolean> => {
       await mine.query(insert('after the crash'))
-      return Object.keys(await tokenOf('reader:crash')).some((epoch) => epoch !== before && epoch !== '?')
+      return Object.keys(await tokenOf('reader:crash')).some((epoch) => epoch !== before && !epoch.startsWith('?'))
     }
     await waitFor('the primary', () => renewed().catch(() => false), 15_000)
     await readFromReplica(clone, 'reader:crash')

@@ -1,8 +1,7 @@
 /** Reads at each level while a replica is 200 ms behind: the smallest whole path from write to token to replica. */
 
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 
@@ -12,6 +11,7 @@ import { prepareDatabases, type PreparedDatabases } from '../../src/app/connecti
 import { resolveConfig } from '../../src/app/config.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { startStoreServer, type StoreServer } from '../../src/store/memory/server.ts'
+import { newDirectory } from '../support/postgres.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 interface Schema {
@@ -34,7 +34,7 @@ suite('reads beside a replica that is 200 ms behind', () => {
   }
 
   before(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'ff-reads-'))
+    directory = await newDirectory('ff-reads-')
     const config = resolveConfig(app.definition, {}, { dataDir: directory })
     prepared = await prepareDatabases({ config, directory, processes: 4, log: silentLogger })
     const socketPath = join(directory, 'store.sock')

@@ -34,12 +34,17 @@ export function endAfter(t: Cleanup, end: () => Promise<unknown>): void {
   })
 }
 
-/** A new directory, removed afterwards. In memory where the system has a place for that. */
-export async function makeDirectory(t: Cleanup, prefix = 'fourfold-'): Promise<string> {
+/** A new directory that servers can reach: as root, they run as another user. In memory where the system has a place for that. */
+export async function newDirectory(prefix = 'fourfold-'): Promise<string> {
   const parent = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
   const directory = await mkdtemp(join(parent, prefix))
-  // As root, the servers run as another user, who must get here.
   await chmod(directory, 0o755)
+  return directory
+}
+
+/** A new directory for servers, removed afterwards. */
+export async function makeDirectory(t: Cleanup, prefix = 'fourfold-'): Promise<string> {
+  const directory = await newDirectory(prefix)
   endAfter(t, () => rm(directory, { recursive: true, force: true }))
   return directory
 }

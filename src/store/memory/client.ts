@@ -1,5 +1,6 @@
 /**
- * The client of the embedded store. The operations of one tick travel as one batch in one write, and have one
+ * The client of the embedded store. The operations of one turn of the event loop travel as one batch in one write, so
+ * that a busy process asks the fewer times, and have one
  * deadline, kept by a timer of this process: a server that is paused costs a caller the deadline and no more.
  *
  * Nothing is queued for a server that is away: a batch may wait for a reconnect within its deadline, and when the
@@ -70,7 +71,7 @@ class SocketTransport implements Transport {
     const pending: Pending = { operation, ...Promise.withResolvers<unknown>() }
     if (this.gathering === null) {
       this.gathering = []
-      queueMicrotask(() => this.dispatch())
+      setImmediate(() => this.dispatch())
     }
     this.gathering.push(pending)
     return pending.promise
