@@ -17,6 +17,8 @@ export interface StoreProcess extends StoreServerUnderTest {
   readonly child: ChildProcess
   kill(): Promise<void>
   start(): Promise<void>
+  /** Kills it at this moment, when its successor has been started already, and resolves when that one serves. */
+  succeedAt(moment: Promise<unknown>): Promise<void>
   /** A process that raises the token of this key and prints each position that was acknowledged. */
   forkWriter(key: string): ChildProcess
 }
@@ -56,6 +58,13 @@ export async function startStoreProcess(
     connect: ({ deadlineMs }) => connectStore({ url: `unix:${settings.socketPath}`, deadlineMs }),
     kill,
     start,
+    succeedAt: async (moment) => {
+      const successor = spawnStore(settings, forkOptions)
+      successor.catch(() => undefined)
+      await moment
+      await kill()
+      child = await successor
+    },
     forkWriter: (key) => spawn(process.execPath, [...source, writer, `unix:${settings.socketPath}`, key]),
     restart: async () => {
       await kill()
