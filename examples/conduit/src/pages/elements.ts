@@ -16,7 +16,7 @@ export function icon(name: string): Html {
 /** A user's picture, or the common one where they have none that a page may show. */
 export function avatar(user: { username: string; image: string | null }, className: string, asset: Asset): Html {
   const source = isPicture(user.image) ? user.image : asset('default-avatar.svg')
-  return html`<img class="${className}" src="${source}" alt="" loading="lazy" referrerpolicy="no-referrer" />`
+  return html`<img class="${className}" src="${source}" alt="" referrerpolicy="no-referrer" />`
 }
 
 function isPicture(image: string | null): image is string {
