@@ -21,7 +21,7 @@ import { openHistory } from './sessions/history.ts'
 import { useLevel, type Run } from './sessions/levels.ts'
 import { fullPace, quickPace } from './sessions/pace.ts'
 import { catchBreach, type Planting } from './sessions/planted.ts'
-import { processesNaming } from './sessions/processes.ts'
+import { processesNaming, signalProcess } from './sessions/processes.ts'
 import { Servers, startOutsideCluster, type OutsideCluster } from './sessions/servers.ts'
 import { findPort, System } from './sessions/system.ts'
 import { judge } from './sessions/verdict.ts'
@@ -43,7 +43,8 @@ const report = createReport({ name: 'sessions', command: `npm run verify -- sess
 const refuse = { FOURFOLD_DATABASES_MAIN_ON_PRIMARY_DOWN: 'refuse', FOURFOLD_DATABASES_OWN_ON_PRIMARY_DOWN: 'refuse' }
 
 const endings: (() => Promise<void>)[] = []
-const cleanup = { after: (ending: () => Promise<void>): unknown => endings.push(ending) }
+let ending: Promise<void> | null = null
+const cleanup = { after: (one: () => Promise<void>): unknown => endings.push(one) }
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => void end().then(() => process.exit(130)))
 const directory = await makeDirectory(cleanup, 'verify-')
@@ -171,6 +172,12 @@ async function timed<T>(phase: string, work: () => Promise<T>): Promise<T> {
   return result
 }
 
-async function end(): Promise<void> {
-  for (const ending of endings.splice(0)) await ending()
+/** Stops everything, once, whoever asks. */
+function end(): Promise<void> {
+  ending ??= (async () => {
+    // An interrupted run may have stopped somebody.
+    for (const pid of processesNaming(directory)) signalProcess(pid, 'SIGCONT')
+    for (const one of endings) await one()
+  })()
+  return ending
 }

@@ -34,14 +34,19 @@ export const faults: readonly Fault[] = [
     name: 'SIGKILL to a backend of the primary',
     quick: ['session', 'eventual'],
     async run({ servers }, database) {
-      signalProcess(pick(backendsOf(servers[database].pid('primary'))) ?? -1, 'SIGKILL')
+      // The server then ends all of them, to recover.
+      const backends = backendsOf(servers[database].pid('primary'))
+      signalProcess(pick(backends) ?? -1, 'SIGKILL')
+      await untilGone(backends)
     },
   },
   {
     name: 'SIGKILL to a replica',
     quick: ['session'],
     async run({ servers }, database) {
-      signalTree(servers[database].pid(anyReplica()), 'SIGKILL')
+      const pid = servers[database].pid(anyReplica())
+      signalTree(pid, 'SIGKILL')
+      await untilGone([pid])
     },
   },
   {
@@ -50,7 +55,8 @@ export const faults: readonly Fault[] = [
     async run({ servers, stoppedMs }, database) {
       const pid = servers[database].pid(anyReplica())
       signalTree(pid, 'SIGSTOP')
-      await pause(stoppedMs)
+      // Longer than the clients of the harness wait, in a full run.
+      await pause(stoppedMs * 2.5)
       signalTree(pid, 'SIGCONT')
     },
   },
@@ -67,7 +73,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'SIGKILL to a clone',
     quick: ['session'],
-    run: async ({ system }) => signalProcess(pick(system.processes('clone')) ?? -1, 'SIGKILL'),
+    run: ({ system }) => kill(pick(system.processes('clone'))),
   },
   {
     name: 'SIGSTOP to a clone',
@@ -92,7 +98,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'SIGKILL to the balancer',
     quick: ['monotonic'],
-    run: async ({ system }) => signalProcess(system.processes('balancer')[0] ?? -1, 'SIGKILL'),
+    run: ({ system }) => kill(system.processes('balancer')[0]),
   },
   {
     name: 'SIGSTOP to the supervisor',
@@ -128,6 +134,17 @@ export async function delayAsUsual(servers: Scene['servers']): Promise<void> {
 function backendsOf(primary: number): number[] {
   const pids = childProcesses(primary).map(({ pid }) => pid)
   return pids.filter((pid) => / fourfold app /.test(processTitle(pid)))
+}
+
+async function kill(pid: number | undefined): Promise<void> {
+  if (pid === undefined) return
+  signalProcess(pid, 'SIGKILL')
+  await untilGone([pid])
+}
+
+/** Before that, whoever looks may still find everything as it was. */
+async function untilGone(pids: readonly number[]): Promise<void> {
+  await waitFor('killed processes to be gone', () => pids.every((pid) => processTitle(pid) === ''), 10_000)
 }
 
 async function stopFor(pid: number | undefined, ms: number): Promise<void> {

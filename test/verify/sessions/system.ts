@@ -6,6 +6,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import type { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
 import { waitFor } from '../../support/wait-for.ts'
@@ -18,6 +19,9 @@ export interface SystemOptions {
   readonly port: number
   readonly env: Readonly<Record<string, string>>
 }
+
+/** A shell beside the command hears when the harness dies, and then stops the system. */
+const endWithHarness = `( ( read -r _ <&3 || kill -INT $$ ) & ) ; exec "$@" 3<&-`
 
 const startsWithinMs = 60_000
 const stopsWithinMs = 20_000
@@ -88,20 +92,24 @@ export class System {
   async #run(): Promise<string | null> {
     const { data, clones, port, env } = this.#options
     const words = ['start', app, '--data', data, '--port', String(port), '--clones', String(clones)]
-    const child = spawn(process.execPath, ['-C', 'fourfold:source', command, ...words], {
+    const line = ['-C', 'fourfold:source', command, ...words]
+    const child = spawn('/bin/sh', ['-c', endWithHarness, 'sh', process.execPath, ...line], {
       env: { ...process.env, FOURFOLD_LOG_LEVEL: process.env['VERIFY_LOG'] ?? 'error', ...env, ...this.#env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       // A Ctrl-C in the terminal is for the harness, which then stops the system.
       detached: true,
     })
     this.#child = child
+    const lifeline = child.stdio[3] as Writable
+    lifeline.on('error', () => undefined)
+    child.once('exit', () => lifeline.end('over\n'))
     let said = ''
     const listen = (chunk: Buffer): void => {
       if (process.env['VERIFY_LOG'] !== undefined) process.stderr.write(chunk)
       said = `${said}${chunk.toString()}`.slice(-4_000)
     }
-    child.stdout.on('data', listen)
-    child.stderr.on('data', listen)
+    child.stdout?.on('data', listen)
+    child.stderr?.on('data', listen)
     const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null
     await waitFor('the system to start', () => hasEnded() || /\sready in\s/.test(said), startsWithinMs)
     return hasEnded() ? said : null
