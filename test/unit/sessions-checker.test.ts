@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { Checker, missedFloors, type Findings } from '../verify/sessions-checker.ts'
+import { Checker, type Findings } from '../verify/sessions-checker.ts'
+import { missedFloors } from '../verify/sessions/floors.ts'
 
 import type { HistoryLine } from '../verify/sessions/history.ts'
 import type { Level } from '../../src/freshness/level.ts'

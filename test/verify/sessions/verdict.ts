@@ -1,8 +1,9 @@
 /** From what the checker found to rows of the report, and to whether the run proves anything. */
 
-import { missedFloors, type Findings } from '../sessions-checker.ts'
+import { missedFloors } from './floors.ts'
 import { levels } from '../../../src/freshness/level.ts'
 
+import type { Findings } from '../sessions-checker.ts'
 import type { Goal, Report } from '../../../bench/support/report.ts'
 
 const contender = 'fourfold'
