@@ -119,9 +119,10 @@ async function install(name: string, programs: readonly string[]): Promise<strin
   const root = process.getuid?.() === 0
   if (!existsSync('/etc/debian_version') || (!root && process.env['CI'] === undefined)) return null
   console.error(`Installing ${name} with apt-get …`)
-  const [program, ...first] = root ? ['apt-get'] : ['sudo', '-n', 'apt-get']
-  const options = { timeout: installMs, env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }
-  const apt = (...args: string[]): Promise<unknown> => run(program!, [...first, ...args], options)
+  // Asks nothing, and starts no server of the package's own. Given on the command line, since sudo drops the environment.
+  const command = ['DEBIAN_FRONTEND=noninteractive', 'RUNLEVEL=1', 'apt-get']
+  const [program, first] = root ? ['env', command] : ['sudo', ['-n', 'env', ...command]]
+  const apt = (...args: string[]): Promise<unknown> => run(program, [...first, ...args], { timeout: installMs })
   try {
     // Lists are often absent in containers; fetching them takes long, so they are fetched only when they are missed.
     const packageArgs = ['install', '-y', '-q', '--no-install-recommends', name]
