@@ -14,6 +14,7 @@ import { badRequestTests } from './conduit-api/bad-requests.ts'
 import { commentTests } from './conduit-api/comments.ts'
 import { listTests } from './conduit-api/lists.ts'
 import { profileTests } from './conduit-api/profiles.ts'
+import { rawRequestTests } from './conduit-api/raw-requests.ts'
 
 const given = {} as Given
 let stop = async (): Promise<void> => {}
@@ -23,7 +24,7 @@ before(
     const conduit = await startConduit({ after: (end: () => Promise<void>) => void (stop = end) })
     const call = createClient(conduit.url)
     const [ann, bob] = await Promise.all([register(call, 'ann'), register(call, 'bob')])
-    Object.assign(given, { call, ann, bob, article: await publish(call, ann) })
+    Object.assign(given, { url: conduit.url, call, ann, bob, article: await publish(call, ann) })
   },
   { timeout: 120_000 },
 )
@@ -37,3 +38,4 @@ articleTests(given)
 listTests(given)
 commentTests(given)
 badRequestTests(given)
+rawRequestTests(given)

@@ -6,6 +6,7 @@ import type { Answer, Call, Member } from '../../support/conduit.ts'
 
 /** A running Conduit, two members, and an article of the first. Filled before the first test. */
 export interface Given {
+  url: string
   call: Call
   ann: Member
   bob: Member
