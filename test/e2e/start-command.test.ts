@@ -5,7 +5,14 @@ import { once } from 'node:events'
 import { suite, test } from 'node:test'
 
 import { makeDirectory } from '../support/postgres.ts'
-import { beginStart, nothingLeft, startCommand } from '../support/start-command.ts'
+import { beginStart, nothingLeft, nothingRuns, startCommand } from '../support/start-command.ts'
+
+async function register(url: string, username: string): Promise<void> {
+  const user = { username, email: `${username.toLowerCase()}@example.com`, password: 'correct horse' }
+  const headers = { 'content-type': 'application/json' }
+  const made = await fetch(`${url}/api/users`, { method: 'POST', headers, body: JSON.stringify({ user }) })
+  assert.equal(made.status, 201)
+}
 
 suite('fourfold start', () => {
   test('serves a seeded home page, and Ctrl-C leaves no process, socket or lock', async (t) => {
@@ -23,13 +30,7 @@ suite('fourfold start', () => {
   test('a supervisor that gets SIGKILL takes its processes along, and the next start finds the data', async (t) => {
     const data = await makeDirectory(t)
     const first = await startCommand(t, { data })
-    const user = { username: 'Ada', email: 'ada@example.com', password: 'correct horse' }
-    const made = await fetch(`${first.url}/api/users`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ user }),
-    })
-    assert.equal(made.status, 201)
+    await register(first.url, 'Ada')
     first.child.kill('SIGKILL')
     const second = await startCommand(t, { data })
     const found = await fetch(`${second.url}/api/profiles/Ada`)
@@ -49,6 +50,29 @@ suite('fourfold start', () => {
     })
     child.kill('SIGINT')
     await once(child, 'exit')
+  })
+
+  test('two systems run side by side, and the end of one is nothing to the other', async (t) => {
+    const places = [await makeDirectory(t), await makeDirectory(t)] as const
+    const [one, other] = await Promise.all([startCommand(t, { data: places[0] }), startCommand(t, { data: places[1] })])
+    await register(one.url, 'Ada')
+    await register(other.url, 'Grace')
+    assert.equal((await fetch(`${other.url}/api/profiles/Ada`)).status, 404)
+    one.child.kill('SIGKILL')
+    await once(one.child, 'exit')
+    await nothingRuns(places[0])
+    assert.equal((await fetch(`${other.url}/api/profiles/Grace`)).status, 200)
+    const again = await startCommand(t, { data: places[0] })
+    for (const [url, name] of [
+      [again.url, 'Ada'],
+      [other.url, 'Grace'],
+    ])
+      assert.equal((await fetch(`${url}/api/profiles/${name}`)).status, 200)
+    for (const { child } of [again, other]) {
+      child.kill('SIGTERM')
+      assert.deepEqual(await once(child, 'exit'), [0, null])
+    }
+    for (const data of places) await nothingLeft(data)
   })
 
   test('mistakes in the configuration come in one list, with their paths', async (t) => {

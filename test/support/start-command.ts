@@ -74,9 +74,13 @@ export async function processesOf(data: string): Promise<string[]> {
   return found
 }
 
+export async function nothingRuns(data: string): Promise<void> {
+  await waitFor('every process to end', async () => (await processesOf(data)).length === 0)
+}
+
 /** Waits until no process is left, and finds no socket and no lock of one. */
 export async function nothingLeft(data: string): Promise<void> {
-  await waitFor('every process to end', async () => (await processesOf(data)).length === 0, 15_000)
+  await nothingRuns(data)
   const sockets = (await readdir(data, { recursive: true })).filter((name) =>
     /\.sock$|\.s\.PGSQL|postmaster\.pid$|owner\.json$|\.owner$|\.guard$|system\.json/.test(name),
   )
