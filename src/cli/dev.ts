@@ -2,6 +2,7 @@
 
 import { basename, dirname } from 'node:path'
 
+import { requireWritable } from './data-directory.ts'
 import { createProgressBar } from './progress-bar.ts'
 import { loadCommand, type CommonOptions } from './settings.ts'
 import { watchTree } from './watch-tree.ts'
@@ -17,6 +18,7 @@ const logFile = /\.log$/
 /** Runs until a signal stops it. */
 export async function dev(file: string, options: CommonOptions): Promise<void> {
   const { app, appFile, config, overrides, log } = await loadCommand(file, { ...options, clones: 1 })
+  await requireWritable(config.dataDir)
   const bar = createProgressBar()
   const starting = startSystem({ app, appFile, config, overrides, env: process.env, log, seedProgress: bar.update })
   let watcher: { close(): void } | null = null

@@ -1,5 +1,6 @@
 /** `fourfold seed`. Works beside a running system and alone. */
 
+import { requireWritable } from './data-directory.ts'
 import { createProgressBar } from './progress-bar.ts'
 import { loadCommand, type CommonOptions } from './settings.ts'
 import { openBeside } from './open-beside.ts'
@@ -13,6 +14,7 @@ export async function seed(words: readonly string[], options: CommonOptions): Pr
   if (context.app.definition.seed === undefined) {
     throw new FourfoldError('FF_APP_INVALID', 'The app has no seed: give defineApp a `seed: async (ff, options) => …`')
   }
+  await requireWritable(context.config.dataDir)
   const begun = performance.now()
   const bar = createProgressBar()
   const ff = await openBeside(context)

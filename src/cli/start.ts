@@ -1,5 +1,6 @@
 /** `fourfold start`. */
 
+import { requireWritable } from './data-directory.ts'
 import { createProgressBar } from './progress-bar.ts'
 import { loadCommand, type CommonOptions } from './settings.ts'
 import { startSystem, type RunningSystem } from '../app/start.ts'
@@ -11,6 +12,7 @@ import type { ResolvedConfig } from '../app/config.ts'
 export async function start(file: string, options: CommonOptions & { readonly seed: boolean }): Promise<void> {
   const begun = performance.now()
   const { app, appFile, config, overrides, log } = await loadCommand(file, options)
+  await requireWritable(config.dataDir)
   const bar = createProgressBar()
   const calledOff = new AbortController()
   stopOnSignals({

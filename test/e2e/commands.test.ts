@@ -57,6 +57,13 @@ suite('commands', () => {
     assert.deepEqual(await readdir(project), ['node_modules', 'src'])
   })
 
+  test('a data directory that cannot be is said with its path', async (t) => {
+    const project = await makeProject(t)
+    const { code, text } = await fourfold(t, project, 'start', '--port', '0', '--data', 'src/app.ts/data').ended
+    assert.equal(code, 1)
+    assert.match(text, /FF_CONFIG_INVALID: .*\n {2}dataDir: .*src\/app\.ts\/data \(ENOTDIR\)/)
+  })
+
   test('dev serves what stands in the files, also after a mistake in them', async (t) => {
     const project = await makeProject(t)
     const { child, output, ended } = fourfold(t, project, 'dev', '--port', '0')
