@@ -243,7 +243,8 @@ export const errorRegistry = {
     httpStatus: 500,
   },
   FF_APP_RUNNING: {
-    summary: 'A command cannot run beside the system that runs, or without a terminal to ask on.',
+    summary:
+      'A command cannot run beside the system that runs (or what is left of it), or without a terminal to ask on.',
     retryable: false,
     httpStatus: 500,
   },

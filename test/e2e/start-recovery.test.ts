@@ -40,6 +40,15 @@ async function freezeAndKill(t: TestContext, data: string, { child, url }: Start
   return { port: Number(new URL(url).port), note, databaseServers }
 }
 
+/** Kills a clone, so that the file has to hold the one that the supervisor starts in its place. */
+async function replaceClone(data: string): Promise<void> {
+  const find = async (id: string): Promise<number | undefined> =>
+    (await readSystemNote(data))?.processes.find(({ name }) => name === id)?.pid
+  process.kill((await find('clone-1.1')) ?? Number.NaN, 'SIGKILL')
+  await waitFor('its successor to be noted', () => find('clone-1.2'))
+  assert.equal(await find('clone-1.1'), undefined)
+}
+
 async function writeSomething(url: string, data: string): Promise<void> {
   const user = { username: 'Ada', email: 'ada@example.com', password: 'correct horse' }
   const headers = { 'content-type': 'application/json' }
@@ -63,6 +72,7 @@ suite('the start after a SIGKILL', () => {
     const data = await makeDirectory(t)
     const first = await startCommand(t, { data })
     await writeSomething(first.url, data)
+    await replaceClone(data)
     const { port, note, databaseServers } = await freezeAndKill(t, data, first)
     const second = await startCommand(t, { data, port })
     await findSomething(second.url, data)
