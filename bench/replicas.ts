@@ -6,7 +6,7 @@
  * stand beside each other:
  * - `fourfold`: as in a request: a scope is made, its token is read once, and ten statements run in it.
  * - `fourfold, token read before each statement`: as in a script, the default of `ff.as`.
- * - `fourfold, routing alone`: one scope for the whole run, so the token is read once altogether.
+ * - `fourfold, routing alone`: one scope for the whole run, so the token is read once a second.
  *
  * `plain pg` is `new pg.Pool` with the same number of connections and no deadlines; what Fourfold's deadlines cost is
  * in its overhead. CPU is user and system time of this process; servers and store run in others.
@@ -23,7 +23,7 @@ const only = process.argv.find((argument) => argument.startsWith('--only='))?.sl
 const rowCount = 1_000
 const statementsPerRequest = 10
 const reader = 'user:bench'
-const rounds = quick ? 5 : 15
+const rounds = quick ? 5 : 21
 const readGoal = 0.05
 
 type Text = (index: number) => string

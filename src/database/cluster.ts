@@ -17,7 +17,8 @@ import { Primary } from './primary.ts'
 import { Replica } from './replica.ts'
 import { FourfoldError } from '../core/errors.ts'
 import { isReplicaFault } from '../engines/postgres/connection-errors.ts'
-import { createClient, isAtRest, statementCutMs, type PoolLimits } from '../engines/postgres/pools.ts'
+import { isAtRest } from '../engines/postgres/client-state.ts'
+import { createClient, statementCutMs, type PoolLimits } from '../engines/postgres/pools.ts'
 import { mayUseReplica, type Level } from '../freshness/level.ts'
 import { TokenStore, type Requirement } from '../freshness/token-store.ts'
 
@@ -149,7 +150,7 @@ export class Cluster {
     client.release = (error) => {
       client.release = releasedTwice
       replica.inFlight -= 1
-      const fit = !error && isAtRest(client)
+      const fit = !error && isAtRest(connection.client)
       if (fit) replica.release(connection)
       else replica.fail(connection, error instanceof Error ? error : new Error('the connection was given up'))
     }

@@ -9,9 +9,10 @@ import type pg from 'pg'
 
 import { withDeadline } from '../core/deadline.ts'
 import { FourfoldError } from '../core/errors.ts'
+import { isAtRest } from '../engines/postgres/client-state.ts'
 import { isConnectionCut, isReusable } from '../engines/postgres/connection-errors.ts'
 import { flushHeartbeat } from '../engines/postgres/heartbeat.ts'
-import { createPrimaryPool, isAtRest, type PoolLimits } from '../engines/postgres/pools.ts'
+import { createPrimaryPool, type PoolLimits } from '../engines/postgres/pools.ts'
 import { readWritePosition } from '../engines/postgres/positions.ts'
 
 import type { Logger } from '../core/log.ts'
@@ -96,7 +97,7 @@ export class Primary {
       tracked.observer = null
       client.release = release
       // An open transaction must not go back to the pool: its next holder would write into it.
-      release(error || !isAtRest(client))
+      release(error || !isAtRest(tracked))
     }
     return client
   }

@@ -149,6 +149,27 @@ suite('routing under faults', () => {
     assert.deepEqual(rows, [{ author: 'after' }])
   })
 
+  test('a write that fails leaves its client as it was', async () => {
+    const client = await ff.as({ reader: 'reader:failing' }).databases.main.pool.connect()
+    const [row] = (await client.query(`insert into notes (author, text) values ('first', 'x') returning id`)).rows
+    await assert.rejects(client.query(`insert into notes (id, author) values (${row.id}, 'again')`), { code: '23505' })
+    await assert.rejects(client.query('insert into notes (id) values ($1)', ['no number']), { code: '22P02' })
+    const circular: Record<string, unknown> = {}
+    circular['self'] = circular
+    await assert.rejects(client.query('insert into notes (text) values ($1)', [circular]), TypeError)
+    await client.query('begin')
+    await client.query('update notes set text = $2 where id = $1', [row.id, 'y'])
+    await client.query('rollback')
+    const answers = await Promise.all([
+      client.query('update notes set text = $2 where id = $1', [row.id, 'z']),
+      client.query('select text from notes where id = $1', [row.id]),
+      client.query('delete from notes where id = $1', [row.id]),
+    ])
+    assert.deepEqual(answers[1].rows, [{ text: 'z' }])
+    assert.deepEqual([answers[0].rowCount, answers[2].rowCount], [1, 1])
+    client.release()
+  })
+
   test('a backend that dies under a held client is an error of its statement, not of the process', async () => {
     const client = await ff.databases.main.pool.connect()
     const { rows } = await client.query('select pg_backend_pid() as pid')

@@ -2,6 +2,7 @@
 
 import pg from 'pg'
 
+import { cutConnection } from './client-state.ts'
 import { TrackedClient } from './tracked-client.ts'
 
 import type { Classifier } from './classify.ts'
@@ -83,22 +84,4 @@ export function createPrimaryPool(address: PostgresAddress, limits: PoolLimits, 
 /** One connection outside any pool. */
 export function createClient(address: PostgresAddress, limits: PoolLimits): pg.Client {
   return new pg.Client({ ...options(address, limits) })
-}
-
-/** Whether a connection may be handed out again: no transaction is open on it and nothing runs. */
-export function isAtRest(client: pg.ClientBase): boolean {
-  const { _activeQuery: active } = client as unknown as { readonly _activeQuery: unknown }
-  return (client as pg.Client).getTransactionStatus() === 'I' && !active
-}
-
-/** Cuts a connection at once: what waits on it fails, and the pool drops it. For servers that hang. */
-export function cutConnection(client: pg.ClientBase): void {
-  const { connection } = client as unknown as { connection: { stream: { destroy(): void } } }
-  connection.stream.destroy()
-}
-
-/** Changes the deadline that a client gives each statement: a timer for each. 0: none. */
-export function setQueryTimeout(client: pg.ClientBase, ms: number): void {
-  const { connectionParameters } = client as unknown as { connectionParameters: { query_timeout: number } }
-  connectionParameters.query_timeout = ms
 }

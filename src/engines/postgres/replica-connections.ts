@@ -13,7 +13,7 @@
 
 import type pg from 'pg'
 
-import { cutConnection, setQueryTimeout } from './pools.ts'
+import { cutConnection, setQueryTimeout } from './client-state.ts'
 
 import type { ReplayPosition } from '../position.ts'
 

@@ -4,7 +4,8 @@
  *
  * - A transaction reads its position in COMMIT's own round trip: `COMMIT; SELECT position`. The position is read after
  *   the commit; inside the transaction it would be too early, and a replica could pass it without the transaction.
- * - A statement of its own (autocommit) is followed by a position query on the same connection.
+ * - A statement of its own (autocommit) has a position query right behind it on the same connection: the server takes
+ *   it up when the statement has committed, and answers both in one round trip.
  * - A transaction that was assigned no transaction id wrote nothing and moves no token.
  * - What a statement did to the transaction is known only when it is done: so statements that were queued without
  *   waiting are sent one after the other, as pg itself would.
@@ -17,6 +18,7 @@ import pg from 'pg'
 
 import { FourfoldError } from '../../core/errors.ts'
 import { connectionLost, isConnectionLost } from './connection-errors.ts'
+import { isAtRest, setPipelining } from './client-state.ts'
 import { parseWritePosition, WRITE_POSITION_SQL, type WritePositionRow } from './positions.ts'
 
 import type { Classification, Classifier } from './classify.ts'
@@ -32,6 +34,9 @@ const commitPattern = /^\s*(?:commit|end)\b(?!\s+prepared)/i
 const preparedPattern = /\bprepared\b/i
 // Reads whether this transaction wrote before it ends; costs no round trip of its own.
 const wroteSql = 'SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS wrote'
+
+/** Statements whose answer is one result and nothing else, so that another may be sent behind them unseen. */
+const pipelinePattern = /^\s*(?:insert|update|delete|merge)\b/i
 
 const noop = (): void => undefined
 
@@ -124,6 +129,9 @@ export class TrackedClient extends pg.Client {
   ): Promise<pg.QueryResult> {
     const text = typeof config === 'string' ? config : config.text
     if (known?.statements === 1 && commitPattern.test(text)) return await this.#commit(text)
+    if (known?.statements === 1 && !this.#dirty && pipelinePattern.test(text) && isAtRest(this)) {
+      return await this.#write(config, values)
+    }
     const kind = known?.kind ?? 'write'
     const wrote = kind === 'write' || (kind === 'transaction' && preparedPattern.test(text))
     const before = this.#dirty
@@ -139,6 +147,22 @@ export class TrackedClient extends pg.Client {
     const rolledBack = kind === 'transaction' && result.command === 'ROLLBACK'
     if (wrote || (before && !rolledBack)) await this.#tell(await this.#readPosition())
     return result
+  }
+
+  /** One statement that commits by itself, and its position behind it. */
+  async #write(config: QueryInput, values: unknown[] | undefined): Promise<pg.QueryResult> {
+    // Only for these two: what comes after them may need its answer before the next is sent.
+    setPipelining(this, true)
+    const writing = super.query(config as string, values)
+    const reading = this.#readPosition()
+    try {
+      const result = await writing
+      await this.#tell(await reading)
+      return result
+    } finally {
+      await reading
+      setPipelining(this, false)
+    }
   }
 
   async #commit(text: string): Promise<pg.QueryResult> {
