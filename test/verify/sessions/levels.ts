@@ -38,7 +38,8 @@ export async function useLevel(run: Run, level: Level): Promise<void> {
     await inflict(run, fault, level)
     await pause(pace.betweenMs)
   }
-  await pause(Math.max(0, until - performance.now()))
+  // What the last fault left behind gets its time too.
+  await pause(Math.max(pace.lastMs, until - performance.now()))
   await traffic.stop()
   await readAll(run)
 }

@@ -10,6 +10,8 @@ export interface Pace {
   readonly calmMs: number
   /** Between the end of one fault and the next. */
   readonly betweenMs: number
+  /** After the last fault, at least. */
+  readonly lastMs: number
   /** How long something that is stopped stays so. */
   readonly stoppedMs: number
   /** Whether every level gets every fault. */
@@ -26,6 +28,7 @@ export const fullPace: Pace = {
   levelMs: { eventual: 60_000, session: 60_000, monotonic: 60_000, strict: 60_000 },
   calmMs: 12_000,
   betweenMs: 1_000,
+  lastMs: 3_000,
   stoppedMs: 2_000,
   allFaults: true,
   breachMs: 60_000,
@@ -39,6 +42,7 @@ export const quickPace: Pace = {
   levelMs: { eventual: 2_000, session: 3_000, monotonic: 2_000, strict: 2_000 },
   calmMs: 1_500,
   betweenMs: 0,
+  lastMs: 700,
   stoppedMs: 500,
   allFaults: false,
   breachMs: 15_000,
