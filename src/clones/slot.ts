@@ -70,6 +70,9 @@ export function createSlot(options: SlotOptions): Slot {
   const live = new Set<Member>()
   const closing = new AbortController()
   let starts = 0
+  let replacements = 0
+  /** Since which replacement this place is being filled again; null: it is filled. */
+  let reviving: number | null = null
 
   const change = (member: Member, state: MemberState, exit?: ProcessExit): void => {
     member.state = state
@@ -105,21 +108,26 @@ export function createSlot(options: SlotOptions): Slot {
     await member.process.exited
     if (closing.signal.aborted || retired.has(member)) return
     if (Date.now() - member.startedAt > options.settledMs) backoff.reset()
-    await restart(null)
+    await revive(null)
   }
 
-  const restart = async (cause: unknown): Promise<void> => {
-    const delayMs = backoff.next()
-    options.onRestart(name, delayMs, cause)
-    try {
-      await systemClock.sleep(delayMs, closing.signal)
-    } catch {
-      return
-    }
-    try {
-      void follow(await launch())
-    } catch (error) {
-      if (!closing.signal.aborted) await restart(error)
+  /** Starts a process until one is ready, or until a replacement has made that its own business. */
+  const revive = async (cause: unknown): Promise<void> => {
+    if (reviving === replacements) return
+    const since = (reviving = replacements)
+    const over = (): boolean => closing.signal.aborted || since !== replacements
+    for (let reason = cause; !over();) {
+      const delayMs = backoff.next()
+      options.onRestart(name, delayMs, reason)
+      await systemClock.sleep(delayMs, closing.signal).catch(() => undefined)
+      if (over()) return
+      try {
+        const member = await launch()
+        if (!over()) reviving = null
+        return void follow(member)
+      } catch (error) {
+        reason = error
+      }
     }
   }
 
@@ -139,10 +147,17 @@ export function createSlot(options: SlotOptions): Slot {
       void follow(await launch())
     },
     replace: async (together) => {
+      replacements += 1
       const before = [...live]
       if (!together) await Promise.all(before.map(retire))
       if (closing.signal.aborted) return
-      void follow(await launch())
+      try {
+        void follow(await launch())
+      } catch (error) {
+        // Where the old one is gone already, this place must not stay empty.
+        if (live.size === 0) void revive(error)
+        throw error
+      }
       if (together) await Promise.all(before.map(retire))
     },
     stop: async () => {

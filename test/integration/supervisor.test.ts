@@ -162,6 +162,34 @@ test('a rolling restart to a version that cannot start keeps the old members', a
   assert.equal(await ask(kept, '/pid'), String(kept.process.pid))
 })
 
+test('a restart while a crashed member waits to be started again leaves one process in its place', async (t) => {
+  const supervisor = supervise(t, { backoff: { firstMs: 600, maxMs: 600 } })
+  await supervisor.run(clones(1))
+  const waiting = new Promise<number>((resolve) => {
+    supervisor.subscribe((event) => void (event.type === 'restart' && resolve(performance.now() + event.delayMs)))
+  })
+  process.kill(supervisor.members()[0]?.process.pid ?? Number.NaN, 'SIGKILL')
+  const wouldStartAt = await waiting
+  await supervisor.restart('clone')
+  await waitFor('the delay to be over', () => performance.now() > wouldStartAt + 50)
+  assert.deepEqual(
+    supervisor.members().map((member) => [member.id, member.state]),
+    [['clone-1.2', 'ready']],
+  )
+})
+
+test('a place whose process was stopped for a successor that cannot start is filled again', async (t) => {
+  const supervisor = supervise(t)
+  let broken = false
+  const spec = (): ReturnType<GroupOptions['spec']> => ({ entry, settings: broken ? { exitAtStart: 7 } : {} })
+  await supervisor.run({ kind: 'balancer', count: 1, together: false, spec })
+  broken = true
+  await assert.rejects(supervisor.restart('balancer'), { code: 'FF_CLONES_START' })
+  broken = false
+  await waitFor('a process', () => supervisor.members().find((member) => member.state === 'ready'))
+  assert.equal(supervisor.members().length, 1)
+})
+
 test('a member that does not heed SIGTERM is killed when its grace is over', async (t) => {
   const supervisor = supervise(t)
   await supervisor.run(clones(1, {}, { graceMs: 200 }))
