@@ -5,6 +5,7 @@ import { forwardAnswerHeaders, forwardRequestHeaders } from '../../src/clones/ba
 import { createRetryBudget } from '../../src/clones/balancer/retry-budget.ts'
 import { readTarget } from '../../src/clones/balancer/target.ts'
 import { createTrust, plainAddress } from '../../src/clones/balancer/trust.ts'
+import { createWarnings } from '../../src/clones/balancer/warnings.ts'
 
 function request(url: string, raw: readonly string[], more: object = {}): IncomingMessage {
   const connection = raw.findIndex((name) => name.toLowerCase() === 'connection')
@@ -195,4 +196,15 @@ test('trusted proxies are addresses and ranges of both families', () => {
     assert.throws(() => createTrust(['10.0.0.1', bad]), { code: 'FF_CONFIG_INVALID', message: /trustProxy\[1\]/ })
   }
   assert.equal(plainAddress('::ffff:192.0.2.1'), '192.0.2.1')
+})
+
+test('what fails every request is one line a second, which says how many it stands for', () => {
+  let now = 0
+  const warnings = createWarnings(() => now)
+  assert.deepEqual(
+    ['full', 'full', 'gone', 'full'].map((kind) => warnings.admit(kind)),
+    [0, null, 0, null],
+  )
+  now = 1000
+  assert.deepEqual([warnings.admit('full'), warnings.admit('gone'), warnings.admit('full')], [2, 0, null])
 })

@@ -22,6 +22,7 @@ import { readTarget } from './target.ts'
 import { createTrust, type Trust } from './trust.ts'
 import { asksForWebSocket, upgrade } from './upgrade.ts'
 import { createUpstreamSet, type UpstreamSet } from './upstream-set.ts'
+import { createWarnings } from './warnings.ts'
 
 export interface BalancerOptions extends Partial<BalancerLimits> {
   /** Default: `'127.0.0.1'`. */
@@ -66,6 +67,7 @@ class Front {
   readonly #limits: BalancerLimits
   readonly #trust: Trust
   readonly #log: Logger
+  readonly #warnings = createWarnings()
   /** The answers each connection waits for, to tell whether an error may still be written on it. */
   readonly #pending = new WeakMap<Duplex, Set<ServerResponse>>()
   #stopping = false
@@ -130,10 +132,14 @@ class Front {
     const known = isFourfoldError(error)
       ? error
       : new FourfoldError('FF_BALANCER_UPSTREAM_FAILED', 'the request could not be forwarded', { cause: error })
-    if (known.httpStatus >= 500) {
-      this.#log.warn({ requestId, code: known.code, error: known.cause, method: request.method }, known.message)
-    }
+    if (known.httpStatus >= 500) this.#warn(known, { requestId, method: request.method })
     answerError(request, response, known, requestId)
+  }
+
+  #warn({ code, cause, httpStatus, message }: FourfoldError, fields: object): void {
+    const leftOut = httpStatus === 503 ? this.#warnings.admit(code) : 0
+    if (leftOut === null) return
+    this.#log.warn({ ...fields, code, error: cause, ...(leftOut > 0 ? { leftOut } : {}) }, message)
   }
 
   #answerHealth(request: IncomingMessage, response: ServerResponse): void {
