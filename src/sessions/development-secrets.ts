@@ -7,12 +7,13 @@
 import { randomBytes } from 'node:crypto'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { FourfoldError } from '../core/errors.ts'
 import { missingSecrets } from './signer.ts'
 
 /**
  * The secrets of this data directory, made if there are none. Two processes that start at once get the same.
  *
- * @throws FF_SESSION_SECRETS_MISSING when NODE_ENV is `production`.
+ * @throws FF_SESSION_SECRETS_MISSING when NODE_ENV is `production`, or when the file is there and empty.
  */
 export async function developmentSecrets(
   dataDir: string,
@@ -24,7 +25,12 @@ export async function developmentSecrets(
   if (kept.length > 0) return kept
   await mkdir(dataDir, { recursive: true })
   await writeOnce(path, `${randomBytes(32).toString('base64url')}\n`)
-  return readSecrets(path)
+  const made = await readSecrets(path)
+  if (made.length > 0) return made
+  throw new FourfoldError(
+    'FF_SESSION_SECRETS_MISSING',
+    `${path} holds no secret: delete it, and a new one is made (whoever is logged in must log in again)`,
+  )
 }
 
 async function readSecrets(path: string): Promise<string[]> {
@@ -41,7 +47,8 @@ async function readSecrets(path: string): Promise<string[]> {
 async function writeOnce(path: string, text: string): Promise<void> {
   const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
   try {
-    await writeFile(draft, text, { mode: 0o600, flag: 'wx' })
+    // On the disc before it has its name: a loss of power must not leave an empty file.
+    await writeFile(draft, text, { mode: 0o600, flag: 'wx', flush: true })
     await link(draft, path)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error

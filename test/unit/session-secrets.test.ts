@@ -1,7 +1,7 @@
 /** The secrets that a laptop makes for itself. */
 
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
@@ -27,6 +27,13 @@ it('ten starts at once agree on one secret', async (t) => {
   const directory = await makeDirectory(t)
   const made = await Promise.all(Array.from({ length: 10 }, () => developmentSecrets(directory, {})))
   assert.equal(new Set(made.map((secrets) => secrets.join())).size, 1)
+})
+
+it('a file without a secret is told, and not taken for one', async (t) => {
+  const directory = await makeDirectory(t)
+  await mkdir(directory)
+  await writeFile(join(directory, 'session-secrets'), '\n')
+  await assert.rejects(developmentSecrets(directory, {}), { code: 'FF_SESSION_SECRETS_MISSING', message: /delete it/ })
 })
 
 it('production makes none', async (t) => {
