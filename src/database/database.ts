@@ -3,7 +3,7 @@
 import { Kysely } from 'kysely'
 
 import { scopedProps } from './kysely-dialect.ts'
-import { RoutedPool } from '../engines/postgres/routed-pool.ts'
+import { createRoutedPool } from '../engines/postgres/routed-pool.ts'
 
 import type { Cluster } from './cluster.ts'
 import type { Scope } from '../freshness/scope.ts'
@@ -20,14 +20,13 @@ export type Database<Schema> = Kysely<Schema> & {
 
 /** The database of one scope. Cheap: connections belong to the cluster, and every request makes one. */
 export function createDatabase<Schema>(cluster: Cluster, scope: Scope): Database<Schema> {
-  // The pool is pg's at run time; its types are narrower here.
-  return new ScopedDatabase<Schema>(cluster, scope) as unknown as Database<Schema>
+  return new ScopedDatabase<Schema>(cluster, scope)
 }
 
 class ScopedDatabase<Schema> extends Kysely<Schema> {
   readonly #cluster: Cluster
   readonly #scope: Scope
-  #pool: RoutedPool | null = null
+  #pool: pg.Pool | null = null
 
   constructor(cluster: Cluster, scope: Scope) {
     super(scopedProps(cluster, scope))
@@ -35,8 +34,8 @@ class ScopedDatabase<Schema> extends Kysely<Schema> {
     this.#scope = scope
   }
 
-  get pool(): RoutedPool {
-    return (this.#pool ??= new RoutedPool({
+  get pool(): pg.Pool {
+    return (this.#pool ??= createRoutedPool({
       run: (statement, values) => this.#cluster.run(this.#scope, statement, values),
       checkout: () => this.#cluster.checkout(this.#scope),
     }))

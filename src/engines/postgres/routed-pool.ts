@@ -5,8 +5,6 @@
 
 import pg from 'pg'
 
-import type { CommitObserver } from './tracked-client.ts'
-
 export type Statement = string | pg.QueryConfig
 
 /** Where statements go. The database cluster implements it for one scope. */
@@ -22,7 +20,12 @@ type ConnectCallback = (
   release?: (error?: Error | boolean) => void,
 ) => void
 
-export class RoutedPool extends pg.Pool {
+/** The pool as `pg.Pool` and nothing narrower: declarations cannot say that a narrower overload set is meant. */
+export function createRoutedPool(router: StatementRouter): pg.Pool {
+  return new RoutedPool(router) as unknown as pg.Pool
+}
+
+class RoutedPool extends pg.Pool {
   readonly #router: StatementRouter
 
   constructor(router: StatementRouter) {
@@ -53,5 +56,3 @@ export class RoutedPool extends pg.Pool {
     return undefined
   }
 }
-
-export type { CommitObserver }
