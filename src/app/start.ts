@@ -10,6 +10,7 @@ import { join } from 'node:path'
 
 import { prepareDatabases, type Connections, type PreparedDatabases } from './connections.ts'
 import { requireFreePort } from './free-port.ts'
+import { balancerGroup, cloneGroup, storeGroup, withSecrets } from './groups.ts'
 import { endLeftovers } from './leftovers.ts'
 import { open } from './open.ts'
 import { seedOnce, type SeedProgress } from './seeding.ts'
@@ -133,21 +134,12 @@ function supervise(log: Logger, systemFile: SystemFile): Supervisor {
   return supervisor
 }
 
-/** The embedded store, as a process of its own: a clone or a supervisor that dies takes nothing along. */
 async function runStore(supervisor: Supervisor, config: ResolvedConfig, closers: Closer[]): Promise<string> {
   const directory = join(config.dataDir, 'store')
   await mkdir(directory, { recursive: true })
   const { path, directory: made } = await socketPathFor(config.dataDir, 'store')
   if (made !== null) closers.push(() => rm(made, { recursive: true, force: true }))
-  await supervisor.run({
-    kind: 'store',
-    count: 1,
-    together: false,
-    spec: () => ({
-      entry: processEntry('store'),
-      settings: { socketPath: path, logPath: join(directory, 'store.log'), logLevel: config.logLevel },
-    }),
-  })
+  await supervisor.run(storeGroup(path, join(directory, 'store.log'), config))
   return `unix:${path}`
 }
 
@@ -176,52 +168,21 @@ async function runFront(
   connections: Connections,
   secrets: readonly string[],
 ): Promise<string> {
-  const { clones, balancer, logLevel } = config
-  const cloneSettings = {
-    appFile,
-    connections,
-    config: withSecrets(overrides, secrets),
-    writes: clones.writes,
-    logLevel,
-  }
+  let { port } = config.balancer
   // A start that is called off does not wait until clones are ready that nobody will ask.
   const callOff = (): void => void supervisor.stop()
   signal?.addEventListener('abort', callOff)
   const started = await Promise.allSettled([
-    supervisor.run({
-      kind: 'clone',
-      count: clones.min,
-      spec: (index) => ({
-        entry: processEntry('clone'),
-        settings: { ...cloneSettings, name: `clone-${index}` },
-        writes: clones.writes,
-        graceMs: clones.graceMs,
-      }),
-    }),
-    supervisor.run({
-      kind: 'balancer',
-      count: 1,
-      together: false,
-      spec: () => ({ entry: processEntry('balancer'), settings: { ...balancer, logLevel }, graceMs: clones.graceMs }),
-    }),
+    supervisor.run(cloneGroup({ appFile, config, overrides, connections, secrets })),
+    supervisor.run(balancerGroup(config, () => port)),
   ])
   signal?.removeEventListener('abort', callOff)
   for (const outcome of started) if (outcome.status === 'rejected') throw outcome.reason
   await routesKnown(supervisor)
-  const [front] = supervisor.members('balancer')
-  if (front?.address === undefined) throw new Error('expected the balancer to say where it listens')
-  return `http://${formatAddress(front.address)}`
-}
-
-/** Secrets travel to clones in their settings, not on a command line, where others could read them. */
-function withSecrets(overrides: AppOptions, secrets: readonly string[]): AppOptions {
-  return { ...overrides, sessions: { ...overrides.sessions, secrets: [...secrets] } }
-}
-
-/** The file of a process, beside this one: `.ts` from source, `.js` when built. */
-function processEntry(name: 'store' | 'clone' | 'balancer'): URL {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  return new URL(`./processes/${name}.${extension}`, import.meta.url)
+  const address = supervisor.members('balancer')[0]?.address
+  if (address === undefined || !('port' in address)) throw new Error('expected the balancer to say where it listens')
+  port = address.port
+  return `http://${formatAddress(address)}`
 }
 
 async function stopAll(closers: readonly Closer[], log: Logger): Promise<void> {

@@ -49,6 +49,18 @@ async function replaceClone(data: string): Promise<void> {
   assert.equal(await find('clone-1.1'), undefined)
 }
 
+/** Kills the balancer; where any free port was asked for, the next one takes the same. */
+async function replaceBalancer(url: string, data: string): Promise<void> {
+  const balancer = (await readSystemNote(data))?.processes.find(({ name }) => name === 'balancer-1.1')
+  process.kill(balancer?.pid ?? Number.NaN, 'SIGKILL')
+  await waitFor('the next balancer', () =>
+    fetch(url).then(
+      ({ status }) => status === 200,
+      () => false,
+    ),
+  )
+}
+
 async function writeSomething(url: string, data: string): Promise<void> {
   const user = { username: 'Ada', email: 'ada@example.com', password: 'correct horse' }
   const headers = { 'content-type': 'application/json' }
@@ -73,6 +85,7 @@ suite('the start after a SIGKILL', () => {
     const first = await startCommand(t, { data })
     await writeSomething(first.url, data)
     await replaceClone(data)
+    await replaceBalancer(first.url, data)
     const { port, note, databaseServers } = await freezeAndKill(t, data, first)
     const second = await startCommand(t, { data, port })
     await findSomething(second.url, data)

@@ -1,0 +1,60 @@
+/** The processes of a system as groups of its supervisor: pure functions from what is wanted to what is spawned. */
+
+import type { AppOptions, ResolvedConfig } from './config.ts'
+import type { Connections } from './connections.ts'
+import type { GroupOptions } from '../clones/supervisor.ts'
+
+/** The embedded store, as a process of its own: a clone or a supervisor that dies takes nothing along. */
+export function storeGroup(socketPath: string, logPath: string, { logLevel }: ResolvedConfig): GroupOptions {
+  const settings = { socketPath, logPath, logLevel }
+  return { kind: 'store', count: 1, together: false, spec: () => ({ entry: processEntry('store'), settings }) }
+}
+
+export interface CloneGroupOptions {
+  readonly appFile: string
+  readonly config: ResolvedConfig
+  /** What the command line said: it wins over the app and the environment. */
+  readonly overrides: AppOptions
+  readonly connections: Connections
+  readonly secrets: readonly string[]
+}
+
+export function cloneGroup({ appFile, config, overrides, connections, secrets }: CloneGroupOptions): GroupOptions {
+  const { writes, graceMs, min } = config.clones
+  const settings = { appFile, connections, config: withSecrets(overrides, secrets), writes, logLevel: config.logLevel }
+  return {
+    kind: 'clone',
+    count: min,
+    spec: (index) => ({
+      entry: processEntry('clone'),
+      settings: { ...settings, name: `clone-${index}` },
+      writes,
+      graceMs,
+    }),
+  }
+}
+
+/** @param port asked for at every start: where any free port was wanted, a second start must take the first one's */
+export function balancerGroup({ balancer, clones, logLevel }: ResolvedConfig, port: () => number): GroupOptions {
+  return {
+    kind: 'balancer',
+    count: 1,
+    together: false,
+    spec: () => ({
+      entry: processEntry('balancer'),
+      settings: { ...balancer, port: port(), logLevel },
+      graceMs: clones.graceMs,
+    }),
+  }
+}
+
+/** Secrets travel to clones in their settings, not on a command line, where others could read them. */
+export function withSecrets(overrides: AppOptions, secrets: readonly string[]): AppOptions {
+  return { ...overrides, sessions: { ...overrides.sessions, secrets: [...secrets] } }
+}
+
+/** The file of a process, beside this one: `.ts` from source, `.js` when built. */
+function processEntry(name: 'store' | 'clone' | 'balancer'): URL {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+  return new URL(`./processes/${name}.${extension}`, import.meta.url)
+}
