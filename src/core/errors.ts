@@ -188,7 +188,7 @@ export const errorRegistry = {
   },
   FF_DATABASE_CONNECTION_LOST: {
     summary:
-      'The connection to the primary was lost while a statement ran. Whether a write took place is unknown: read before you send it again.',
+      'The connection to the database was lost while a statement ran. Whether a write took place is unknown: read before you send it again.',
     retryable: true,
     httpStatus: 503,
   },

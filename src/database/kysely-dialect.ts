@@ -26,8 +26,8 @@ import {
   type TransactionSettings,
 } from 'kysely'
 
-import { isReplicaFault } from '../engines/postgres/connection-errors.ts'
-import { FourfoldError } from '../core/errors.ts'
+import { connectionLost, isConnectionLost, isReplicaFault } from '../engines/postgres/connection-errors.ts'
+import { FourfoldError, isFourfoldError } from '../core/errors.ts'
 
 import type { Cluster } from './cluster.ts'
 import type { Scope } from '../freshness/scope.ts'
@@ -68,7 +68,7 @@ class RoutedConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
-    const result = await this.#run(sql, parameters)
+    const result = await this.#run(sql, parameters).catch(tellLost)
     const written = writingCommands.has(result.command) ? BigInt(result.rowCount ?? 0) : undefined
     return { numAffectedRows: written, rows: result.rows as R[] }
   }
@@ -108,7 +108,7 @@ class RoutedConnection implements DatabaseConnection {
 
   async end(command: 'commit' | 'rollback'): Promise<void> {
     try {
-      const result = await this.#client?.query(command)
+      const result = await this.#client?.query(command).catch(tellLost)
       if (command === 'commit' && result?.command === 'ROLLBACK') throw new AbortedTransactionError()
     } catch (error) {
       if (command === 'rollback') this.#broken = true
@@ -128,6 +128,11 @@ class RoutedConnection implements DatabaseConnection {
     }
     return await this.#client.query(sql, parameters as unknown[])
   }
+}
+
+/** Clients of replicas tell of a lost connection in pg's words. */
+function tellLost(error: unknown): never {
+  throw isConnectionLost(error) && !isFourfoldError(error) ? connectionLost(error) : error
 }
 
 class RoutedDriver implements Driver, ConnectionProvider {

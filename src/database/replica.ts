@@ -6,11 +6,14 @@
  *   endpoint, where each connection leads to another server.
  * - A statement is sent only after a replay position read on the same connection met what the reader needs.
  * - Every call has a deadline. A replica that does not answer is left out, and comes back by itself.
+ * - A statement that waits for long is either slow or lost. Probes tell: where its server answers one, it is slow. Where
+ *   it does not, its connection is cut, and the read runs again on the primary.
  */
 
 import type pg from 'pg'
 
 import { withDeadline } from '../core/deadline.ts'
+import { cutConnection } from '../engines/postgres/client-state.ts'
 import { isConnectionLost, isReusable } from '../engines/postgres/connection-errors.ts'
 import { parseReplayPosition, REPLAY_POSITION_SQL, type ReplayPositionRow } from '../engines/postgres/positions.ts'
 import {
@@ -39,10 +42,21 @@ export interface ReplicaOptions {
   readonly log: Logger
 }
 
+/** What a connection's server says of itself. */
+interface Answer {
+  readonly replay: ReplayPosition | null
+  readonly server: string | null
+}
+
 /** Told of a connection that meets what the reader needs, or null: too far behind, or away. */
 export type OnAcquired = (connection: ReplicaConnection | null) => void
 
 const pollEveryMs = 2
+/** A statement that waits this long has its server looked at. */
+const silentMs = 1_000
+/** Behind one address there may be several servers; so many probes at once, as each may come to another. */
+const probesAtOnce = 3
+const maxUnproved = 3
 const minDownMs = 100
 const maxDownMs = 2_000
 const probeEveryMs = 1_000
@@ -146,7 +160,9 @@ export class Replica {
   async #meets(connection: ReplicaConnection, eligible: Eligible, onWait: () => void): Promise<boolean> {
     const until = this.#options.nowMs() + this.#options.replicaWaitMs
     for (let asked = 0; ; asked += 1) {
-      connection.replay = await this.#ask(connection.client)
+      const answer = await this.#ask(connection.client)
+      connection.replay = answer.replay
+      connection.server = answer.server
       if (connection.replay === null) return false
       if (eligible(connection.replay)) return true
       if (asked === 0) onWait()
@@ -155,15 +171,16 @@ export class Replica {
     }
   }
 
-  async #ask(client: pg.ClientBase): Promise<ReplayPosition | null> {
+  async #ask(client: pg.ClientBase): Promise<Answer> {
     const { rows } = await withDeadline(
       client.query(REPLAY_POSITION_SQL),
       this.#options.probeTimeoutMs,
       `the replay position of replica ${this.name}`,
     )
-    const replay = parseReplayPosition(rows[0] as ReplayPositionRow | undefined)
+    const row = rows[0] as ReplayPositionRow | undefined
+    const replay = parseReplayPosition(row)
     if (replay !== null) this.#newest = replay
-    return replay
+    return { replay, server: row?.server ?? null }
   }
 
   /** One connection says little about the server: a probe decides, at once. */
@@ -196,26 +213,46 @@ export class Replica {
   async #check(): Promise<void> {
     const answered = this.#answered
     this.#answered = false
+    const silent = this.#connections.silentFor(silentMs)
     // Who has just answered needs no probe.
-    if (this.#state !== 'up' || !answered) await this.#probe()
+    if (this.#state !== 'up' || !answered || silent.length > 0) await this.#probe(silent)
     if (this.#state === 'up') this.#schedule(probeEveryMs)
   }
 
+  async #probe(silent: readonly ReplicaConnection[]): Promise<void> {
+    const probes = Array.from({ length: silent.length > 0 ? probesAtOnce : 1 }, () => this.#probeOnce())
+    const results = await Promise.allSettled(probes)
+    if (this.#state === 'closed') return
+    const answers = results.filter((result) => result.status === 'fulfilled').map(({ value }) => value)
+    const failure = results.find((result) => result.status === 'rejected')
+    if (answers.length === 0) return this.#markDown(String(failure?.reason))
+    if (answers.every(({ replay }) => replay === null)) {
+      return this.#markDown('it has replayed no epoch of this database yet')
+    }
+    if (this.#state === 'down') this.#options.log.info({ replica: this.name }, 'replica is back')
+    this.#state = 'up'
+    this.#downForMs = 0
+    const alive = new Set(answers.map(({ server }) => server))
+    for (const connection of silent) this.#judge(connection, alive, failure !== undefined)
+  }
+
+  /** A statement waits: it goes on where its server is alive. */
+  #judge(connection: ReplicaConnection, alive: ReadonlySet<string | null>, oneFailed: boolean): void {
+    if (alive.has(connection.server)) return
+    connection.unproved += 1
+    if (!oneFailed && connection.unproved < maxUnproved) return
+    this.#options.log.warn({ replica: this.name }, 'a server behind this replica does not answer: a connection is cut')
+    cutConnection(connection.client)
+  }
+
   /** On a connection of its own, so that a busy replica is not mistaken for a dead server. */
-  async #probe(): Promise<void> {
-    const { createClient, probeTimeoutMs, log } = this.#options
+  async #probeOnce(): Promise<Answer> {
+    const { createClient, probeTimeoutMs } = this.#options
     const client = createClient()
     client.on('error', () => undefined)
     try {
       await withDeadline(client.connect(), probeTimeoutMs, `replica ${this.name}`)
-      const replay = await this.#ask(client)
-      if (replay === null) return this.#markDown('it has replayed no epoch of this database yet')
-      if (this.#state === 'closed') return
-      if (this.#state === 'down') log.info({ replica: this.name }, 'replica is back')
-      this.#state = 'up'
-      this.#downForMs = 0
-    } catch (error) {
-      this.#markDown(String(error))
+      return await this.#ask(client)
     } finally {
       client.end().catch(() => undefined)
     }

@@ -143,6 +143,20 @@ suite('connections of a replica', () => {
     await assert.rejects(connection.client.query('select pg_sleep(60)'), /timeout/)
   })
 
+  test('those at work for long are known, those held in peace are not', async (t) => {
+    const connections = open(t, { max: 3 })
+    const [working, kept, keptAtWork] = await Promise.all([take(connections), take(connections), take(connections)])
+    connections.keep(kept)
+    connections.keep(keptAtWork)
+    const sleeps = Promise.all([
+      working.client.query('select pg_sleep(2)'),
+      keptAtWork.client.query('select pg_sleep(2)'),
+    ])
+    await until('both to be known', async () => connections.silentFor(750).length === 2)
+    assert.ok(!connections.silentFor(750).includes(kept))
+    await sleeps
+  })
+
   test('who waits too long is refused, which says nothing about the server', async (t) => {
     const connections = open(t, { max: 1, waitMs: 300 })
     const held = await take(connections)

@@ -11,6 +11,12 @@ export function isAtRest(client: Pick<pg.Client, 'getTransactionStatus'>): boole
   return client.getTransactionStatus() === 'I' && !active && queued.length === 0
 }
 
+/** Whether a statement is under way. */
+export function isWorking(client: pg.ClientBase): boolean {
+  const { _activeQuery: active } = client as unknown as { readonly _activeQuery: unknown }
+  return Boolean(active)
+}
+
 /** Cuts a connection at once: what waits on it fails, and the pool drops it. For servers that hang. */
 export function cutConnection(client: pg.ClientBase): void {
   const { connection } = client as unknown as { connection: { stream: { destroy(): void } } }

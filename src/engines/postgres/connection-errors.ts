@@ -43,7 +43,7 @@ export function isConnectionCut(error: unknown): boolean {
 
 /** What a statement fails with when its connection is lost. Nobody knows whether it took place. */
 export function connectionLost(cause: unknown): FourfoldError {
-  const message = `The connection to the primary was lost before it answered (${String(cause)}); whether the statement took place is unknown: look before you send it again`
+  const message = `The connection to the database was lost before it answered (${String(cause)}); whether the statement took place is unknown: look before you send it again`
   return new FourfoldError('FF_DATABASE_CONNECTION_LOST', message, { cause })
 }
 

@@ -31,7 +31,7 @@ from (select pg_current_wal_insert_lsn() as lsn) now, pg_walfile_name_offset(now
  * the replica is not eligible for a moment longer, which is the safe side.
  */
 export const REPLAY_POSITION_SQL: string = `
-select pg_last_wal_replay_lsn()::text as lsn,
+select pg_last_wal_replay_lsn()::text as lsn, pg_postmaster_start_time()::text as server,
   (select e.epoch from fourfold.epoch e where e.home = e.tableoid) as epoch
 where pg_is_in_recovery()`.trim()
 
@@ -44,6 +44,8 @@ export interface WritePositionRow {
 
 export interface ReplayPositionRow {
   readonly lsn: string | null
+  /** When the server started, to the microsecond: tells servers behind one address apart. */
+  readonly server?: string
   readonly epoch: Epoch | null
 }
 

@@ -13,7 +13,7 @@
 
 import type pg from 'pg'
 
-import { cutConnection, setQueryTimeout } from './client-state.ts'
+import { cutConnection, isWorking, setQueryTimeout } from './client-state.ts'
 
 import type { ReplayPosition } from '../position.ts'
 
@@ -24,11 +24,15 @@ export interface ReplicaConnection {
   readonly client: pg.Client
   /** What its server had replayed when last asked; null before that. */
   replay: ReplayPosition | null
+  /** Names the server behind it, once asked; an address may lead to several. */
+  server: string | null
+  /** How many rounds of probes said nothing of its server while a statement waited. */
+  unproved: number
 }
 
 interface Entry extends ReplicaConnection {
   state: 'idle' | 'held' | 'closed'
-  /** How often the sweep has found it in this state. */
+  /** How often the sweep has found it in this state, and at work where it is held for several statements. */
   sweeps: number
   /** Held for several statements, each with a deadline of its own. */
   long: boolean
@@ -126,6 +130,11 @@ export class ReplicaConnections {
     this.#holdLong(connection as Entry, true)
   }
 
+  /** Connections with a statement that has waited for its answer this long. */
+  silentFor(ms: number): readonly ReplicaConnection[] {
+    return [...this.#all].filter((entry) => entry.state === 'held' && entry.sweeps * sweepEveryMs >= ms)
+  }
+
   /** Cuts all connections at once: the server does not answer. What waits on one fails. */
   cutAll(): void {
     for (const entry of this.#all) cutConnection(entry.client)
@@ -144,7 +153,7 @@ export class ReplicaConnections {
 
   async #open(then: OnConnection): Promise<void> {
     const client = this.#options.create()
-    const entry: Entry = { client, replay: null, state: 'held', sweeps: 0, long: false }
+    const entry: Entry = { client, replay: null, server: null, unproved: 0, state: 'held', sweeps: 0, long: false }
     // A connection that dies in its holder's hands is an error of its statement.
     client.on('error', () => this.#lost(entry))
     client.on('end', () => this.#lost(entry))
@@ -190,7 +199,8 @@ export class ReplicaConnections {
   #sweep(): void {
     const { statementMs, idleMs, waitMs } = this.#options
     for (const entry of [...this.#all]) {
-      const forMs = (entry.sweeps += 1) * sweepEveryMs
+      entry.sweeps = entry.long && !isWorking(entry.client) ? 0 : entry.sweeps + 1
+      const forMs = entry.sweeps * sweepEveryMs
       if (entry.state === 'idle' && forMs > idleMs) this.drop(entry)
       if (entry.state === 'held' && !entry.long && forMs > statementMs) cutConnection(entry.client)
     }
@@ -216,5 +226,6 @@ export class ReplicaConnections {
 function hold(entry: Entry): Entry {
   entry.state = 'held'
   entry.sweeps = 0
+  entry.unproved = 0
   return entry
 }
