@@ -10,7 +10,7 @@ import { readSystemNote, readWrittenNote, type SystemNote } from '../../src/app/
 import { isRunning } from '../../src/core/process-mark.ts'
 import { processesIn } from '../../src/engines/postgres/embedded/leftovers.ts'
 import { connectStore } from '../../src/store/connect.ts'
-import { makeDirectory } from '../support/postgres.ts'
+import { endAfter, makeDirectory } from '../support/postgres.ts'
 import { beginStart, nothingLeft, startCommand, type Started } from '../support/start-command.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -24,12 +24,15 @@ interface Killed {
 async function freezeAndKill(t: TestContext, data: string, { child, url }: Started): Promise<Killed> {
   const note = await readSystemNote(data)
   assert.ok(note !== null)
-  const databaseServers = await processesIn(join(data, 'databases/main/servers/primary'))
+  const primary = join(data, 'databases/main/servers/primary')
+  const databaseServers = await processesIn(primary)
   assert.ok(databaseServers.length > 3)
   const frozen = note.processes.filter(({ name }) => /^(clone-1|balancer|store)/.test(name)).map(({ pid }) => pid)
   assert.equal(frozen.length, 3)
-  t.after(() => {
+  // Before the directory goes, by which the servers are known.
+  endAfter(t, async () => {
     for (const { pid, mark } of note.processes) if (isRunning(pid, mark)) process.kill(pid, 'SIGKILL')
+    for (const pid of await processesIn(primary)) process.kill(pid, 'SIGKILL')
   })
   for (const pid of [...frozen, ...databaseServers]) process.kill(pid, 'SIGSTOP')
   child.kill('SIGKILL')

@@ -170,6 +170,27 @@ test('a first start that was cut short leaves nothing that hinders', async (t) =
   )
 })
 
+test('an initdb that outlives the start it belonged to does not hinder the next', async (t) => {
+  const directory = await makeDirectory(t)
+  const place = join(directory, 'servers', 'primary.new')
+  const child = fork(
+    join(import.meta.dirname, 'fixtures/embedded-owner.ts'),
+    [JSON.stringify({ directory, replicas: 0 })],
+    { execArgv: ['-C', 'fourfold:source'] },
+  )
+  endAfter(t, () => kill(child))
+  const working = await until('initdb to work', async () => {
+    const pids = await processesIn(place)
+    return pids.length > 0 ? pids : null
+  })
+  for (const pid of working) process.kill(pid, 'SIGSTOP')
+  await kill(child)
+  await writeFile(join(directory, 'servers', 'limits.json'), '{"maxConn')
+  const cluster = await startTestCluster(t, { directory, replicas: 0 })
+  await connect(t, cluster.primary)
+  await until('the old ones to be gone', async () => !working.some(isAlive))
+})
+
 test('servers that are killed are started again', async (t) => {
   const cluster = await startTestCluster(t, { replicas: 1 })
   const written = await writeMany(cluster.primary, t)

@@ -15,6 +15,7 @@ import type { PostgresAddress } from '../address.ts'
 import { type Account, giveTo } from './account.ts'
 import { onConnection } from './connection.ts'
 import { copyData } from './copy.ts'
+import { endProcessesIn } from './leftovers.ts'
 import type { Place } from './place.ts'
 import { type ClusterSettings, initdbArguments, primaryName, slotName } from './settings.ts'
 
@@ -27,11 +28,16 @@ const initdbDeadlineMs = 60_000
 /** A backup begins with a checkpoint of whatever is unwritten. */
 const checkpointDeadlineMs = 120_000
 
-/** Takes away copies that were never finished. */
+/** Takes away what was never finished, and ends who may still be at it: an initdb outlives the start that was killed. */
 export async function clearUnfinished({ place }: DataSource): Promise<void> {
   const names = await readdir(place.root)
   const unfinished = names.filter((name) => name.endsWith('.new') && !name.startsWith('binaries-'))
-  await Promise.all(unfinished.map((name) => remove(place.data(name))))
+  await Promise.all(
+    unfinished.map(async (name) => {
+      await endProcessesIn(place.data(name))
+      await remove(place.data(name))
+    }),
+  )
 }
 
 /**
@@ -40,13 +46,21 @@ export async function clearUnfinished({ place }: DataSource): Promise<void> {
  */
 export async function keepLargest(maxConnections: number, { place }: DataSource): Promise<number> {
   const file = join(place.root, 'limits.json')
-  const known = await readFile(file, 'utf8').then(
-    (text) => (JSON.parse(text) as { maxConnections: number }).maxConnections,
-    () => 0,
-  )
+  const known = readLimit(await readFile(file, 'utf8').catch(() => ''))
   if (known >= maxConnections) return known
-  await writeFile(file, JSON.stringify({ maxConnections }))
+  await writeFile(`${file}.new`, JSON.stringify({ maxConnections }))
+  await rename(`${file}.new`, file)
   return maxConnections
+}
+
+/** What a damaged file said is not known: a standby that needs more says so, and is made anew. */
+function readLimit(text: string): number {
+  try {
+    const { maxConnections } = JSON.parse(text) as { maxConnections?: unknown }
+    return typeof maxConnections === 'number' ? maxConnections : 0
+  } catch {
+    return 0
+  }
 }
 
 /** Makes an empty cluster. */
@@ -57,7 +71,8 @@ export async function initialisePrimary(initdb: string, wanted: ClusterSettings,
   await giveTo(source.account, unfinished)
   try {
     await promisify(execFile)(initdb, initdbArguments(unfinished, wanted), {
-      cwd: '/',
+      // So that it can be found by where it works, as servers can.
+      cwd: unfinished,
       timeout: initdbDeadlineMs,
       env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' },
       ...source.account,

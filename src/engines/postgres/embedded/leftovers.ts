@@ -20,9 +20,14 @@ import { FourfoldError } from '../../../core/errors.ts'
  * @param socket the path of the server's Unix socket
  */
 export async function clearLeftovers(data: string, socket: string): Promise<void> {
-  if ((await processesIn(data)).length > 0) await stopAll(data)
+  await endProcessesIn(data)
   const locks = [join(data, 'postmaster.pid'), `${socket}.lock`, socket]
   await Promise.all(locks.map((path) => rm(path, { force: true })))
+}
+
+/** Ends whatever works in a directory: a server cleanly, anything else soon. */
+export async function endProcessesIn(data: string): Promise<void> {
+  if ((await processesIn(data)).length > 0) await stopAll(data)
 }
 
 async function stopAll(data: string): Promise<void> {
