@@ -1,7 +1,8 @@
 /**
- * The client of the embedded store. The operations of one turn of the event loop travel as one batch in one write, so
- * that a busy process asks the fewer times, and have one
- * deadline, kept by a timer of this process: a server that is paused costs a caller the deadline and no more.
+ * The client of the embedded store. One batch is under way at a time, in one write; operations that come meanwhile make
+ * up the next. So an idle process waits for nobody, and a busy one asks the fewer times, which is what a store in another
+ * process costs. A batch has one deadline, from its first operation on, kept by a timer of this process: a server that
+ * is paused costs a caller the deadline and no more.
  *
  * Nothing is queued for a server that is away: a batch may wait for a reconnect within its deadline, and when the
  * server has been away for longer than that, it is refused at once. When a connection breaks, operations that may be
@@ -27,15 +28,19 @@ export function createSocketTransport(options: SocketTransportOptions): Transpor
   return new SocketTransport(options)
 }
 
+/** Less than any sensible deadline, more than a store that answers takes. */
+const longestGatheringMs = 10
+
 interface Pending extends PromiseWithResolvers<unknown> {
   readonly operation: Operation
 }
 
 interface PendingBatch {
   readonly number: number
+  readonly startedMs: number
   readonly deadline: number
   operations: Pending[]
-  timer: NodeJS.Timeout | undefined
+  readonly timer: NodeJS.Timeout
   /** The connection it was sent on, and what had come on that by then. */
   sentOn: Connection | null
   receivedThen: number
@@ -51,7 +56,9 @@ class SocketTransport implements Transport {
   private readonly options: SocketTransportOptions
   private readonly link: Link<Connection>
   private readonly batches = new Map<number, PendingBatch>()
-  private gathering: Pending[] | null = null
+  /** What goes next. */
+  private gathering: PendingBatch | null = null
+  private scheduled = false
   private lastNumber = 0
   private closing: Promise<void> | null = null
 
@@ -69,11 +76,8 @@ class SocketTransport implements Transport {
   execute(operation: Operation): Promise<unknown> {
     if (this.closing !== null) return Promise.reject(closedError())
     const pending: Pending = { operation, ...Promise.withResolvers<unknown>() }
-    if (this.gathering === null) {
-      this.gathering = []
-      setImmediate(() => this.dispatch())
-    }
-    this.gathering.push(pending)
+    const batch = this.gatheringNow()
+    batch.operations.push(pending)
     return pending.promise
   }
 
@@ -95,26 +99,62 @@ class SocketTransport implements Transport {
   }
 
   private async finish(): Promise<void> {
-    const underWay = [...(this.gathering ?? []), ...[...this.batches.values()].flatMap((batch) => batch.operations)]
+    const batches = [...this.batches.values(), ...(this.gathering === null ? [] : [this.gathering])]
+    const underWay = batches.flatMap((batch) => batch.operations)
     await Promise.allSettled(underWay.map((pending) => pending.promise))
     this.link.close()
   }
 
-  private dispatch(): void {
-    const operations = this.gathering ?? []
-    this.gathering = null
+  /** The batch to join. One that has waited for long goes without waiting, so that who joins has a whole deadline. */
+  private gatheringNow(): PendingBatch {
+    const { gathering } = this
+    if (gathering === null) return (this.gathering = this.startBatch())
+    if (performance.now() - gathering.startedMs <= longestGatheringMs) return gathering
+    this.begin(gathering)
+    return (this.gathering = this.startBatch())
+  }
+
+  private startBatch(): PendingBatch {
     const { deadlineMs } = this.options
     const batch: PendingBatch = {
       number: (this.lastNumber += 1),
+      startedMs: performance.now(),
       deadline: machineMs() + deadlineMs,
-      operations,
-      timer: undefined,
+      operations: [],
+      timer: setTimeout(() => this.expire(batch), deadlineMs),
       sentOn: null,
       receivedThen: 0,
     }
-    batch.timer = setTimeout(() => this.expire(batch), deadlineMs)
+    this.schedule()
+    return batch
+  }
+
+  /** Sends what is gathered at the end of this turn of the event loop, unless a batch is under way then. */
+  private schedule(): void {
+    if (this.scheduled) return
+    this.scheduled = true
+    setImmediate(() => this.dispatch())
+  }
+
+  private dispatch(): void {
+    this.scheduled = false
+    if (this.gathering === null || this.batches.size > 0) return
+    const batch = this.gathering
+    this.gathering = null
+    this.begin(batch)
+  }
+
+  private begin(batch: PendingBatch): void {
     this.batches.set(batch.number, batch)
     this.send(batch)
+  }
+
+  /** A batch is over. */
+  private end(batch: PendingBatch): void {
+    clearTimeout(batch.timer)
+    this.batches.delete(batch.number)
+    if (this.gathering === batch) this.gathering = null
+    if (this.gathering !== null) this.schedule()
   }
 
   private send(batch: PendingBatch): void {
@@ -148,8 +188,7 @@ class SocketTransport implements Transport {
   }
 
   private reject(batch: PendingBatch, error: unknown): void {
-    clearTimeout(batch.timer)
-    this.batches.delete(batch.number)
+    this.end(batch)
     for (const pending of batch.operations) pending.reject(error)
   }
 
@@ -158,8 +197,7 @@ class SocketTransport implements Transport {
     const batch = this.batches.get(number)
     // Answered too late, or on a connection that was given up.
     if (batch === undefined || batch.sentOn !== connection) return
-    clearTimeout(batch.timer)
-    this.batches.delete(number)
+    this.end(batch)
     batch.operations.forEach((pending, index) => {
       const answer = answers[index] ?? [false, 'the answer is missing']
       if (answer[0]) pending.resolve(answer[1])

@@ -17,6 +17,7 @@ import type { Logger } from '../../core/log.ts'
 import { isRunning, markOf } from '../../core/process-mark.ts'
 
 const retryMs = 10
+const killedMs = 5_000
 
 export interface GuardOptions {
   /** The log that is guarded. */
@@ -44,7 +45,7 @@ interface Owner extends Process {
 export async function takeGuard(options: GuardOptions): Promise<Guard> {
   const guardPath = `${options.path}.guard`
   const ownerPath = `${options.path}.owner`
-  const deadline = performance.now() + options.waitMs
+  let deadline = performance.now() + options.waitMs
   for (;;) {
     const lock = tryLock(guardPath)
     if (lock !== null) {
@@ -54,6 +55,8 @@ export async function takeGuard(options: GuardOptions): Promise<Guard> {
     if (performance.now() > deadline) {
       const owner = readOwner(ownerPath)
       if (owner === null || !endOrphan(owner, options.log)) throw lockedError(options.path, owner)
+      // The kernel takes its time with a killed process, and gives up the lock last.
+      deadline = performance.now() + killedMs
     }
     await pause(retryMs)
   }
