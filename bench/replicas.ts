@@ -4,7 +4,8 @@
  * Reads are of one reader at `session`, who has written once and whose token is live, with a replica that has replayed
  * it: a statement counts only if the replica answered. How often the token is read makes the difference, so three ways
  * stand beside each other:
- * - `fourfold`: as in a request: a scope is made, its token is read once, and ten statements run in it.
+ * - `fourfold`: as in a request: a scope is made, its token is read once, and ten statements run in it, one after the
+ *   other.
  * - `fourfold, token read before each statement`: as in a script, the default of `ff.as`.
  * - `fourfold, routing alone`: one scope for the whole run, so the token is read once a second.
  *
@@ -43,6 +44,8 @@ interface Group {
   readonly contenders: Readonly<Record<string, Work>>
   readonly clients: number
   readonly count: number
+  /** How many statements a piece of work has. Default 1. */
+  readonly statements?: number
   readonly metric: string
   readonly goal?: number
 }
@@ -68,40 +71,30 @@ try {
 process.exitCode = met ? 0 : 1
 
 function readGroups({ ff }: LiveApp): Group[] {
-  const values = (index: number): unknown[] => [1 + (index % rowCount)]
   const scoped = (keepToken: boolean): pg.Pool => ff.as({ reader, level: 'session', keepToken }).databases.main.pool
   return Object.entries(readTexts).flatMap(([name, text]) => {
-    const through =
-      (pool: pg.Pool): Work =>
-      (index) =>
-        pool.query(text(index), values(index))
+    const requests =
+      (poolOf: () => pg.Pool): Work =>
+      async (index) => {
+        const pool = poolOf()
+        for (let n = index * statementsPerRequest; n < (index + 1) * statementsPerRequest; n += 1) {
+          await pool.query(text(n), [1 + (n % rowCount)])
+        }
+      }
+    const [beforeEach, once] = [scoped(false), scoped(true)]
     const contenders = {
-      [plain]: through(plainReplica),
-      fourfold: inRequests(scoped, (pool, index) => pool.query(text(index), values(index))),
-      'fourfold, token read before each statement': through(scoped(false)),
-      'fourfold, routing alone': through(scoped(true)),
+      [plain]: requests(() => plainReplica),
+      fourfold: requests(() => scoped(true)),
+      'fourfold, token read before each statement': requests(() => beforeEach),
+      'fourfold, routing alone': requests(() => once),
     }
     const goal = name === 'repeated reads' ? { goal: readGoal } : {}
+    const group = { name, contenders, statements: statementsPerRequest, metric: 'cpu_us_per_statement' }
     return [
-      { name, contenders, clients: 1, count: quick ? 200 : 2_000, metric: 'cpu_us_per_statement' },
-      { name, contenders, clients: 64, count: quick ? 1_200 : 8_000, metric: 'cpu_us_per_statement', ...goal },
+      { ...group, clients: 1, count: quick ? 20 : 200 },
+      { ...group, clients: 64, count: quick ? 200 : 800, ...goal },
     ]
   })
-}
-
-/** Ten statements to a request, whichever client runs them: each request has a scope of its own. */
-function inRequests(
-  scoped: (keepToken: boolean) => pg.Pool,
-  run: (pool: pg.Pool, index: number) => Promise<unknown>,
-): Work {
-  const requests = new Map<number, { pool: pg.Pool; left: number }>()
-  return async (index) => {
-    const number = Math.floor(index / statementsPerRequest)
-    let request = requests.get(number)
-    if (request === undefined) requests.set(number, (request = { pool: scoped(true), left: statementsPerRequest }))
-    if ((request.left -= 1) === 0) requests.delete(number)
-    return await run(request.pool, index)
-  }
 }
 
 function writeGroups({ ff }: LiveApp): Group[] {
@@ -168,10 +161,11 @@ async function countRoundTrips({ ff }: LiveApp, into: Report): Promise<void> {
 }
 
 async function measure(group: Group, { ff }: LiveApp, into: Report): Promise<void> {
-  const { name, contenders, clients, count, metric, goal } = group
+  const { name, contenders, clients, count, metric, goal, statements = 1 } = group
   const counts = ff.clusters['main']?.counts
   const before = { ...counts }
-  const measured = await measureInterleaved(contenders, { clients, count, rounds })
+  const pieces = await measureInterleaved(contenders, { clients, count, rounds })
+  const measured = new Map([...pieces].map(([name, values]) => [name, values.map((value) => value / statements)]))
   const where = `${name}, ${clients} ${clients === 1 ? 'client' : 'clients'}`
   const base = measured.get(plain) ?? []
   for (const [contender, values] of measured) into.add({ contender, metric: `${where}: ${metric}`, unit: 'µs', values })

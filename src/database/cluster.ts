@@ -67,6 +67,16 @@ export interface ClusterCounts {
 /** What a read needs of a replica: a position, nothing beyond its age, or no replica at all. */
 type Needed = Requirement | 'any' | 'primary'
 
+/** A read on its way to whoever answers it. */
+interface Read {
+  readonly scope: Scope
+  readonly needed: Needed
+  readonly statement: Statement
+  readonly values: readonly unknown[] | undefined
+  readonly resolve: (result: pg.QueryResult) => void
+  readonly reject: (error: unknown) => void
+}
+
 const positionIntervalMs = 1_000
 const replicaProbeTimeoutMs = 1_000
 const minTokenTtlMs = 10 * 60_000
@@ -128,9 +138,13 @@ export class Cluster {
   run(scope: Scope, statement: Statement, values?: readonly unknown[]): Promise<pg.QueryResult> {
     const text = typeof statement === 'string' ? statement : statement.text
     if (!this.isRead(text) || isQueryObject(statement)) return this.#write(scope, statement, text, values)
-    const needed = this.#needed(scope)
-    if (needed instanceof Promise) return needed.then((known) => this.#read(scope, known, statement, values))
-    return this.#read(scope, needed, statement, values)
+    // One promise for each statement: what it waits for calls back.
+    return new Promise((resolve, reject) => {
+      const needed = this.#needed(scope)
+      const read = (known: Needed): void => this.#read({ scope, needed: known, statement, values, resolve, reject })
+      if (needed instanceof Promise) needed.then(read).catch(reject)
+      else read(needed)
+    })
   }
 
   /** A client on the primary, for a transaction or for connection state; tells the scope of its commits until released. */
@@ -194,34 +208,40 @@ export class Cluster {
     return level === 'eventual' ? 'any' : scope.require(this.tokens)
   }
 
-  #read(scope: Scope, needed: Needed, statement: Statement, values?: readonly unknown[]): Promise<pg.QueryResult> {
+  #read(read: Read): void {
+    const { needed, statement, values } = read
     const replica = this.#candidate(needed)
-    if (replica === null) return this.#readPrimary(scope, needed, statement, values)
-    return new Promise((resolve, reject) => {
+    if (replica === null) return this.#readPrimary(read)
+    this.#acquire(replica, needed, (connection) => {
+      if (connection === null) return this.#readPrimary(read)
       let answered = false
-      const onAnswer = (connection: ReplicaConnection, error: Error | null, result: pg.QueryResult): void => {
+      // With a callback: pg's promise costs two more.
+      connection.client.query(statement as string, values as unknown[], (error: Error | null, result) => {
         // pg may tell of a statement's error, and then of the connection's that was ended for it.
         if (answered) return
         answered = true
-        replica.inFlight -= 1
-        if (!error) {
-          this.counts.replicaReads += 1
-          replica.release(connection)
-          return resolve(result)
-        }
-        replica.fail(connection, error)
-        if (!isReplicaFault(error)) return reject(error)
-        this.counts.replicaFaults += 1
-        resolve(this.#readPrimary(scope, needed, statement, values))
-      }
-      this.#acquire(replica, needed, (connection) => {
-        if (connection === null) return resolve(this.#readPrimary(scope, needed, statement, values))
-        // With a callback: pg's promise costs two more.
-        connection.client.query(statement as string, values as unknown[], (error: Error | null, result) =>
-          onAnswer(connection, error, result),
-        )
+        this.#answer(read, replica, connection, error, result)
       })
     })
+  }
+
+  #answer(
+    read: Read,
+    replica: Replica,
+    connection: ReplicaConnection,
+    error: Error | null,
+    result: pg.QueryResult,
+  ): void {
+    replica.inFlight -= 1
+    if (!error) {
+      this.counts.replicaReads += 1
+      replica.release(connection)
+      return read.resolve(result)
+    }
+    replica.fail(connection, error)
+    if (!isReplicaFault(error)) return read.reject(error)
+    this.counts.replicaFaults += 1
+    this.#readPrimary(read)
   }
 
   /** The replica to ask, or null: the primary must answer. */
@@ -270,22 +290,19 @@ export class Cluster {
     return true
   }
 
-  async #readPrimary(
-    scope: Scope,
-    needed: Needed,
-    statement: Statement,
-    values?: readonly unknown[],
-  ): Promise<pg.QueryResult> {
+  #readPrimary({ scope, needed, statement, values, resolve, reject }: Read): void {
     this.counts.primaryReads += 1
-    const result = await this.#primary.read(this.#observe(scope), statement, values)
-    if (typeof needed === 'object' && needed.kind === 'primary' && needed.seen !== null) {
-      const position = await this.readPosition().catch(() => null)
-      if (position !== null) {
-        this.monitor.saw(position)
-        await scope.heal(this.tokens, needed, position)
-      }
-    }
-    return result
+    const reading = this.#primary.read(this.#observe(scope), statement, values)
+    const heals = typeof needed === 'object' && needed.kind === 'primary' && needed.seen !== null
+    const healed = heals ? reading.then((result) => this.#heal(scope, needed).then(() => result)) : reading
+    healed.then(resolve, reject)
+  }
+
+  async #heal(scope: Scope, needed: Requirement): Promise<void> {
+    const position = await this.readPosition().catch(() => null)
+    if (position === null) return
+    this.monitor.saw(position)
+    await scope.heal(this.tokens, needed, position)
   }
 
   async #write(scope: Scope, statement: Statement, text: string, values?: readonly unknown[]): Promise<pg.QueryResult> {
