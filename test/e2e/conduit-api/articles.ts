@@ -122,6 +122,19 @@ export function articleTests(given: Given): void {
       refusedField(await call('PUT', `/articles/${sameTitle.slug}`, { token: given.ann.token, body: {} }), 'article')
     })
 
+    test('a change of the text at the moment of a new title leaves the new slug alone', async () => {
+      for (let time = 0; time < 20; time++) {
+        const { slug } = await publish(call, given.ann)
+        const change = (article: object): Promise<any> =>
+          good(call('PUT', `/articles/${slug}`, { token: given.ann.token, body: { article } }))
+        const other = call('PUT', `/articles/${slug}`, { token: given.ann.token, body: { article: { body: 'New' } } })
+        const renamed = await change({ title: unique('Renamed ') })
+        // Whichever comes second finds the article, or its old address gone.
+        assert.ok([200, 404].includes((await other).status))
+        await good(call('GET', `/articles/${renamed.article.slug}`))
+      }
+    })
+
     test('only the author changes or deletes an article', async () => {
       const path = `/articles/${given.article.slug}`
       const forbidden = { article: ['forbidden'] }

@@ -32,6 +32,14 @@ export function refusalTests(given: Given): void {
       assert.match(broken.headers.get('content-type') ?? '', /^text\/html/)
     })
 
+    test('slashes too many in front lead to no other host', async () => {
+      for (const path of ['//', '///?page=2', '//elsewhere.example/tag/x']) {
+        const answer = await fetch(given.url + path)
+        assert.ok([200, 404].includes(answer.status), `${path}: ${answer.status}`)
+        assert.doesNotMatch(await answer.text(), /href="\/\//)
+      }
+    })
+
     test('a form from another site is refused', async (t) => {
       const visitor = await visit(t, given)
       await signIn(visitor, await register(given.call))

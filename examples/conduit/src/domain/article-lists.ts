@@ -72,8 +72,10 @@ function matching(db: Executor, filter: ArticleFilter): SelectQueryBuilder<Schem
   let query: SelectQueryBuilder<Schema, 'articles', object> = db.selectFrom('articles')
   if (author !== undefined) query = query.where('articles.author_id', '=', userNamed(author))
   if (tag !== undefined) {
-    const tagged = db.selectFrom('article_tags').innerJoin('tags', 'tags.id', 'article_tags.tag_id')
-    query = query.where('articles.id', 'in', tagged.select('article_tags.article_id').where('tags.name', '=', tag))
+    // The tag's id is looked up first: with a join the planner tries every article's tags where few or none match.
+    const tagId = db.selectFrom('tags').select('tags.id').where('name', '=', tag)
+    const tagged = db.selectFrom('article_tags').select('article_tags.article_id').where('tag_id', '=', tagId)
+    query = query.where('articles.id', 'in', tagged)
   }
   if (favorited !== undefined) {
     const favorites = db.selectFrom('favorites').select('favorites.article_id')

@@ -1,6 +1,7 @@
 /** Articles, one at a time: reading, publishing, changing, favourites. Lists are in `article-lists.ts`. */
 import { type SelectQueryBuilder, sql } from 'kysely'
 import type { Executor, Schema } from '../schema.ts'
+import { notFound } from '../refusal.ts'
 import { slugCandidates, slugOf } from '../slugs.ts'
 import { refusingGone, violates } from './conflicts.ts'
 import { favoritesCount, isFavorite, isFollowing, tagList } from './expressions.ts'
@@ -58,20 +59,32 @@ export async function publishArticle(db: Executor, authorId: number, article: Ne
 
 /** Changes what was sent and nothing else; answers the slug, a new one if the title asks for it. */
 export async function updateArticle(db: Executor, article: ArticleSummary, changes: ArticleChanges): Promise<string> {
-  const { tagList: tags, ...columns } = changes
-  const change = (slug: string): Promise<string> =>
-    db.transaction().execute(async (trx) => {
-      await trx
-        .updateTable('articles')
-        .set({ ...columns, slug, updated_at: sql`now()` })
-        .where('id', '=', article.id)
-        .execute()
-      if (tags) await refusingGone('article', () => replaceTags(trx, article.id, tags))
-      return slug
-    })
   const { title } = changes
-  const keepsSlug = title === undefined || slugOf(title) === slugOf(article.title)
-  return keepsSlug ? change(article.slug) : withFreeSlug(title, change)
+  if (title === undefined) return change(db, article.id, changes)
+  return withFreeSlug(title, (slug) => change(db, article.id, changes, slug))
+}
+
+/** The row is locked first: another change may have given the article another slug since it was read. */
+async function change(db: Executor, id: number, changes: ArticleChanges, wantedSlug?: string): Promise<string> {
+  const { tagList: tags, ...columns } = changes
+  return db.transaction().execute(async (trx) => {
+    const now = await trx
+      .selectFrom('articles')
+      .select(['slug', 'title'])
+      .where('id', '=', id)
+      .forUpdate()
+      .executeTakeFirst()
+    if (!now) throw notFound('article')
+    const keepsSlug = columns.title === undefined || slugOf(columns.title) === slugOf(now.title)
+    const slug = keepsSlug ? now.slug : (wantedSlug ?? now.slug)
+    await trx
+      .updateTable('articles')
+      .set({ ...columns, slug, updated_at: sql`now()` })
+      .where('id', '=', id)
+      .execute()
+    if (tags) await replaceTags(trx, id, tags)
+    return slug
+  })
 }
 
 export async function deleteArticle(db: Executor, id: number): Promise<void> {

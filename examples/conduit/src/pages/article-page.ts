@@ -16,9 +16,9 @@ import {
   tagPills,
 } from './elements.ts'
 import { field } from './forms.ts'
-import { type Html, html } from './html.ts'
+import { type Content, type Html, html } from './html.ts'
 import type { Page } from './layout.ts'
-import { renderMarkdown } from './markdown.ts'
+import { renderArticle, renderComments } from './markdown.ts'
 import { followButton } from './profile-page.ts'
 
 export interface ArticleView {
@@ -31,6 +31,7 @@ export interface ArticleView {
 
 export function articlePage(view: ArticleView): Page {
   const { article, comments, visitor } = view
+  const texts = renderComments(comments.map(({ body }) => body))
   const content = html`<div class="article-page">
     <div class="banner">
       <div class="container medium">
@@ -39,10 +40,11 @@ export function articlePage(view: ArticleView): Page {
       </div>
     </div>
     <div class="container page medium">
-      <div class="article-content">${renderMarkdown(article.body)}</div>
+      <div class="article-content">${renderArticle(article.body)}</div>
       ${article.tagList.length > 0 && tagPills(article.tagList)}
       <section class="comments" aria-label="Comments">
-        ${visitor ? commentForm(view, visitor) : signInHint} ${comments.map((comment) => commentCard(comment, view))}
+        ${visitor ? commentForm(view, visitor) : signInHint}
+        ${comments.map((comment, index) => commentCard(comment, texts[index], view))}
       </section>
     </div>
   </div>`
@@ -92,12 +94,16 @@ function commentForm({ article, asset, rejected }: ArticleView, visitor: User): 
     </form>`
 }
 
-function commentCard({ id, body, author, createdAt }: Comment, { article, visitor, asset }: ArticleView): Html {
+function commentCard(
+  { id, author, createdAt }: Comment,
+  text: Content,
+  { article, visitor, asset }: ArticleView,
+): Html {
   const remove = `${articlePath(article.slug)}/comments/${id}/delete`
   const bin = html`${icon('trash-a')}<span class="visually-hidden">Delete comment</span>`
   const options = html`<span class="mod-options">${actionForm(remove, 'btn-icon', bin)}</span>`
   return html`<div class="card">
-    <div class="card-block"><div class="card-text">${renderMarkdown(body)}</div></div>
+    <div class="card-block"><div class="card-text">${text}</div></div>
     <div class="card-footer">
       <a class="comment-author" href="${profilePath(author.username)}" tabindex="-1" aria-hidden="true"
         >${avatar(author, 'comment-author-img', asset)}</a

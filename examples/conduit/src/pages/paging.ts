@@ -21,10 +21,12 @@ export function pagingOf(page: number, size: number): Paging {
 
 /** The addresses of a list's pages: this one's, with its other parameters. */
 export function withPage(request: FastifyRequest): (page: number) => string {
-  const { pathname, searchParams } = new URL(request.url, 'http://conduit')
+  const [, pathname = '', query = ''] = /^([^?#]*)(?:\?([^#]*))?/.exec(request.url) ?? []
+  // Two slashes would begin the address of another host.
+  const path = pathname.replace(/^\/+/, '/')
   return (page) => {
-    const parameters = new URLSearchParams(searchParams)
+    const parameters = new URLSearchParams(query)
     parameters.set('page', String(page))
-    return `${pathname}?${parameters.toString()}`
+    return `${path}?${parameters.toString()}`
   }
 }
