@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { request as httpRequest, type IncomingMessage, type RequestListener } from 'node:http'
+import { createServer, request as httpRequest, type IncomingMessage, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
+import { cutIfStalled } from '../../src/clones/balancer/attempt.ts'
 import { startBalancer } from '../../src/clones/balancer/balancer.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { balance, openRaw } from '../support/balanced.ts'
@@ -490,4 +492,24 @@ test('an error in a pipelined request never lands inside the answer before it', 
   const { port } = await balance(t, [(_request, response) => void held.push(() => response.end('first'))])
   const raw = openRaw(t, port, 'GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\nGARBAGE\r\n\r\n')
   assert.equal(await raw.closed, '')
+})
+
+test('an answer whose last piece nobody takes does not wait for ever', async (t) => {
+  const cut = Promise.withResolvers<boolean>()
+  // Than the system keeps for a connection.
+  const more = Buffer.alloc(64 * 1024 * 1024)
+  const server = createServer((_request, response) => {
+    response.on('close', () => cut.resolve(!response.writableFinished))
+    response.end(more)
+    cutIfStalled(response, 50)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { socket } = openRaw(t, (server.address() as AddressInfo).port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  socket.pause()
+  assert.equal(await cut.promise, true)
 })

@@ -124,6 +124,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: NodeJS.Dict<string | string[]>): void {
     if (Object.keys(trailers ?? {}).length > 0) this.#response.addTrailers(trailers as NodeJS.Dict<string>)
     this.#response.end()
+    cutIfStalled(this.#response, this.#context.limits.stallTimeoutMs)
     this.#settle({ answered: true })
   }
 
@@ -174,6 +175,14 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#lease.upstream.waiting.delete(this.#giveUp)
     this.#response.off('close', this.#clientClosed).off('drain', this.#clientReady)
   }
+}
+
+/** The last piece of an answer waits for its client no longer than the others did. */
+export function cutIfStalled(response: ServerResponse, withinMs: number): void {
+  if (response.writableLength === 0 || response.destroyed) return
+  const timer = setTimeout(() => response.destroy(), withinMs)
+  const forget = (): void => clearTimeout(timer)
+  response.once('finish', forget).once('close', forget)
 }
 
 export function isTimeout(error: Error): boolean {
