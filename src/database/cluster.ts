@@ -17,6 +17,7 @@ import { Primary } from './primary.ts'
 import { Replica } from './replica.ts'
 import { FourfoldError } from '../core/errors.ts'
 import { isReplicaFault } from '../engines/postgres/connection-errors.ts'
+import { sqlState } from '../engines/postgres/client.ts'
 import { isAtRest } from '../engines/postgres/client-state.ts'
 import { createClient, statementCutMs, type PoolLimits } from '../engines/postgres/pools.ts'
 import { mayUseReplica, type Level } from '../freshness/level.ts'
@@ -241,7 +242,19 @@ export class Cluster {
     replica.fail(connection, error)
     if (!isReplicaFault(error)) return read.reject(error)
     this.counts.replicaFaults += 1
-    this.#readPrimary(read)
+    if (sqlState(error) === '25006') this.#writeUnseen(read)
+    else this.#readPrimary(read)
+  }
+
+  /** A standby refused to write: a view or an operator hides what the text does not show. Run once, and its token moves. */
+  #writeUnseen({ scope, statement, values, resolve, reject }: Read): void {
+    const observer = this.#observe(scope)
+    const tell = async (result: pg.QueryResult): Promise<pg.QueryResult> => {
+      await observer(await this.readPosition().catch(() => null))
+      return result
+    }
+    this.counts.primaryReads += 1
+    this.#primary.write(observer, statement, values).then(tell).then(resolve, reject)
   }
 
   /** The replica to ask, or null: the primary must answer. */

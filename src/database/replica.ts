@@ -13,6 +13,7 @@
 import type pg from 'pg'
 
 import { withDeadline } from '../core/deadline.ts'
+import { sqlState } from '../engines/postgres/client.ts'
 import { cutConnection } from '../engines/postgres/client-state.ts'
 import { isConnectionLost, isReusable } from '../engines/postgres/connection-errors.ts'
 import { parseReplayPosition, REPLAY_POSITION_SQL, type ReplayPositionRow } from '../engines/postgres/positions.ts'
@@ -58,6 +59,7 @@ const silentMs = 1_000
 const probesAtOnce = 3
 const maxUnproved = 3
 const minDownMs = 100
+const tooManyConnections = '53300'
 const maxDownMs = 2_000
 const probeEveryMs = 1_000
 const idleMs = 60_000
@@ -191,15 +193,15 @@ export class Replica {
     this.#schedule(0)
   }
 
-  #markDown(why: string): void {
+  #markDown(why: string, full = false): void {
     if (this.#state === 'closed') return
     this.#downForMs = Math.min(maxDownMs, Math.max(minDownMs, this.#downForMs * 2))
     if (this.#state !== 'down') this.#options.log.warn({ replica: this.name, why }, 'replica left out')
     this.#state = 'down'
     this.#newest = null
     // Statements that wait on a server that hangs are cut here, and run again on the primary. Idle connections may be
-    // as dead without knowing it.
-    this.#connections.cutAll()
+    // as dead without knowing it. A server that is full answers those it has.
+    if (!full) this.#connections.cutAll()
     this.#schedule(this.#downForMs)
   }
 
@@ -225,7 +227,9 @@ export class Replica {
     if (this.#state === 'closed') return
     const answers = results.filter((result) => result.status === 'fulfilled').map(({ value }) => value)
     const failure = results.find((result) => result.status === 'rejected')
-    if (answers.length === 0) return this.#markDown(String(failure?.reason))
+    if (answers.length === 0) {
+      return this.#markDown(String(failure?.reason), sqlState(failure?.reason) === tooManyConnections)
+    }
     if (answers.every(({ replay }) => replay === null)) {
       return this.#markDown('it has replayed no epoch of this database yet')
     }

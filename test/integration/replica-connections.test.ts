@@ -63,6 +63,22 @@ suite('connections of a replica', () => {
   const pidOf = async ({ client }: ReplicaConnection): Promise<number> =>
     (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]?.pid ?? 0
 
+  test('are let go of at the end, also where the server hangs', { timeout: 20_000 }, async (t) => {
+    const connections = open(t)
+    const [idle, given] = await Promise.all([take(connections), take(connections)])
+    const pids = await Promise.all([idle, given].map(pidOf))
+    const ended = [idle, given].map(({ client }) => new Promise((resolve) => client.once('end', resolve)))
+    for (const pid of pids) process.kill(pid, 'SIGSTOP')
+    try {
+      connections.give(idle)
+      connections.drop(given)
+      await connections.close()
+      await Promise.all(ended)
+    } finally {
+      for (const pid of pids) process.kill(pid, 'SIGCONT')
+    }
+  })
+
   test('are never more than allowed, and go to who waits, in order', async (t) => {
     const connections = open(t)
     const order: number[] = []

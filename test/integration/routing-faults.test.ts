@@ -94,6 +94,8 @@ suite('routing under faults', () => {
     'a commit with a write behind it': ['begin', 'commit; $insert'],
     'a whole transaction in one text': ['begin; $insert; commit'],
     'commit and chain': ['begin', '$insert', 'commit and chain', 'rollback'],
+    'a commit with the next transaction behind it': ['begin', '$insert', 'commit; begin', 'rollback'],
+    'a commented commit and chain': ['begin', '$insert', '/* done */ commit and chain', 'rollback'],
     'a write before a savepoint whose text fails': [
       'begin',
       '! $insert; savepoint a; select 1/0',
@@ -135,6 +137,83 @@ suite('routing under faults', () => {
         code: 'FF_DATABASE_CURSOR',
       },
     )
+  })
+
+  test('a query of its own kind behind a write that was not waited for gets its own answer', async () => {
+    const client = await ff.as({ reader: 'reader:behind' }).databases.main.pool.connect()
+    const query = new pg.Query('select 42 as answer')
+    const rows: unknown[] = []
+    const ended = new Promise((resolve, reject) => {
+      query.on('row', (row) => void rows.push(row))
+      query.on('end', resolve)
+      query.on('error', reject)
+    })
+    // As pg-cursor and pg-query-stream are: no pg.Query.
+    const cursor = new Proxy(query, { getPrototypeOf: () => Object.prototype })
+    const writing = client.query(insert('behind'))
+    client.query(cursor)
+    const after = client.query('select 43 as answer')
+    await ended
+    assert.deepEqual(rows, [{ answer: 42 }])
+    assert.deepEqual((await after).rows, [{ answer: 43 }])
+    assert.equal((await writing).rowCount, 1)
+    client.release()
+  })
+
+  test('parameters that do not fit are an error of their statement, and no lost connection', async () => {
+    await using clone = await openClone()
+    await readFromReplica(clone, 'reader:misfit')
+    const { pool } = clone.as({ reader: 'reader:misfit', level: 'session' }).databases.main
+    await assert.rejects(pool.query('select $1::int + $2::int', [1]), { code: '08P01' })
+    await assert.rejects(pool.query('insert into notes (author, text) values ($1, $2)', ['x']), { code: '08P01' })
+    assert.equal(clusterOf(clone).counts.replicaFaults, 0)
+  })
+
+  test('a write that a view hides runs once, and its reader sees it', async () => {
+    await admin.query(`create function note_it() returns int language plpgsql as
+      $$ begin insert into notes (author, text) values ('hidden', 'x'); return 1; end $$`)
+    await admin.query('create view noting as select note_it()')
+    await using clone = await openClone()
+    await readFromReplica(clone, 'reader:hidden')
+    const { pool } = clone.as({ reader: 'reader:hidden', level: 'session' }).databases.main
+    const { counts } = clusterOf(clone)
+    const faults = counts.replicaFaults
+    await waitFor('a replica that has the view', async () => {
+      await pool.query('select * from noting')
+      const { rows } = await pool.query(`select count(*)::int as noted from notes where author = 'hidden'`)
+      assert.ok(rows[0].noted > 0, 'the reader sees what was written')
+      return counts.replicaFaults > faults
+    })
+    await waitFor('a refusal', async () => {
+      await pool.query('select * from noting')
+      return Object.keys(await tokenOf('reader:hidden')).length === 1
+    })
+  })
+
+  test('a replica that is full is left alone, and answers what it runs', async () => {
+    await using clone = await openClone()
+    await readFromReplica(clone, 'reader:full')
+    const { pool } = clone.as({ reader: 'reader:full', level: 'session' }).databases.main
+    const { counts } = clusterOf(clone)
+    const faults = counts.replicaFaults
+    const sleeping = pool.query('select pg_sleep(1)')
+    const others: pg.Client[] = []
+    const fill = async (): Promise<boolean> => {
+      const client = new pg.Client(connections.databases['main']?.replicas[0]?.address)
+      others.push(client)
+      return await client.connect().then(
+        () => false,
+        (error: { code?: string }) => error.code === '53300',
+      )
+    }
+    try {
+      while (!(await fill()));
+      await Promise.all(Array.from({ length: 8 }, () => pool.query('select 1')))
+      await sleeping
+      assert.equal(counts.replicaFaults, faults)
+    } finally {
+      await Promise.all(others.map((client) => client.end()))
+    }
   })
 
   test('an open transaction is refused through pool.query, and never reaches the next holder', async () => {

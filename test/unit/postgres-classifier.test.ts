@@ -323,3 +323,8 @@ describe('queries that differ in their literals alone', () => {
     }
   })
 })
+
+test('names that a literal spells differently are told apart', () => {
+  assert.equal(classifier.classify(`select * from U&"pg!005flocks" uescape '?'`).kind, 'read')
+  assert.equal(classifier.classify(`select * from U&"pg!005flocks" uescape '!'`).kind, 'session')
+})

@@ -31,7 +31,14 @@ export function isConnectionLost(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const code = (error as { code?: unknown }).code
   if (typeof code !== 'string') return connectionMessages.test(error.message)
+  // The server's word for parameters that do not fit the statement, too: it goes on then.
+  if (code === '08P01') return (error as { severity?: unknown }).severity !== 'ERROR' && !isAboutParameters(error)
   return connectionCodes.has(code) || /^(?:08|57P)/.test(code)
+}
+
+/** Severities are written in the server's language, the names of its functions are not. */
+function isAboutParameters(error: Error): boolean {
+  return (error as { routine?: unknown }).routine === 'exec_bind_message'
 }
 
 /** Whether the connection broke, as against a server that does not answer: asking anew may help, at once. */

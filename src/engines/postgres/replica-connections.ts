@@ -73,6 +73,8 @@ export class ReplicaConnections {
   readonly #all = new Set<Entry>()
   readonly #idle: Entry[] = []
   readonly #waiters: Waiter[] = []
+  /** Told to end; a server that hangs does not close its side. */
+  readonly #ending = new Set<pg.Client>()
   readonly #sweeper: NodeJS.Timeout
   #opening = 0
   #closing: Promise<void> | null = null
@@ -122,7 +124,7 @@ export class ReplicaConnections {
   /** Ends a connection instead of giving it back. */
   drop(connection: ReplicaConnection): void {
     this.#closed(connection as Entry)
-    connection.client.end().catch(() => undefined)
+    void this.#end(connection.client)
   }
 
   /** The holder keeps it for several statements: each has the deadline then. */
@@ -149,6 +151,12 @@ export class ReplicaConnections {
   #holdLong(entry: Entry, long: boolean): void {
     entry.long = long
     setQueryTimeout(entry.client, long ? this.#options.statementMs : 0)
+  }
+
+  async #end(client: pg.Client): Promise<void> {
+    this.#ending.add(client)
+    await client.end().catch(() => undefined)
+    this.#ending.delete(client)
   }
 
   async #open(then: OnConnection): Promise<void> {
@@ -214,12 +222,13 @@ export class ReplicaConnections {
     const ended = new Promise<void>((resolve) => (this.#allClosed = resolve))
     const ending = this.#idle.splice(0).map(async (entry) => {
       this.#closed(entry)
-      await entry.client.end().catch(() => undefined)
+      await this.#end(entry.client)
     })
     const grace = AbortSignal.timeout(endGraceMs)
     const expired = new Promise<void>((resolve) => grace.addEventListener('abort', () => resolve(), { once: true }))
     await Promise.race([Promise.all([...ending, this.#all.size === 0 || ended]), expired])
     this.cutAll()
+    for (const client of this.#ending) cutConnection(client)
   }
 }
 

@@ -77,7 +77,9 @@ export class TrackedClient extends pg.Client {
     const parameters = typeof values === 'function' ? undefined : values
     if (typeof config === 'object' && 'submit' in config) {
       this.#submit(config)
-      return super.query(config)
+      if (this.#queued === null) return super.query(config)
+      this.#defer(config)
+      return config
     }
     const result = this.#enqueue(config, parameters).catch((error: unknown) => {
       throw isConnectionLost(error) ? connectionLost(error) : error
@@ -109,6 +111,17 @@ export class TrackedClient extends pg.Client {
     this.#dirty = true
   }
 
+  /** Behind what is queued: a cursor among statements that are sent without waiting would get their answers. */
+  #defer(query: pg.Submittable): void {
+    const sent = (this.#queued ?? Promise.resolve())
+      .then(() => super.query(query))
+      .then(noop, noop)
+      .then(() => {
+        if (this.#queued === sent) this.#queued = null
+      })
+    this.#queued = sent
+  }
+
   #enqueue(config: QueryInput, values: unknown[] | undefined): Promise<pg.QueryResult> {
     const text = typeof config === 'string' ? config : config.text
     const known = this.classifier?.classify(text)
@@ -129,7 +142,8 @@ export class TrackedClient extends pg.Client {
   ): Promise<pg.QueryResult> {
     const text = typeof config === 'string' ? config : config.text
     if (known?.statements === 1 && commitPattern.test(text)) return await this.#commit(text)
-    if (known?.statements === 1 && !this.#dirty && pipelinePattern.test(text) && isAtRest(this)) {
+    const pages = typeof config === 'object' && 'rows' in config
+    if (known?.statements === 1 && !this.#dirty && !pages && pipelinePattern.test(text) && isAtRest(this)) {
       return await this.#write(config, values)
     }
     const kind = known?.kind ?? 'write'
@@ -142,7 +156,11 @@ export class TrackedClient extends pg.Client {
       if (this.getTransactionStatus() === 'I') this.#dirty = false
       throw error
     })
-    if (this.getTransactionStatus() !== 'I') return result
+    if (this.getTransactionStatus() !== 'I') {
+      // A commit with the next transaction behind it: in there, a position that cannot be read would fail it.
+      if ((wrote || before) && [result].flat().some(({ command }) => command === 'COMMIT')) await this.#tell(null)
+      return result
+    }
     this.#dirty = false
     const rolledBack = kind === 'transaction' && result.command === 'ROLLBACK'
     if (wrote || (before && !rolledBack)) await this.#tell(await this.#readPosition())
@@ -151,11 +169,12 @@ export class TrackedClient extends pg.Client {
 
   /** One statement that commits by itself, and its position behind it. */
   async #write(config: QueryInput, values: unknown[] | undefined): Promise<pg.QueryResult> {
-    // Only for these two: what comes after them may need its answer before the next is sent.
-    setPipelining(this, true)
-    const writing = super.query(config as string, values)
-    const reading = this.#readPosition()
+    let reading: Promise<WritePosition | null> | null = null
     try {
+      // Only for these two: what comes after them may need its answer before the next is sent.
+      setPipelining(this, true)
+      const writing = super.query(config as string, values)
+      reading = this.#readPosition()
       const result = await writing
       await this.#tell(await reading)
       return result

@@ -7,8 +7,8 @@
  */
 
 const query = /^\s*(?:select|with|values|table)\b/i
-/** Escapes, dollar quotes and comments. */
-const beyondTokens = /\\|\$[^\d]|--|\/\*/
+/** Escapes, dollar quotes and comments; and the literal that says what a name is. */
+const beyondTokens = /\\|\$[^\d]|--|\/\*|uescape/i
 // Whole words, so that digits in names stay; quoted names and parameters as they are; then strings and numbers.
 const tokens = /[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*|"(?:[^"]|"")*"|\$\d+|'(?:[^']|'')*'|\d[\w.]*/g
 
