@@ -55,11 +55,13 @@ const databaseSchema = {
     replicaWait: {
       kind: 'duration',
       default: '10ms',
+      zero: true,
       summary: 'How long a read waits for a replica that is a little behind the reader before it goes to the primary.',
     },
     maxStaleness: {
       kind: 'duration',
       default: '5s',
+      zero: true,
       summary: 'A replica that is further behind than this gets no reads at level `eventual` either.',
     },
     statementTimeout: { kind: 'duration', default: '30s', summary: 'A statement that takes longer is cancelled.' },
@@ -118,10 +120,11 @@ export const appSchema = {
           summary:
             'Secrets that sign cookies: the first signs, all verify, so secrets can be changed without logging anybody out. At least 32 characters each. Made for you in development; required when `NODE_ENV` is `production`.',
         },
-        idle: { kind: 'duration', default: '7d', summary: 'A session that is not used for so long ends.' },
+        idle: { kind: 'duration', default: '7d', long: true, summary: 'A session that is not used for so long ends.' },
         absolute: {
           kind: 'duration',
           default: '30d',
+          long: true,
           summary: 'A session ends after so long, however much it is used.',
         },
         cookie: {
@@ -159,6 +162,7 @@ export const appSchema = {
         grace: {
           kind: 'duration',
           default: '10s',
+          zero: true,
           summary: 'How long a clone may finish its requests after it was told to drain.',
         },
       },
@@ -311,7 +315,10 @@ function checkTogether(config: Incomplete<FullConfig>, env: Environment): readon
 
 function checkSessions(sessions: Incomplete<FullConfig['sessions']>, env: Environment): readonly ConfigProblem[] {
   const problems: ConfigProblem[] = []
-  const { absoluteMs, idleMs, secrets } = sessions
+  const { absoluteMs, idleMs, secrets, cookie } = sessions
+  if (cookie !== undefined && !/^[\w!#$%&'*+.^`|~-]+$/.test(cookie)) {
+    problems.push({ path: 'sessions.cookie', message: `expected the name of a cookie, got ${JSON.stringify(cookie)}` })
+  }
   if (absoluteMs !== undefined && idleMs !== undefined && absoluteMs < idleMs) {
     problems.push({ path: 'sessions.absolute', message: 'expected at least sessions.idle' })
   }
@@ -351,9 +358,28 @@ function checkDatabase(name: string, database: Incomplete<FullDatabase>): readon
   }
   for (const key of ['url', 'directUrl'] as const) {
     const url = database[key]
-    if (url !== undefined && !/^postgres(?:ql)?:\/\//.test(url)) {
+    if (url !== undefined && !postgresUrl.test(url)) {
       problems.push({ path: `${path}.${key}`, message: 'expected an address that begins with postgres://' })
     }
   }
+  if (Array.isArray(database.replicas)) problems.push(...checkReplicas(`${path}.replicas`, database.replicas))
   return problems
 }
+
+type Replica = Exclude<NonNullable<FullDatabase['replicas']>, number>[number]
+
+function checkReplicas(path: string, replicas: readonly (Incomplete<Replica> | undefined)[]): readonly ConfigProblem[] {
+  return replicas.flatMap((replica, index) => {
+    const problems: ConfigProblem[] = []
+    const { url, name } = replica ?? {}
+    if (url !== undefined && !postgresUrl.test(url)) {
+      problems.push({ path: `${path}[${index}].url`, message: 'expected an address that begins with postgres://' })
+    }
+    if (name !== undefined && replicas.findIndex((other) => other?.name === name) !== index) {
+      problems.push({ path: `${path}[${index}].name`, message: `another replica has the name ${JSON.stringify(name)}` })
+    }
+    return problems
+  })
+}
+
+const postgresUrl = /^postgres(?:ql)?:\/\//

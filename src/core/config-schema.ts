@@ -33,6 +33,10 @@ export interface NumberField extends Described {
 export interface DurationField extends Described {
   readonly kind: 'duration'
   readonly default?: string
+  /** Whether it may be nothing. Else it is at least a millisecond. */
+  readonly zero?: boolean
+  /** Whether it is kept as a time, and no timer has to count it: those cannot count 25 days. */
+  readonly long?: boolean
 }
 
 /** A number of bytes inside, under the key with `Bytes` added. */
@@ -157,9 +161,9 @@ export function describeExpected(field: Field): string {
     case 'text':
       return field.url === true ? 'an address (text)' : 'text'
     case 'number':
-      return `a number${field.min === undefined ? '' : ` from ${field.min}`}${field.max === undefined ? '' : ` to ${field.max}`}`
+      return `a whole number${field.min === undefined ? '' : ` from ${field.min}`}${field.max === undefined ? '' : ` to ${field.max}`}`
     case 'duration':
-      return 'a duration such as "250ms" or "30s", or milliseconds'
+      return `a duration such as "250ms" or "30s", or milliseconds${durationRange(field)}`
     case 'bytes':
       return 'a size such as "64KiB" or "8MiB", or bytes'
     case 'choice':
@@ -177,6 +181,23 @@ export function describeExpected(field: Field): string {
     case 'group':
       return field.numberSets === undefined ? 'an object' : 'a whole number or an object'
   }
+}
+
+/** The longest time that timers, and PostgreSQL's own, can count. */
+const longestMs = 2 ** 31 - 1
+
+/** Whether a field takes a duration of so many milliseconds. */
+export function isWithin(ms: number, { zero, long }: DurationField): boolean {
+  return (ms >= 1 || (ms === 0 && zero === true)) && (ms <= longestMs || long === true)
+}
+
+function durationRange({ zero, long }: DurationField): string {
+  const least = zero === true ? '' : 'at least 1ms'
+  const most = long === true ? '' : 'less than 25d'
+  return [least, most]
+    .filter((part) => part !== '')
+    .map((part, index) => (index === 0 ? `; ${part}` : ` and ${part}`))
+    .join('')
 }
 
 /** `databases.main.maxStaleness` as the environment spells it: `FOURFOLD_DATABASES_MAIN_MAX_STALENESS`. */

@@ -14,7 +14,9 @@ import { parseBytes } from './bytes.ts'
 import {
   describeExpected,
   environmentName,
+  isWithin,
   outputName,
+  type DurationField,
   type Field,
   type GroupField,
   type OutputOf,
@@ -153,7 +155,8 @@ function readField(field: Field, path: string, given: Given, reading: Reading): 
   if (field.kind === 'group') return readGroup(field, path, given, reading)
   if (field.kind === 'record') return readRecord(field, path, given, reading)
   const fromEnv = given.option === undefined ? readEnv(field, path, reading) : undefined
-  const value = given.option ?? fromEnv ?? given.app ?? ('default' in field ? field.default : undefined)
+  const said = given.option ?? fromEnv ?? given.app
+  const value = said === undefined && 'default' in field ? field.default : said
   if (value === undefined) {
     if (field.required === true) complain(reading, path, `is required; expected ${describeExpected(field)}`)
     return undefined
@@ -175,7 +178,12 @@ function readRecord(field: RecordField, path: string, given: Given, reading: Rea
   const app = isPlain(given.app) ? given.app : {}
   const option = isPlain(given.option) ? given.option : {}
   for (const name of Object.keys({ ...app, ...option })) {
-    const value = readGroup(field.of, join(path, name), { app: app[name] ?? {}, option: option[name] }, reading)
+    const value = readGroup(
+      field.of,
+      join(path, name),
+      { app: app[name] === undefined ? {} : app[name], option: option[name] },
+      reading,
+    )
     if (value !== undefined) output[name] = value
   }
   return output
@@ -197,9 +205,9 @@ function convert(
     case 'text':
       return typeof value === 'string' && value !== '' ? value : wrong()
     case 'number':
-      return isNumber(value, field.min, field.max) ? value : wrong()
+      return isWholeNumber(value, field.min, field.max) ? value : wrong()
     case 'duration':
-      return attempt(() => parseDuration(value as string), wrong)
+      return attempt(() => within(field, parseDuration(value as string)), wrong)
     case 'bytes':
       return attempt(() => parseBytes(value as string), wrong)
     case 'choice':
@@ -344,8 +352,14 @@ function complain(reading: Reading, path: string, message: string): void {
   reading.problems.push({ path: path === '' ? 'app' : path, message })
 }
 
-function isNumber(value: unknown, min = -Infinity, max = Infinity): boolean {
-  return typeof value === 'number' && Number.isFinite(value) && value >= min && value <= max
+function isWholeNumber(value: unknown, min = -Infinity, max = Infinity): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max
+}
+
+/** @throws RangeError if a field does not take so much, or so little */
+function within(field: DurationField, ms: number): number {
+  if (!isWithin(ms, field)) throw new RangeError(`${ms} ms`)
+  return ms
 }
 
 function isPlain(value: unknown): value is Record<string, unknown> {

@@ -75,6 +75,41 @@ describe('configuration', () => {
     ])
   })
 
+  it('what no part could work with is a mistake, and null is no default', () => {
+    const replica = 'postgres://replica/x'
+    const paths = (definition: object, env = {}): string[] =>
+      problemsOf(definition, env)
+        .map(({ path }) => path)
+        .toSorted()
+    assert.deepEqual(paths({ clones: 1.5, balancer: { port: null, requestTimeout: '30d', headerTimeout: 0 } }), [
+      'balancer.headerTimeout',
+      'balancer.port',
+      'balancer.requestTimeout',
+      'clones.max',
+      'clones.min',
+    ])
+    assert.deepEqual(paths({ databases: { main: null }, store: { deadline: 0 }, level: null }), [
+      'databases.main',
+      'level',
+      'store.deadline',
+    ])
+    assert.deepEqual(
+      paths({ sessions: { cookie: 'a b', idle: 0 }, databases: { main: { statementTimeout: '60d' } } }),
+      ['databases.main.statementTimeout', 'sessions.cookie', 'sessions.idle'],
+    )
+    const twice = [
+      { url: replica, name: 'a' },
+      { url: 'mysql://x', name: 'a' },
+    ]
+    assert.deepEqual(paths({ databases: { main: { url: 'postgres://primary/x', replicas: twice } } }), [
+      'databases.main.replicas[1].name',
+      'databases.main.replicas[1].url',
+    ])
+    assert.deepEqual(paths({}, { FOURFOLD_CLONES_MIN: '2.5' }), ['clones.min'])
+    assert.deepEqual(paths({ clones: { grace: 0 }, sessions: { absolute: '400d' } }), [])
+    assert.deepEqual(paths({ databases: { main: { replicaWait: 0, maxStaleness: 0 } } }), [])
+  })
+
   it('the environment wins over the app, and the command line over the environment', () => {
     const app = { databases: { main: { url: 'postgres://app/x' } }, balancer: { port: 1000 } }
     const env = { DATABASE_URL: 'postgres://env/x', PORT: '2000', FOURFOLD_STORE_DEADLINE: '1s', FOURFOLD_CLONES: '3' }
