@@ -513,3 +513,28 @@ test('an answer whose last piece nobody takes does not wait for ever', async (t)
   socket.pause()
   assert.equal(await cut.promise, true)
 })
+
+test('bodies that come slowly take no places of other requests', async (t) => {
+  let begun = 0
+  const { url, port } = await balance(
+    t,
+    [
+      async (request, response) => {
+        begun += 1
+        await readAll(request)
+        response.end('done')
+      },
+    ],
+    { maxInFlight: 2, queueTimeoutMs: 100 },
+  )
+  const head = 'POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n'
+  const slow = Array.from({ length: 2 }, () => openRaw(t, port, head))
+  await waitFor('both to reach the clone', () => begun === 2)
+  assert.equal((await fetch(url)).status, 200)
+  assert.equal((await fetch(url, { method: 'POST', body: 'small' })).status, 200)
+  const large = (): Promise<Response> => fetch(url, { method: 'POST', body: 'x'.repeat(100_000) })
+  assert.deepEqual(await refusal(await large()), { status: 503, code: 'FF_BALANCER_BUSY' })
+  for (const { socket } of slow) socket.write('0\r\n\r\n')
+  for (const { closed } of slow) assert.match(await closed, /done/)
+  assert.equal((await large()).status, 200)
+})

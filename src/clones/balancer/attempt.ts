@@ -7,6 +7,7 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { FourfoldError, isFourfoldError } from '../../core/errors.ts'
 import type { ExchangeContext } from './exchange.ts'
@@ -69,12 +70,14 @@ export class Attempt implements Dispatcher.DispatchHandler {
     return new Promise<Outcome>((resolve) => {
       this.#settle = resolve
       try {
+        const opened = body.open()
+        if (opened instanceof Readable) opened.once('end', () => this.#lease.uploaded())
         this.#lease.upstream.pool.dispatch(
           {
             path,
             method: this.#request.method ?? 'GET',
             headers: [...headers, ...length],
-            body: body.open(),
+            body: opened,
             reset: false,
           },
           this,

@@ -40,7 +40,7 @@ export async function exchange(
   try {
     for (let attempts = 1; ; attempts += 1) {
       gone.signal.throwIfAborted()
-      const lease = await context.upstreams.acquire(tried, gone.signal)
+      const lease = await context.upstreams.acquire(tried, gone.signal, outgoing.body.streamed)
       const outcome = await new Attempt(context, lease, request, response, outgoing).run()
       lease.release()
       if (outcome.answered || response.destroyed) return

@@ -21,7 +21,10 @@ export interface BalancerLimits {
   readonly bodyLimitBytes: number
   /** Bodies of known length up to this are read before a clone is chosen, so that they can be sent twice. Default: 64 KiB. */
   readonly bufferLimitBytes: number
-  /** The most requests that one clone works on at a time; streams that have begun do not count. Default: 256. */
+  /**
+   * The most requests that one clone works on at a time; streams that have begun do not count. As many bodies that are
+   * streamed may come in beside them. Default: 256.
+   */
   readonly maxInFlight: number
   /** How long a request waits when every clone is at its limit; then 503. Default: 5,000. */
   readonly queueTimeoutMs: number

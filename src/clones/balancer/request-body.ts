@@ -16,11 +16,13 @@ export interface RequestBody {
   open(): Buffer | Readable | null
   /** Whether `open` may be called again. */
   replayable(): boolean
+  /** Whether it goes to the clone while it comes, at the client's pace. */
+  readonly streamed: boolean
   /** The length to declare where the body is a stream of known length. */
   readonly length: number | null
 }
 
-const emptyBody: RequestBody = { open: () => null, replayable: () => true, length: null }
+const emptyBody: RequestBody = { open: () => null, replayable: () => true, streamed: false, length: null }
 
 /**
  * @throws FF_BALANCER_BODY_TOO_LARGE, FF_BALANCER_REQUEST_TIMEOUT, FF_BALANCER_BAD_REQUEST (the client went away)
@@ -34,7 +36,7 @@ export async function readRequestBody(
   if (length !== null && length > limits.bodyLimitBytes) throw tooLarge(limits)
   if (length === null || length > limits.bufferLimitBytes) return streamBody(request, length, limits)
   const buffer = await collect(request, limits)
-  return { open: () => buffer, replayable: () => true, length: null }
+  return { open: () => buffer, replayable: () => true, streamed: false, length: null }
 }
 
 function collect(request: IncomingMessage, limits: BalancerLimits): Promise<Buffer> {
@@ -64,6 +66,7 @@ function streamBody(request: IncomingMessage, length: number | null, limits: Bal
   let taken = false
   return {
     length,
+    streamed: true,
     replayable: () => !taken,
     open: () => openStream(request, limits, () => (taken = true)),
   }

@@ -16,6 +16,8 @@ import { UpstreamState } from './upstream.ts'
 export interface Lease {
   readonly upstream: UpstreamState
   release(): void
+  /** The body that was streamed has come: from now on this is a request like the others. */
+  uploaded(): void
   /** From now on this is a stream: it no longer counts, and `end` closes it when the clone drains. */
   becomeStream(end: () => void): void
 }
@@ -25,9 +27,12 @@ export interface UpstreamSet {
   /**
    * A place at a clone, now or when one is free.
    *
+   * Bodies that are streamed have places of their own: clients decide how long these last, and must not be able to take
+   * the places of all others by sending slowly.
+   *
    * @throws FF_BALANCER_NO_UPSTREAM, FF_BALANCER_BUSY; the signal's reason
    */
-  acquire(avoid: ReadonlySet<UpstreamState>, signal: AbortSignal): Promise<Lease>
+  acquire(avoid: ReadonlySet<UpstreamState>, signal: AbortSignal, streamed?: boolean): Promise<Lease>
   /** Sends this clone nothing new; resolves with what was left in flight when the time was over, hopefully 0. */
   drain(id: string, withinMs: number): Promise<number>
   states(): UpstreamState[]
@@ -38,6 +43,7 @@ export interface UpstreamSet {
 
 interface Waiter {
   readonly avoid: ReadonlySet<UpstreamState>
+  readonly streamed: boolean
   readonly serve: (lease: Lease) => void
   readonly fail: (error: Error) => void
 }
@@ -49,13 +55,22 @@ export function createUpstreamSet(limits: BalancerLimits): UpstreamSet {
   const waiters = new Set<Waiter>()
   const quiet = new Set<() => void>()
 
-  const lease = (upstream: UpstreamState): Lease => {
+  const lease = (upstream: UpstreamState, streamed: boolean): Lease => {
     upstream.inFlight += 1
+    if (streamed) upstream.uploads += 1
+    let uploading = streamed
     let released = false
+    const uploaded = (): void => {
+      if (!uploading) return
+      uploading = false
+      upstream.uploads -= 1
+      serveWaiters()
+    }
     const release = (): void => {
       if (released) return
       released = true
       upstream.inFlight -= 1
+      uploaded()
       serveWaiters()
       for (const check of quiet) check()
       if (leaving.has(upstream)) void closeIfIdle(upstream)
@@ -63,6 +78,7 @@ export function createUpstreamSet(limits: BalancerLimits): UpstreamSet {
     let end: (() => void) | undefined
     return {
       upstream,
+      uploaded,
       release: () => {
         if (end !== undefined) upstream.streams.delete(end)
         release()
@@ -82,11 +98,16 @@ export function createUpstreamSet(limits: BalancerLimits): UpstreamSet {
   }
 
   const serveWaiters = (): void => {
+    const full = { streamed: false, other: false }
     for (const waiter of waiters) {
-      const upstream = choose([...known.values()], waiter.avoid, limits.maxInFlight)
-      if (upstream === null) return
+      const kind = waiter.streamed ? 'streamed' : 'other'
+      if (full[kind]) continue
+      const upstream = choose([...known.values()], waiter, limits.maxInFlight)
+      if (upstream === null) full[kind] = true
+      if (full.streamed && full.other) return
+      if (upstream === null) continue
       waiters.delete(waiter)
-      waiter.serve(lease(upstream))
+      waiter.serve(lease(upstream, waiter.streamed))
     }
   }
 
@@ -122,12 +143,13 @@ export function createUpstreamSet(limits: BalancerLimits): UpstreamSet {
       serveWaiters()
       if (usable(known) === 0) for (const waiter of waiters) waiter.fail(noUpstream())
     },
-    acquire: (avoid, signal) => {
+    acquire: (avoid, signal, streamed = false) => {
       if (usable(known) === 0) return Promise.reject(noUpstream())
-      const upstream = choose([...known.values()], avoid, limits.maxInFlight)
-      if (upstream !== null) return Promise.resolve(lease(upstream))
+      const wanted = { avoid, streamed }
+      const upstream = choose([...known.values()], wanted, limits.maxInFlight)
+      if (upstream !== null) return Promise.resolve(lease(upstream, streamed))
       if (waiters.size >= limits.queueLimit) return Promise.reject(busy(limits))
-      return enqueue(waiters, avoid, signal, limits)
+      return enqueue(waiters, wanted, signal, limits)
     },
     drain: async (id, withinMs) => {
       const state = known.get(id)
@@ -154,7 +176,7 @@ export function createUpstreamSet(limits: BalancerLimits): UpstreamSet {
 /** Of those with room: two at random, and the one with less in flight. Null if all are full. */
 function choose(
   all: readonly UpstreamState[],
-  avoid: ReadonlySet<UpstreamState>,
+  { avoid, streamed }: Pick<Waiter, 'avoid' | 'streamed'>,
   maxInFlight: number,
 ): UpstreamState | null {
   const now = performance.now()
@@ -162,7 +184,7 @@ function choose(
   const well = open.filter((state) => state.wellAt(now))
   const candidates = well.length > 0 ? well : open
   const others = avoid.size === 0 ? candidates : candidates.filter((state) => !avoid.has(state))
-  const free = (others.length > 0 ? others : candidates).filter((state) => state.inFlight < maxInFlight)
+  const free = (others.length > 0 ? others : candidates).filter((state) => taken(state, streamed) < maxInFlight)
   if (free.length <= 1) return free[0] ?? null
   const first = Math.floor(Math.random() * free.length)
   const second = (first + 1 + Math.floor(Math.random() * (free.length - 1))) % free.length
@@ -170,9 +192,13 @@ function choose(
   return a !== undefined && b !== undefined && b.inFlight < a.inFlight ? b : (a ?? null)
 }
 
+function taken({ inFlight, uploads }: UpstreamState, streamed: boolean): number {
+  return streamed ? uploads : inFlight - uploads
+}
+
 function enqueue(
   waiters: Set<Waiter>,
-  avoid: ReadonlySet<UpstreamState>,
+  wanted: Pick<Waiter, 'avoid' | 'streamed'>,
   signal: AbortSignal,
   limits: BalancerLimits,
 ): Promise<Lease> {
@@ -183,7 +209,7 @@ function enqueue(
       signal.removeEventListener('abort', abort)
     }
     const waiter: Waiter = {
-      avoid,
+      ...wanted,
       serve: (lease) => {
         finish()
         resolve(lease)

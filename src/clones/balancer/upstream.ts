@@ -18,6 +18,8 @@ export class UpstreamState {
   healthy = true
   draining = false
   inFlight = 0
+  /** Those of them whose body is streamed and has not come yet. */
+  uploads = 0
   /** How to take back each request that waits for its answer to begin. */
   readonly waiting: Set<() => void> = new Set()
   /** How to end each stream that is open. */
