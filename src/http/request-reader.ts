@@ -85,7 +85,11 @@ export class RequestReader implements ReaderSource {
   async ensure(): Promise<string> {
     const { key, identified } = await this.#find()
     if (key !== null && (identified || key === this.#presented?.key)) return key
-    if (this.#closed) throw sessionLate()
+    if (this.#closed) {
+      // After the answer nobody new can be told, but a session's reader is known to its client: a stream that writes.
+      if (key !== null) return key
+      throw sessionLate()
+    }
     const made = key ?? this.forNewSession()
     this.#known = Promise.resolve({ key: made, identified: false })
     this.#tell = made
