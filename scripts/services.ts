@@ -60,6 +60,11 @@ export async function ensureBrowser(): Promise<string> {
   throw new Error('No browser: install chromium ("apt-get install chromium"), or name one by CHROMIUM')
 }
 
+/** Another program by its names and Debian's package, for benchmarks: installed where that is allowed. Null: not there. */
+export async function findProgram(packageName: string, programs: readonly string[]): Promise<string | null> {
+  return onPath(programs) ?? (await install(packageName, programs))
+}
+
 /** Starts a server that keeps nothing, and resolves when it answers. Throws what to install when there is none. */
 export async function ensureRedis(options: RedisServiceOptions = {}): Promise<RedisService> {
   const program = await findRedis()
@@ -96,6 +101,7 @@ function onPath(names: readonly string[]): string | null {
     ...(process.env['PATH'] ?? '').split(delimiter),
     '/usr/local/bin',
     '/usr/bin',
+    '/usr/sbin',
     '/opt/homebrew/bin',
   ]
   for (const name of names) {
@@ -133,7 +139,8 @@ async function install(name: string, programs: readonly string[]): Promise<strin
   return onPath(programs)
 }
 
-async function freePort(): Promise<number> {
+/** A port of the loopback that nobody listens on now. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
