@@ -184,6 +184,14 @@ suite('routing under faults', () => {
       assert.ok(rows[0].noted > 0, 'the reader sees what was written')
       return counts.replicaFaults > faults
     })
+    const { main } = clone.as({ reader: 'reader:hidden-too' }).databases
+    await main.transaction().execute((trx) =>
+      trx
+        .selectFrom('noting' as never)
+        .selectAll()
+        .execute(),
+    )
+    assert.equal(Object.keys(await tokenOf('reader:hidden-too')).length, 1)
     await waitFor('a refusal', async () => {
       await pool.query('select * from noting')
       return Object.keys(await tokenOf('reader:hidden')).length === 1

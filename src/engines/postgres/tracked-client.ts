@@ -185,12 +185,10 @@ export class TrackedClient extends pg.Client {
   }
 
   async #commit(text: string): Promise<pg.QueryResult> {
-    if (!this.#dirty || this.getTransactionStatus() !== 'T') {
-      this.#dirty = false
-      return await super.query(text)
-    }
+    const likely = this.#dirty
     this.#dirty = false
-    const { results, committed } = await this.#submitCommit(text)
+    if (this.getTransactionStatus() !== 'T') return await super.query(text)
+    const { results, committed } = await this.#submitCommit(text, likely)
     const [wrote, commit, position] = results
     if (commit === undefined) {
       if (committed) await this.#tell(null)
@@ -198,14 +196,15 @@ export class TrackedClient extends pg.Client {
     }
     if (commit.command === 'COMMIT' && wrote?.rows[0]?.wrote === true) {
       const row = position?.rows[0] as WritePositionRow | undefined
-      await this.#tell(row === undefined ? null : parseWritePosition(row))
+      await this.#tell(row === undefined ? await this.#readPosition() : parseWritePosition(row))
     }
     return commit
   }
 
-  #submitCommit(text: string): Promise<{ results: readonly pg.QueryResult[]; committed: boolean }> {
+  /** The position comes along where a write is likely. What a view or an operator writes shows in no text, only here. */
+  #submitCommit(text: string, likely: boolean): Promise<{ results: readonly pg.QueryResult[]; committed: boolean }> {
     return new Promise((resolve, reject) => {
-      const script = `${wroteSql};\n${text}\n;${WRITE_POSITION_SQL}`
+      const script = `${wroteSql};\n${text}\n;${likely ? WRITE_POSITION_SQL : ''}`
       const query = new CallbackQuery(script, (error: Error | null, results: unknown) => {
         const committed = commands.some((command) => command.startsWith('COMMIT'))
         if (error === null) resolve({ results: results as pg.QueryResult[], committed })
