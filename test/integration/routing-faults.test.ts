@@ -166,6 +166,8 @@ suite('routing under faults', () => {
     const { pool } = clone.as({ reader: 'reader:misfit', level: 'session' }).databases.main
     await assert.rejects(pool.query('select $1::int + $2::int', [1]), { code: '08P01' })
     await assert.rejects(pool.query('insert into notes (author, text) values ($1, $2)', ['x']), { code: '08P01' })
+    const unreachable = `do $$ begin raise 'no way to the foreign server' using errcode = '08001'; end $$`
+    await assert.rejects(pool.query(unreachable), { code: '08001' })
     assert.equal(clusterOf(clone).counts.replicaFaults, 0)
   })
 

@@ -31,14 +31,16 @@ export function isConnectionLost(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const code = (error as { code?: unknown }).code
   if (typeof code !== 'string') return connectionMessages.test(error.message)
-  // The server's word for parameters that do not fit the statement, too: it goes on then.
-  if (code === '08P01') return (error as { severity?: unknown }).severity !== 'ERROR' && !isAboutParameters(error)
-  return connectionCodes.has(code) || /^(?:08|57P)/.test(code)
+  return connectionCodes.has(code) || (/^(?:08|57P)/.test(code) && !isAboutStatement(error))
 }
 
-/** Severities are written in the server's language, the names of its functions are not. */
-function isAboutParameters(error: Error): boolean {
-  return (error as { routine?: unknown }).routine === 'exec_bind_message'
+/**
+ * The server says the same of parameters that do not fit a statement, and of a foreign server that it cannot reach; and
+ * goes on. Severities are written in its language, the names of its functions are not.
+ */
+function isAboutStatement(error: Error): boolean {
+  const { severity, routine } = error as { severity?: unknown; routine?: unknown }
+  return severity === 'ERROR' || routine === 'exec_bind_message'
 }
 
 /** Whether the connection broke, as against a server that does not answer: asking anew may help, at once. */
