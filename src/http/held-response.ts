@@ -30,7 +30,13 @@ export function holdResponse(response: ServerResponse, options: HoldOptions): ()
 
   function open(): void {
     state = 'open'
-    const results = queue.map((call) => call())
+    const results: unknown[] = []
+    try {
+      for (const call of queue) results.push(call())
+    } catch (error) {
+      // What node refuses, such as a header with a line break: the handler that asked for it cannot catch it any more.
+      return drop(error)
+    }
     queue = []
     if (!response.writableEnded && results.every((result) => result !== false)) response.emit('drain')
   }
@@ -38,7 +44,11 @@ export function holdResponse(response: ServerResponse, options: HoldOptions): ()
   function drop(error: unknown): void {
     queue = []
     state = 'open'
-    options.fail(error)
+    try {
+      options.fail(error)
+    } catch {
+      response.destroy()
+    }
     state = 'dropped'
   }
 

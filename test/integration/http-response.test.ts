@@ -77,6 +77,22 @@ describe('withFourfold', () => {
     assert.deepEqual(done, ['write', 'end'])
   })
 
+  it('answers what node refuses of a held answer, instead of ending the process', { timeout: 10_000 }, async (t) => {
+    const refused: FourfoldHandler<any>[] = [
+      (_, response) => void response.writeHead(200, { 'x-own': 'two\nlines' }).end('never'),
+      (_, response) => void Object.assign(response, { statusCode: 99 }).end('never'),
+      (_, response) => void response.write(5 as never),
+    ]
+    for (const handler of refused) {
+      const response = await ask(t, (request, raw) => {
+        request.session.set('a', 1)
+        return handler(request, raw)
+      })
+      assert.equal(response.status, 500)
+      assert.ok(!(await response.text()).includes('never'))
+    }
+  })
+
   it('passes a request through untouched where nothing of Fourfold was used', async (t) => {
     const response = await ask(t, (_, raw) => {
       assert.equal(raw.write('a'), true)
