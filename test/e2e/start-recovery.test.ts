@@ -8,8 +8,9 @@ import { suite, test, type TestContext } from 'node:test'
 
 import { readSystemNote, readWrittenNote, type SystemNote } from '../../src/app/system-file.ts'
 import { isRunning } from '../../src/core/process-mark.ts'
-import { processesIn } from '../../src/engines/postgres/embedded/leftovers.ts'
+import { endProcessesIn, processesIn } from '../../src/engines/postgres/embedded/leftovers.ts'
 import { connectStore } from '../../src/store/connect.ts'
+import { freeze } from '../support/freeze.ts'
 import { endAfter, makeDirectory } from '../support/postgres.ts'
 import { beginStart, nothingLeft, startCommand, type Started } from '../support/start-command.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -32,9 +33,9 @@ async function freezeAndKill(t: TestContext, data: string, { child, url }: Start
   // Before the directory goes, by which the servers are known.
   endAfter(t, async () => {
     for (const { pid, mark } of note.processes) if (isRunning(pid, mark)) process.kill(pid, 'SIGKILL')
-    for (const pid of await processesIn(primary)) process.kill(pid, 'SIGKILL')
+    await endProcessesIn(primary)
   })
-  for (const pid of [...frozen, ...databaseServers]) process.kill(pid, 'SIGSTOP')
+  freeze([...frozen, ...databaseServers])
   child.kill('SIGKILL')
   await once(child, 'exit')
   const other = note.processes.find(({ name }) => name.startsWith('clone-2'))

@@ -11,6 +11,7 @@ import { prepareDatabases, type PreparedDatabases } from '../../src/app/connecti
 import { resolveConfig } from '../../src/app/config.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { startStoreServer, type StoreServer } from '../../src/store/memory/server.ts'
+import { freeze } from '../support/freeze.ts'
 import { newDirectory } from '../support/postgres.ts'
 import { startRoundRobinEndpoint, type Endpoint } from '../support/round-robin-endpoint.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -74,7 +75,7 @@ suite('two replicas behind one address', () => {
     const [postmaster] = standbys()
     assert.ok(postmaster !== undefined)
     const hung = [postmaster, ...childProcesses(postmaster).map(({ pid }) => pid)]
-    for (const pid of hung) process.kill(pid, 'SIGSTOP')
+    const thaw = freeze(hung)
     let slowest = 0
     try {
       const end = performance.now() + 6_000
@@ -87,7 +88,7 @@ suite('two replicas behind one address', () => {
       }
       await Promise.all(Array.from({ length: 8 }, read))
     } finally {
-      for (const pid of hung) process.kill(pid, 'SIGCONT')
+      thaw()
     }
     assert.ok(slowest < 5_000, `the slowest read took ${slowest} ms`)
     await warm(64)

@@ -11,6 +11,7 @@ import type { PostgresAddress } from '../../src/engines/postgres/address.ts'
 import type { ServerProcess } from '../../src/engines/postgres/embedded/cluster.ts'
 import { processesIn } from '../../src/engines/postgres/embedded/leftovers.ts'
 import { readWritePosition } from '../../src/engines/postgres/positions.ts'
+import { freeze } from '../support/freeze.ts'
 import {
   type Cleanup,
   connect,
@@ -183,7 +184,7 @@ test('an initdb that outlives the start it belonged to does not hinder the next'
     const pids = await processesIn(place)
     return pids.length > 0 ? pids : null
   })
-  for (const pid of working) process.kill(pid, 'SIGSTOP')
+  freeze(working)
   await kill(child)
   await writeFile(join(directory, 'servers', 'limits.json'), '{"maxConn')
   const cluster = await startTestCluster(t, { directory, replicas: 0 })

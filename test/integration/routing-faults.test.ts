@@ -14,6 +14,7 @@ import { resolveConfig } from '../../src/app/config.ts'
 import { seedOnce } from '../../src/app/seeding.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { startStoreServer, type StoreServer } from '../../src/store/memory/server.ts'
+import { freeze } from '../support/freeze.ts'
 import { newDirectory } from '../support/postgres.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -374,13 +375,13 @@ suite('routing under faults', () => {
     await readFromReplica(clone, 'reader:hang')
     const { pool } = clone.as({ reader: 'reader:hang', level: 'session' }).databases.main
     const backends = await replicaBackends()
-    for (const pid of backends) process.kill(pid, 'SIGSTOP')
+    const thaw = freeze(backends)
     try {
       const began = performance.now()
       await Promise.all(Array.from({ length: 12 }, () => pool.query('select count(*) from notes')))
       assert.ok(performance.now() - began < 5_000, `took ${performance.now() - began} ms`)
     } finally {
-      for (const pid of backends) process.kill(pid, 'SIGCONT')
+      thaw()
     }
     await readFromReplica(clone, 'reader:hang')
   })
