@@ -216,13 +216,19 @@ export class Cluster {
     this.#acquire(replica, needed, (connection) => {
       if (connection === null) return this.#readPrimary(read)
       let answered = false
-      // With a callback: pg's promise costs two more.
-      connection.client.query(statement as string, values as unknown[], (error: Error | null, result) => {
+      const onAnswer = (error: Error | null, result: pg.QueryResult | null): void => {
         // pg may tell of a statement's error, and then of the connection's that was ended for it.
         if (answered) return
         answered = true
         this.#answer(read, replica, connection, error, result)
-      })
+      }
+      try {
+        // With a callback: pg's promise costs two more.
+        connection.client.query(statement as string, values as unknown[], onAnswer)
+      } catch (error) {
+        // Here nobody else would catch it: this may run when another statement gave its connection back.
+        onAnswer(error as Error, null)
+      }
     })
   }
 
@@ -231,10 +237,10 @@ export class Cluster {
     replica: Replica,
     connection: ReplicaConnection,
     error: Error | null,
-    result: pg.QueryResult,
+    result: pg.QueryResult | null,
   ): void {
     replica.inFlight -= 1
-    if (!error) {
+    if (!error && result !== null) {
       this.counts.replicaReads += 1
       replica.release(connection)
       return read.resolve(result)

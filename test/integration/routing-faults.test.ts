@@ -269,6 +269,24 @@ suite('routing under faults', () => {
     assert.equal((await ff.databases.main.pool.query('select 1 as one')).rows[0].one, 1)
   })
 
+  test('a statement that cannot be read is an error of its own, also when it had to wait for a connection', async () => {
+    await using clone = await openClone(1)
+    await readFromReplica(clone, 'reader:refused')
+    const { pool } = clone.as({ reader: 'reader:refused', level: 'session' }).databases.main
+    const torn = {
+      text: 'select 1',
+      get values(): unknown[] {
+        throw new TypeError('there are no values')
+      },
+    }
+    await assert.rejects(pool.query(torn), TypeError)
+    const running = pool.query('select pg_sleep(0.2)')
+    const waiting = Array.from({ length: 3 }, () => assert.rejects(pool.query(torn), TypeError))
+    await Promise.all([running, ...waiting])
+    assert.equal(clusterOf(clone).counts.replicaFaults, 0)
+    await readFromReplica(clone, 'reader:refused')
+  })
+
   test('a parameter that cannot be sent takes no replica out', async () => {
     await using clone = await openClone()
     await readFromReplica(clone, 'reader:circular')
