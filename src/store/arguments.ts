@@ -21,20 +21,29 @@ export function checkLsn(lsn: Lsn): void {
   throw argumentError('a position must be a whole number of bytes, 0 or more', lsn)
 }
 
+/** The number of a stream's entry, or of how many to keep or to read. */
+export function checkCount(count: number, least = 0): void {
+  if (Number.isSafeInteger(count) && count >= least) return
+  throw argumentError(`expected a whole number, ${least} or more`, count)
+}
+
 /** Fields as pairs, so that names such as `__proto__` survive the way through objects. */
 export function fieldPairs(fields: StoreFields | undefined): [string, Buffer][] {
-  return Object.entries(fields ?? {}).map(([name, value]) => [name, bytesOf(name, value)])
+  return Object.entries(fields ?? {}).map(([name, value]) => [name, bytesOf(`the field "${name}"`, value)])
 }
 
 /** As {@link fieldPairs}, where null stands for an absent field. */
 export function expectationPairs(
   fields: Readonly<Record<string, Uint8Array | null>> | undefined,
 ): [string, Buffer | null][] {
-  return Object.entries(fields ?? {}).map(([name, value]) => [name, value === null ? null : bytesOf(name, value)])
+  return Object.entries(fields ?? {}).map(([name, value]) => [
+    name,
+    value === null ? null : bytesOf(`the field "${name}"`, value),
+  ])
 }
 
-function bytesOf(name: string, value: Uint8Array): Buffer {
-  if (!(value instanceof Uint8Array)) throw argumentError(`the field "${name}" must be bytes (a Uint8Array)`, value)
+export function bytesOf(what: string, value: Uint8Array): Buffer {
+  if (!(value instanceof Uint8Array)) throw argumentError(`${what} must be bytes (a Uint8Array)`, value)
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
 }
 

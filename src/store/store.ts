@@ -48,6 +48,44 @@ export interface Lease {
   readonly fence: number
 }
 
+/**
+ * An entry of the registry, as the process holds it that made it. Its fence is another with every `register` of this
+ * id and rises for ever: of two processes that take themselves for the same one, the greater fence is the later.
+ */
+export interface Registration {
+  readonly group: string
+  readonly id: string
+  readonly fence: number
+}
+
+export interface RegistryEntry {
+  readonly id: string
+  readonly fence: number
+  readonly value: Uint8Array
+}
+
+export interface RegistryView {
+  /** Names exactly these entries with these fences and values; opaque. Another after every change and every expiry. */
+  readonly version: string
+  /** In no order. */
+  readonly entries: readonly RegistryEntry[]
+}
+
+export interface StreamEntry {
+  /** One more than the entry before it; only the first of a stream, or of one that was lost or has expired, is anything greater. */
+  readonly number: number
+  readonly value: Uint8Array
+}
+
+export interface StreamPage {
+  /** In order, without a hole among them. */
+  readonly entries: readonly StreamEntry[]
+  /** The number of the newest entry ever, also where it was not asked for; 0 where there is no stream. */
+  readonly last: number
+  /** Whether entries are missing between `after` and what is here: trimmed away, or lost with the store's memory. */
+  readonly gap: boolean
+}
+
 export interface Store {
   readonly driver: 'memory' | 'redis' | 'sql'
 
@@ -91,6 +129,42 @@ export interface Store {
   renewLease(lease: Lease, ttlMs: number): Promise<boolean>
   /** Gives a lease back if it is still held with this fence. */
   releaseLease(lease: Lease): Promise<void>
+
+  /**
+   * Puts an entry in a group of the registry, in place of any other of this id, for `ttlMs`: a lease with something
+   * written on it. Nobody is asked whether the other still lives: it learns of it when it renews.
+   */
+  register(group: string, id: string, value: Uint8Array, ttlMs: number): Promise<Registration>
+  /**
+   * Lengthens an entry that is still there with this fence, and writes `value` where one is given. False: it expired,
+   * was withdrawn or replaced, and nothing was written. A process that was paused for longer than its time to live so
+   * learns that others have done without it, and must register anew.
+   */
+  renewRegistration(registration: Registration, ttlMs: number, value?: Uint8Array): Promise<boolean>
+  /** Takes an entry away if it is still there with this fence. */
+  withdraw(registration: Registration): Promise<void>
+  /**
+   * The living entries of a group, or null when they are exactly those of the version that was `seen`: following a
+   * group by asking a few times a second costs a few bytes each time. A store that lost its memory shows an empty
+   * group until the processes have registered again, so a follower that finds another incarnation should go on with
+   * what it knows for as long as a registration lives.
+   */
+  readRegistry(group: string, seen?: string): Promise<RegistryView | null>
+
+  /**
+   * Adds an entry behind all others of a stream and answers its number. The stream keeps its newest `maxEntries`, as
+   * long as something is added at least every `ttlMs`. Whoever can read an entry can read all before it that were kept.
+   */
+  appendToStream(
+    stream: string,
+    value: Uint8Array,
+    options: { readonly maxEntries: number; readonly ttlMs: number },
+  ): Promise<number>
+  /**
+   * The entries behind number `after`, oldest first, at most `limit` (default 1,000). 0 asks from the oldest that is
+   * kept, and is never a gap. Who wants only what comes next begins with `last`. Readers ask again: nothing is waited for.
+   */
+  readStream(stream: string, after: number, options?: { readonly limit?: number }): Promise<StreamPage>
 
   /** Resolves when the store answers; rejects with the driver's error otherwise. */
   ping(): Promise<void>

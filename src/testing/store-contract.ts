@@ -9,8 +9,10 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { isFourfoldError, type ErrorCode } from '../core/errors.ts'
 import type { Store } from '../store/store.ts'
+import { assertRejects, hourMs, text, type Clients } from './store-contract/parts.ts'
+import { registryTests } from './store-contract/registry.ts'
+import { streamTests } from './store-contract/streams.ts'
 import { until } from './until.ts'
 
 /** A real server that the contract may restart and pause. */
@@ -35,7 +37,6 @@ export interface StoreContractOptions {
 
 /** Generous, because test machines are busy; the tests of deadlines use their own. */
 const deadlineMs = 5000
-const hourMs = 3_600_000
 
 /** Registers the contract's tests. */
 export function storeContract(options: StoreContractOptions): void {
@@ -63,15 +64,11 @@ export function storeContract(options: StoreContractOptions): void {
     expiryTests(clients)
     tokenTests(clients)
     leaseTests(clients)
+    registryTests(clients)
+    streamTests(clients)
     closingTests(() => server)
     failureTests(() => server, clients, options.survivesRestart)
   })
-}
-
-interface Clients {
-  readonly one: Store
-  readonly two: Store
-  readonly fresh: () => string
 }
 
 function recordTests(clients: () => Clients): void {
@@ -385,6 +382,8 @@ function failureTests(server: () => StoreServerUnderTest, clients: () => Clients
     await one.create(key, { a: text('1') }, { ttlMs: hourMs })
     const lease = await one.acquireLease(key, 'a', hourMs)
     await one.raiseToken(key, 'e', 5, hourMs)
+    const registered = await one.register(key, 'a', text('1'), hourMs)
+    const number = await one.appendToStream(key, text('1'), { maxEntries: 5, ttlMs: hourMs })
     const before = await one.incarnation()
     assert.equal(await two.incarnation(), before)
     await server().restart()
@@ -396,16 +395,17 @@ function failureTests(server: () => StoreServerUnderTest, clients: () => Clients
       assert.deepEqual(await two.readToken(key), { parts: { e: 5 } })
       assert.equal(await two.acquireLease(key, 'b', hourMs), null)
       await one.releaseLease(lease!)
+      assert.equal(await two.renewRegistration(registered, hourMs), true)
+      assert.equal((await two.readStream(key, 0)).last, number)
     } else {
       assert.notEqual(later, before)
+      assert.equal(await two.renewRegistration(registered, hourMs), false)
+      assert.equal((await two.readStream(key, number)).gap, true)
     }
+    assert.ok((await two.register(key, 'a', text('2'), hourMs)).fence > registered.fence, 'nor does an entry’s')
     const next = await until('the lease is free', () => two.acquireLease(key, 'b', hourMs))
     assert.ok(next.fence > lease!.fence, 'a fence never goes back')
   })
-}
-
-function text(value: string): Uint8Array {
-  return new TextEncoder().encode(value)
 }
 
 function assertFields(fields: Readonly<Record<string, Uint8Array>> | null, expected: Record<string, string>): void {
@@ -414,14 +414,4 @@ function assertFields(fields: Readonly<Record<string, Uint8Array>> | null, expec
     Object.entries(fields).map(([name, value]) => [name, Buffer.from(value).toString()]),
   )
   assert.deepEqual(decoded, expected)
-}
-
-async function assertRejects(work: Promise<unknown>, ...codes: ErrorCode[]): Promise<void> {
-  await assert.rejects(work, (error) => {
-    assert.ok(
-      codes.some((code) => isFourfoldError(error, code)),
-      `expected ${codes.join(' or ')}, got ${String(error)}`,
-    )
-    return true
-  })
 }

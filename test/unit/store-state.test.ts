@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Effect } from '../../src/store/memory/effects.ts'
 import type { Operation } from '../../src/store/memory/operations.ts'
+import type { RegistryAnswer } from '../../src/store/memory/registry.ts'
 import { StoreState } from '../../src/store/memory/state.ts'
 
 const key = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f')
@@ -10,6 +11,9 @@ const name = fc.constantFrom('x', 'y', 'z')
 const bytes = fc.uint8Array({ maxLength: 3 })
 const ttl = fc.integer({ min: 1, max: 50 })
 const pair = fc.tuple(name, bytes)
+
+/** Stands for the fence that the entry has when its turn comes. */
+const currentFence = fc.constant(-1)
 
 const operation: fc.Arbitrary<Operation> = fc.oneof(
   fc.tuple(fc.constant('create' as const), key, fc.array(pair, { maxLength: 3 }), ttl),
@@ -26,9 +30,22 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   fc.tuple(fc.constant('replaceToken' as const), key, fc.constant([['x', 1] as const]), name, fc.nat(20), ttl),
   fc.tuple(fc.constant('acquireLease' as const), key, name, ttl),
   fc.tuple(fc.constant('releaseLease' as const), key, name, fc.nat(10)),
+  fc.tuple(fc.constant('register' as const), key, name, bytes, ttl),
+  fc.tuple(fc.constant('renewRegistration' as const), key, name, currentFence, ttl, fc.option(bytes)),
+  fc.tuple(fc.constant('withdraw' as const), key, name, currentFence),
+  fc.tuple(fc.constant('appendToStream' as const), key, bytes, fc.integer({ min: 1, max: 3 }), ttl),
 )
 /** An operation, with the time that passes before it. */
 const step = fc.tuple(fc.nat(10), operation)
+
+function run(state: StoreState, operation: Operation): void {
+  if (operation[0] !== 'renewRegistration' && operation[0] !== 'withdraw') return void state.execute(operation)
+  const [, group, id] = operation
+  const [, entries] = state.execute(['readRegistry', group, null]) as RegistryAnswer
+  const fence = entries.find(([each]) => each === id)?.[1] ?? -1
+  if (operation[0] === 'withdraw') state.execute(['withdraw', group, id, fence])
+  else state.execute(['renewRegistration', group, id, fence, operation[4], operation[5]])
+}
 
 /** What a state answers to everything that can be asked of it; leases by trying to take them, so this comes last. */
 function observe(state: StoreState): unknown {
@@ -36,6 +53,9 @@ function observe(state: StoreState): unknown {
   return keys.map((each) => [
     (state.execute(['read', each]) as unknown[] | null)?.toSorted(),
     (state.execute(['readToken', each]) as unknown[] | null)?.toSorted(),
+    (state.execute(['readRegistry', each, null]) as RegistryAnswer)[0],
+    (state.execute(['readRegistry', each, null]) as RegistryAnswer)[1].toSorted(([a], [b]) => (a < b ? -1 : 1)),
+    state.execute(['readStream', each, 0, 10]),
     state.execute(['acquireLease', each, 'somebody else', 1]),
   ])
 }
@@ -54,7 +74,7 @@ test('a log replayed gives the state that wrote it, with every fence', () => {
       const state = new StoreState({ now: () => now, emit: (effect) => effects.push(effect) })
       for (const [passed, each] of steps) {
         now += passed
-        state.execute(each)
+        run(state, each)
       }
       const again = replayed(effects.slice(), now)
       assert.deepEqual(observe(again), observe(state))
@@ -71,12 +91,12 @@ test('a snapshot drawn in portions between operations, with their effects behind
         let now = 1000
         let compacted: Effect[] | null = null
         const state = new StoreState({ now: () => now, emit: (effect) => compacted?.push(effect) })
-        const run = ([passed, each]: readonly [number, Operation]): void => {
+        const take = ([passed, each]: readonly [number, Operation]): void => {
           now += passed
-          state.execute(each)
+          run(state, each)
           state.sweep(2)
         }
-        before.forEach(run)
+        before.forEach(take)
         const target: Effect[] = []
         compacted = target
         const snapshot = state.snapshot()
@@ -90,7 +110,7 @@ test('a snapshot drawn in portions between operations, with their effects behind
         // The file gets its first portion before anything else happens.
         draw(1)
         for (const [each, portion] of during) {
-          run(each)
+          take(each)
           draw(portion)
         }
         draw(Number.POSITIVE_INFINITY)

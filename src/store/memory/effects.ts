@@ -22,7 +22,16 @@ export type Effect =
   /** A lease: key, holder, fence, end of life. */
   | readonly ['lease', string, string, number, number]
   | readonly ['released', string]
+  /** A whole entry of the registry: group, id, fence, revision, end of life, value. */
+  | readonly ['registered', string, string, number, number, number, Uint8Array]
+  | readonly ['withdrawn', string, string]
+  /** A whole stream: name, number of the newest entry, end of life, the entries kept. */
+  | readonly ['stream', string, number, number, readonly (readonly [number, Uint8Array])[]]
+  /** An entry behind the others: stream, number, value, how many are kept, end of life. Means nothing where there is no stream. */
+  | readonly ['appended', string, number, Uint8Array, number, number]
   /** The greatest fence ever given, for when the leases themselves are gone. */
   | readonly ['fence', number]
 
-export const formatVersion = 1
+/** 1: without registry and streams. This build reads it, and writes 2 from then on. */
+export const readableVersions: readonly number[] = [1, 2]
+export const formatVersion = 2

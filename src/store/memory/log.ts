@@ -28,7 +28,7 @@ import { promisify } from 'node:util'
 import { FourfoldError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 import { compactLog, type Compaction } from './compaction.ts'
-import { formatVersion, type Effect } from './effects.ts'
+import { formatVersion, readableVersions, type Effect } from './effects.ts'
 import { encodeRecord, readRecords, type LogEnd } from './records.ts'
 import type { StoreState } from './state.ts'
 
@@ -204,8 +204,8 @@ function learn(known: Known, effect: Effect, options: StoreLogOptions): void {
   known.closed = effect[0] === 'closed'
   if (effect[0] === 'opened') known.boot = effect[1]
   if (effect[0] !== 'incarnation') return options.state.replay(effect)
-  if (effect[2] !== formatVersion) {
-    throw unreadable(options.path, `it is of format ${effect[2]}, this build reads format ${formatVersion}`)
+  if (!readableVersions.includes(effect[2])) {
+    throw unreadable(options.path, `it is of format ${effect[2]}, this build reads ${readableVersions.join(' and ')}`)
   }
   known.incarnation = effect[1]
 }

@@ -3,10 +3,22 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from '../../core/log.ts'
 import type { Epoch, Lsn } from '../../engines/position.ts'
-import { checkKey, checkLsn, checkTtl, expectationPairs, fieldPairs } from '../arguments.ts'
-import type { Lease, RecordUpdate, Store, StoredToken, StoreFields, UpdateResult } from '../store.ts'
+import { bytesOf, checkCount, checkKey, checkLsn, checkTtl, expectationPairs, fieldPairs } from '../arguments.ts'
+import type {
+  Lease,
+  RecordUpdate,
+  Registration,
+  RegistryView,
+  Store,
+  StoredToken,
+  StoreFields,
+  StreamPage,
+  UpdateResult,
+} from '../store.ts'
 import { createSocketTransport } from './client.ts'
 import type { Operation, Pair } from './operations.ts'
+import type { RegistryAnswer } from './registry.ts'
+import type { StreamAnswer } from './streams.ts'
 import { createLocalTransport, type Transport } from './transport.ts'
 
 /** A store of this process alone, kept nowhere: for tests and scripts. */
@@ -99,6 +111,50 @@ class MemoryStore implements Store {
 
   async releaseLease(lease: Lease): Promise<void> {
     await this.ask(['releaseLease', lease.key, lease.holder, lease.fence])
+  }
+
+  async register(group: string, id: string, value: Uint8Array, ttlMs: number): Promise<Registration> {
+    checkKey(group)
+    checkKey(id)
+    checkTtl(ttlMs)
+    const fence = await this.ask<number>(['register', group, id, bytesOf('the value', value), ttlMs])
+    return { group, id, fence }
+  }
+
+  async renewRegistration({ group, id, fence }: Registration, ttlMs: number, value?: Uint8Array): Promise<boolean> {
+    checkTtl(ttlMs)
+    const bytes = value === undefined ? null : bytesOf('the value', value)
+    return this.ask(['renewRegistration', group, id, fence, ttlMs, bytes])
+  }
+
+  async withdraw({ group, id, fence }: Registration): Promise<void> {
+    await this.ask(['withdraw', group, id, fence])
+  }
+
+  async readRegistry(group: string, seen?: string): Promise<RegistryView | null> {
+    checkKey(group)
+    const answer = await this.ask<RegistryAnswer | null>(['readRegistry', group, seen ?? null])
+    if (answer === null) return null
+    return { version: answer[0], entries: answer[1].map(([id, fence, value]) => ({ id, fence, value })) }
+  }
+
+  async appendToStream(
+    stream: string,
+    value: Uint8Array,
+    options: { readonly maxEntries: number; readonly ttlMs: number },
+  ): Promise<number> {
+    checkKey(stream)
+    checkCount(options.maxEntries, 1)
+    checkTtl(options.ttlMs)
+    return this.ask(['appendToStream', stream, bytesOf('the value', value), options.maxEntries, options.ttlMs])
+  }
+
+  async readStream(stream: string, after: number, options: { readonly limit?: number } = {}): Promise<StreamPage> {
+    checkKey(stream)
+    checkCount(after)
+    checkCount(options.limit ?? 1000)
+    const [entries, last, gap] = await this.ask<StreamAnswer>(['readStream', stream, after, options.limit ?? 1000])
+    return { entries: entries.map(([number, value]) => ({ number, value })), last, gap }
   }
 
   async ping(): Promise<void> {

@@ -4,7 +4,7 @@
  */
 
 /** Raised when a frame's shape changes: client and server of different builds then refuse each other. */
-export const protocolVersion = 1
+export const protocolVersion = 2
 
 export type Pair<T> = readonly [string, T]
 
@@ -28,6 +28,12 @@ export type Operation =
   | readonly ['acquireLease', string, string, number]
   | readonly ['renewLease', string, string, number, number]
   | readonly ['releaseLease', string, string, number]
+  | readonly ['register', string, string, Uint8Array, number]
+  | readonly ['renewRegistration', string, string, number, number, Uint8Array | null]
+  | readonly ['withdraw', string, string, number]
+  | readonly ['readRegistry', string, string | null]
+  | readonly ['appendToStream', string, Uint8Array, number, number]
+  | readonly ['readStream', string, number, number]
 
 /** The first frame on a connection, from the server. */
 export type Hello = readonly ['fourfold-store', number, string]
@@ -51,6 +57,10 @@ const repeatable: ReadonlySet<Operation[0]> = new Set<Operation[0]>([
   'readToken',
   'acquireLease',
   'renewLease',
+  'register',
+  'renewRegistration',
+  'readRegistry',
+  'readStream',
 ])
 
 export function isRepeatable(operation: Operation): boolean {

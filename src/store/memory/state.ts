@@ -1,16 +1,18 @@
 /**
- * The embedded store's state machine: three tables and one counter. It knows nothing of sockets and files; it
+ * The embedded store's state machine: five tables and one counter. It knows nothing of sockets and files; it
  * answers operations one after the other and tells every change as an effect.
  *
  * Invariants:
  * - The tables are always what replaying all effects so far would give.
- * - Fences come from one counter for all leases. It never goes back, also when a lease is long forgotten, and starts
+ * - Fences come from one counter for all leases and registrations. It never goes back, also when a lease is long forgotten, and starts
  *   at the wall clock in microseconds, so that it does not go back either when a whole log is lost.
  * - A record past its end of life does not exist, whether or not it was swept already.
  */
 
 import type { Effect } from './effects.ts'
 import type { Operation, Pair } from './operations.ts'
+import { registeredEffect, Registry } from './registry.ts'
+import { streamEffect, Streams } from './streams.ts'
 import type { UpdateResult } from '../store.ts'
 
 interface Mortal {
@@ -38,6 +40,8 @@ export class StoreState {
   private readonly records = new Map<string, HeldRecord>()
   private readonly tokens = new Map<string, HeldToken>()
   private readonly leases = new Map<string, HeldLease>()
+  private readonly registry: Registry
+  private readonly streams: Streams
   private readonly wallClock: () => number
   private readonly emit: (effect: Effect) => void
   private readonly cursors = new Map<Map<string, Mortal>, IterableIterator<[string, Mortal]>>()
@@ -47,6 +51,9 @@ export class StoreState {
   constructor(options: StateOptions) {
     this.wallClock = options.now ?? Date.now
     this.emit = options.emit
+    const keeper = { now: () => this.now(), nextFence: () => this.nextFence(), emit: options.emit }
+    this.registry = new Registry(keeper)
+    this.streams = new Streams(keeper)
   }
 
   /** Carries out one operation. Throws only where the operation is malformed. */
@@ -76,6 +83,18 @@ export class StoreState {
         return this.renewLease(operation[1], operation[2], operation[3], operation[4])
       case 'releaseLease':
         return this.releaseLease(operation[1], operation[2], operation[3])
+      case 'register':
+        return this.registry.register(operation[1], operation[2], operation[3], operation[4])
+      case 'renewRegistration':
+        return this.registry.renew(operation[1], operation[2], operation[3], operation[4], operation[5])
+      case 'withdraw':
+        return this.registry.withdraw(operation[1], operation[2], operation[3])
+      case 'readRegistry':
+        return this.registry.read(operation[1], operation[2])
+      case 'appendToStream':
+        return this.streams.append(operation[1], operation[2], operation[3], operation[4])
+      case 'readStream':
+        return this.streams.read(operation[1], operation[2], operation[3])
       default:
         throw new TypeError('an unknown operation')
     }
@@ -89,6 +108,11 @@ export class StoreState {
     else if (effect[0] === 'token') this.tokens.set(effect[1], { expiresAt: effect[2], parts: new Map(effect[3]) })
     else if (effect[0] === 'lease') this.replayLease(effect[1], effect[2], effect[3], effect[4])
     else if (effect[0] === 'released') this.leases.delete(effect[1])
+    else if (effect[0] === 'registered') this.replayRegistered(effect)
+    else if (effect[0] === 'withdrawn') this.registry.replayWithdrawn(effect[1], effect[2])
+    else if (effect[0] === 'stream') this.replayStream(effect)
+    else if (effect[0] === 'appended')
+      this.streams.replayAppended(effect[1], effect[2], effect[3], effect[4], effect[5])
     else if (effect[0] === 'fence') this.lastFence = Math.max(this.lastFence, effect[1])
   }
 
@@ -103,13 +127,15 @@ export class StoreState {
     for (const [key, held] of firstOf(this.records)) if (held.expiresAt > now) yield recordEffect(key, held)
     for (const [key, held] of firstOf(this.tokens)) if (held.expiresAt > now) yield tokenEffect(key, held)
     for (const [key, held] of firstOf(this.leases)) if (held.expiresAt > now) yield leaseEffect(key, held)
+    for (const [, held] of firstOf(this.registry.table)) if (held.expiresAt > now) yield registeredEffect(held)
+    for (const [key, held] of firstOf(this.streams.table)) if (held.expiresAt > now) yield streamEffect(key, held)
   }
 
   /** Frees the memory of what has expired, looking at no more than so many keys of each table. */
   sweep(keys: number): void {
     const now = this.now()
-    for (const table of [this.records, this.tokens, this.leases] as Map<string, Mortal>[])
-      this.sweepTable(table, keys, now)
+    const tables = [this.records, this.tokens, this.leases, this.registry.table, this.streams.table]
+    for (const table of tables as Map<string, Mortal>[]) this.sweepTable(table, keys, now)
   }
 
   private read(key: string): Pair<Uint8Array>[] | null {
@@ -187,7 +213,7 @@ export class StoreState {
   private acquireLease(key: string, holder: string, ttlMs: number): number | null {
     const held = this.alive(this.leases, key)
     if (held !== undefined && held.holder !== holder) return null
-    const fence = held?.fence ?? Math.max(this.lastFence + 1, this.now() * 1000)
+    const fence = held?.fence ?? this.nextFence()
     this.putLease(key, { holder, fence, expiresAt: this.now() + ttlMs })
     return fence
   }
@@ -209,7 +235,6 @@ export class StoreState {
 
   private putLease(key: string, held: HeldLease): void {
     this.leases.set(key, held)
-    this.lastFence = Math.max(this.lastFence, held.fence)
     this.emit(leaseEffect(key, held))
   }
 
@@ -224,6 +249,21 @@ export class StoreState {
     for (const name of remove) held.fields.delete(name)
     for (const [name, bytes] of set) held.fields.set(name, bytes)
     held.expiresAt = expiresAt
+  }
+
+  private nextFence(): number {
+    this.lastFence = Math.max(this.lastFence + 1, this.now() * 1000)
+    return this.lastFence
+  }
+
+  private replayRegistered([, group, id, fence, revision, expiresAt, value]: EffectOf<'registered'>): void {
+    this.registry.replay({ group, id, fence, revision, value, expiresAt })
+    this.lastFence = Math.max(this.lastFence, revision)
+  }
+
+  private replayStream([, name, last, expiresAt, entries]: EffectOf<'stream'>): void {
+    this.streams.replay(name, { expiresAt, last, entries: new Map(entries) })
+    this.lastFence = Math.max(this.lastFence, last)
   }
 
   private replayLease(key: string, holder: string, fence: number, expiresAt: number): void {
@@ -253,6 +293,7 @@ export class StoreState {
   }
 }
 
+type EffectOf<Kind extends Effect[0]> = Extract<Effect, readonly [Kind, ...unknown[]]>
 type DropFirst<T extends readonly unknown[]> = T extends readonly [unknown, ...infer Rest] ? Rest : never
 
 /** As many entries as the table has now; those that are added meanwhile stand behind them. */

@@ -9,8 +9,19 @@
 import { redactUrl } from '../../core/errors.ts'
 import { silentLogger, type Logger } from '../../core/log.ts'
 import type { Epoch, Lsn } from '../../engines/position.ts'
-import { checkKey, checkLsn, checkTtl, expectationPairs, fieldPairs } from '../arguments.ts'
-import type { Lease, RecordUpdate, Store, StoredToken, StoreFields, UpdateResult } from '../store.ts'
+import { bytesOf, checkCount, checkKey, checkLsn, checkTtl, expectationPairs, fieldPairs } from '../arguments.ts'
+import type {
+  Lease,
+  RecordUpdate,
+  Registration,
+  RegistryEntry,
+  RegistryView,
+  Store,
+  StoredToken,
+  StoreFields,
+  StreamPage,
+  UpdateResult,
+} from '../store.ts'
 import { RedisCaller } from './caller.ts'
 import { adoptRedis, dialRedis, type RedisArgument, type RedisClientLike } from './connection.ts'
 import * as scripts from './scripts.ts'
@@ -148,6 +159,65 @@ class RedisStore implements Store {
     await this.caller.script(scripts.releaseLeaseScript, this.leaseKey(lease.key), args, never)
   }
 
+  async register(group: string, id: string, value: Uint8Array, ttlMs: number): Promise<Registration> {
+    checkKey(id)
+    checkTtl(ttlMs)
+    const args = [fieldOf(id), String(ttlMs), bytesOf('the value', value)]
+    const fence = await this.caller.script<Buffer>(scripts.registerScript, this.groupKey(group), args, twice)
+    return { group, id, fence: Number(fence.toString()) }
+  }
+
+  async renewRegistration({ group, id, fence }: Registration, ttlMs: number, value?: Uint8Array): Promise<boolean> {
+    checkTtl(ttlMs)
+    const args: RedisArgument[] = [fieldOf(id), String(fence), String(ttlMs)]
+    if (value !== undefined) args.push(bytesOf('the value', value))
+    return (await this.caller.script<number>(scripts.renewRegistrationScript, this.groupKey(group), args, twice)) === 1
+  }
+
+  async withdraw({ group, id, fence }: Registration): Promise<void> {
+    await this.caller.script(scripts.withdrawScript, this.groupKey(group), [fieldOf(id), String(fence)], never)
+  }
+
+  async readRegistry(group: string, seen = ''): Promise<RegistryView | null> {
+    type Answer = [Buffer, Buffer[]] | null
+    const answer = await this.caller.script<Answer>(scripts.readRegistryScript, this.groupKey(group), [seen], twice)
+    if (answer === null) return null
+    const entries: RegistryEntry[] = []
+    for (let at = 0; at + 2 < answer[1].length; at += 3) {
+      const [id, fence, value] = answer[1].slice(at) as [Buffer, Buffer, Buffer]
+      entries.push({ id: id.toString().slice(scripts.fieldPrefix.length), fence: Number(fence.toString()), value })
+    }
+    return { version: answer[0].toString(), entries }
+  }
+
+  async appendToStream(
+    stream: string,
+    value: Uint8Array,
+    options: { readonly maxEntries: number; readonly ttlMs: number },
+  ): Promise<number> {
+    checkCount(options.maxEntries, 1)
+    checkTtl(options.ttlMs)
+    const args = [String(options.ttlMs), String(options.maxEntries), bytesOf('the value', value)]
+    const number = await this.caller.script<Buffer>(scripts.appendScript, this.streamKey(stream), args, never)
+    return Number(number.toString())
+  }
+
+  async readStream(stream: string, after: number, options: { readonly limit?: number } = {}): Promise<StreamPage> {
+    const limit = options.limit ?? 1000
+    checkCount(after)
+    checkCount(limit)
+    const args = [String(after), String(limit)]
+    const [oldest, newest, flat] = await this.caller.script<[Buffer, Buffer, Buffer[]]>(
+      scripts.readStreamScript,
+      this.streamKey(stream),
+      args,
+      twice,
+    )
+    const last = Number(newest.toString())
+    const entries = pairsOf(flat).map(([number, bytes]) => ({ number: Number(number), value: bytes }))
+    return { entries, last, gap: after > 0 && (after < Number(oldest.toString()) - 1 || after > last) }
+  }
+
   async ping(): Promise<void> {
     await this.caller.command(['PING'], twice)
   }
@@ -167,6 +237,16 @@ class RedisStore implements Store {
     return `${this.prefix}t:${key}`
   }
 
+  private groupKey(group: string): string {
+    checkKey(group)
+    return `${this.prefix}g:${group}`
+  }
+
+  private streamKey(stream: string): string {
+    checkKey(stream)
+    return `${this.prefix}s:${stream}`
+  }
+
   private leaseKey(key: string): string {
     checkKey(key)
     return `${this.prefix}l:${key}`
@@ -177,6 +257,11 @@ function pairsOf(flat: readonly Buffer[]): [string, Buffer][] {
   const pairs: [string, Buffer][] = []
   for (let at = 0; at + 1 < flat.length; at += 2) pairs.push([flat[at]!.toString(), flat[at + 1]!])
   return pairs
+}
+
+/** An id of the registry as a field of its group's hash. */
+function fieldOf(id: string): string {
+  return scripts.fieldPrefix + id
 }
 
 function prefixed(pairs: readonly (readonly [string, Buffer])[]): RedisArgument[] {

@@ -119,6 +119,111 @@ redis.call('HSET', KEYS[1], 'until', '0')
 return 1
 `)
 
+/**
+ * A group of the registry is one hash: id to "fence revision until value". One key, so that reading a group is one
+ * step. The version is the greatest revision among the living and their number, as in the embedded store.
+ */
+const registryNow = `
+local time = redis.call('TIME')
+local micros = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local lastField = '${markerField}'
+local function whole(number) return string.format('%.0f', number) end
+local function parse(text)
+  local fence, revision, expires, at = string.match(text, '^(%d+) (%d+) (%d+) ()')
+  return { fence = fence, revision = tonumber(revision), expires = tonumber(expires), value = string.sub(text, at) }
+end
+local function alive(id)
+  local text = redis.call('HGET', KEYS[1], id)
+  local held = text and parse(text)
+  return held and held.expires > micros and held or nil
+end
+local function rise()
+  local last = whole(math.max(micros, tonumber(redis.call('HGET', KEYS[1], lastField) or '0') + 1))
+  redis.call('HSET', KEYS[1], lastField, last)
+  return last
+end
+local function put(id, fence, revision, ttl, value)
+  redis.call('HSET', KEYS[1], id, fence .. ' ' .. revision .. ' ' .. whole(micros + ttl * 1000) .. ' ' .. value)
+  local lasting = ttl + ${fenceMemoryMs}
+  if redis.call('PTTL', KEYS[1]) < lasting then redis.call('PEXPIRE', KEYS[1], lasting) end
+end
+`
+
+/** Puts an entry in place of any other, and takes those away that have expired. ARGV: id, ttl, value. */
+export const registerScript: Script = script(`${registryNow}
+local flat = redis.call('HGETALL', KEYS[1])
+for i = 1, #flat, 2 do
+  if flat[i] ~= lastField and parse(flat[i + 1]).expires <= micros then redis.call('HDEL', KEYS[1], flat[i]) end
+end
+local fence = rise()
+put(ARGV[1], fence, fence, tonumber(ARGV[2]), ARGV[3])
+return fence
+`)
+
+/** Lengthens an entry that is still there with this fence: a process that was paused must not come back unseen. ARGV: id, fence, ttl, then the value where it is to change. */
+export const renewRegistrationScript: Script = script(`${registryNow}
+local held = alive(ARGV[1])
+if not held or tonumber(held.fence) ~= tonumber(ARGV[2]) then return 0 end
+local revision = ARGV[4] and rise() or whole(held.revision)
+put(ARGV[1], held.fence, revision, tonumber(ARGV[3]), ARGV[4] or held.value)
+return 1
+`)
+
+/** Takes an entry away only where it is still that one: its successor has the same id. ARGV: id, fence. */
+export const withdrawScript: Script = script(`${registryNow}
+local held = alive(ARGV[1])
+if held and tonumber(held.fence) == tonumber(ARGV[2]) then redis.call('HDEL', KEYS[1], ARGV[1]) end
+return 1
+`)
+
+/** The living entries as id, fence, value; nothing when they are those that were seen. ARGV: the version that was seen, or ''. */
+export const readRegistryScript: Script = script(`${registryNow}
+local flat = redis.call('HGETALL', KEYS[1])
+local entries, newest = {}, 0
+for i = 1, #flat, 2 do
+  local held = flat[i] ~= lastField and parse(flat[i + 1])
+  if held and held.expires > micros then
+    newest = math.max(newest, held.revision)
+    for _, part in ipairs({ flat[i], held.fence, held.value }) do entries[#entries + 1] = part end
+  end
+end
+local version = whole(newest) .. '.' .. (#entries / 3)
+if version == ARGV[1] then return false end
+return { version, entries }
+`)
+
+/**
+ * Adds an entry to a stream of Redis under the next number, and trims it. A script, because Redis numbers by its
+ * clock, which shows no gaps. A stream that begins takes the clock in microseconds. ARGV: ttl, how many to keep, value.
+ */
+export const appendScript: Script = script(`
+local time = redis.call('TIME')
+local next = string.format('%.0f', tonumber(time[1]) * 1000000 + tonumber(time[2]))
+local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
+if newest[1] then next = string.format('%.0f', tonumber(string.match(newest[1][1], '^%d+')) + 1) end
+redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[2], next .. '-0', 'v', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return next
+`)
+
+/** Entries behind a number as pairs of number and value, between the oldest and the newest number kept. A script, so that all are of one moment. ARGV: after, limit. */
+export const readStreamScript: Script = script(`
+local function number(id) return string.match(id, '^%d+') end
+local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
+if not oldest[1] then return { '0', '0', {} } end
+local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
+local from = '(' .. ARGV[1]
+if tonumber(ARGV[1]) > tonumber(number(newest[1][1])) then from = '-' end
+local flat = {}
+if tonumber(ARGV[2]) > 0 then
+  for _, entry in ipairs(redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', ARGV[2])) do
+    flat[#flat + 1] = number(entry[1])
+    flat[#flat + 1] = entry[2][2]
+  end
+end
+return { number(oldest[1][1]), number(newest[1][1]), flat }
+`)
+
 function script(source: string): Script {
   return { source, sha1: createHash('sha1').update(source).digest('hex') }
 }
