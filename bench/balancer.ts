@@ -7,6 +7,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
 
 import { sendLoad } from './support/http-load.ts'
 import { startNative } from './support/native-fronts.ts'
@@ -17,7 +18,14 @@ const quick = process.argv.includes('--quick')
 const connections = 64
 const requests = quick ? 3_000 : 20_000
 const rounds = quick ? 3 : 9
+/** Rounds whose figures are thrown away: by then every front's hot paths are compiled. */
+const warmRounds = 2
 const goalUs = 35
+/** `--only=fourfold,nginx`: a part of the contenders, to look at while working; nothing is recorded then. */
+const only = process.argv
+  .find((arg) => arg.startsWith('--only='))
+  ?.slice('--only='.length)
+  .split(',')
 const startMs = 10_000
 
 interface Front {
@@ -47,8 +55,10 @@ const fronts: Front[] = []
 let met = false
 try {
   const [{ ports }] = (await once(backends, 'message')) as [{ ports: number[] }]
-  for (const [name, file] of Object.entries(nodeFronts)) fronts.push(await startNode(name, file, ports))
+  for (const [name, file] of Object.entries(nodeFronts))
+    if (wanted(name)) fronts.push(await startNode(name, file, ports))
   for (const name of ['nginx', 'haproxy'] as const) {
+    if (!wanted(name)) continue
     const front = await startOther(name, ports)
     if (front === null) console.log(`${name} is not installed: left out`)
     else fronts.push(front)
@@ -59,6 +69,10 @@ try {
   await end(backends)
 }
 process.exitCode = met ? 0 : 1
+
+function wanted(name: string): boolean {
+  return only === undefined || only.includes(name)
+}
 
 async function startNode(name: string, file: string, ports: readonly number[]): Promise<Front> {
   const child = fork(new URL(`fronts/${file}.ts`, import.meta.url), ports.map(String))
@@ -97,14 +111,14 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(timer)
 }
 
-/** Every front in each round, in an order that turns; the first round warms up. */
+/** Every front in each round, in an order that turns. */
 async function measure(): Promise<Map<string, Figures>> {
   const figures = new Map<string, Figures>(
     fronts.map(({ name }) => [name, { cpuUs: [], perSecond: [], p99Ms: [], memoryMiB: [] }]),
   )
-  for (let round = -1; round < rounds; round += 1) {
+  for (let round = -warmRounds; round < rounds; round += 1) {
     for (let turn = 0; turn < fronts.length; turn += 1) {
-      const front = fronts[(turn + round + 1) % fronts.length]
+      const front = fronts[(turn + round + warmRounds) % fronts.length]
       const into = front && figures.get(front.name)
       if (front === undefined || into === undefined) continue
       const before = readUse(front.pid)
@@ -125,9 +139,11 @@ async function measure(): Promise<Map<string, Figures>> {
 }
 
 function report(figures: ReadonlyMap<string, Figures>): boolean {
-  const into = createReport({ name: 'balancer' })
+  const into = createReport({ name: 'balancer', ...(only === undefined ? {} : { directory: tmpdir() }) })
   const others = Object.keys(nodeFronts).filter((name) => name !== 'fourfold')
-  const cheapest = Math.min(...others.map((name) => median(figures.get(name)?.cpuUs ?? [])))
+  const cheapest = Math.min(
+    ...others.map((name) => (figures.has(name) ? median(figures.get(name)?.cpuUs ?? []) : Infinity)),
+  )
   for (const [contender, { cpuUs, perSecond, p99Ms, memoryMiB }] of figures) {
     const goal = contender === 'fourfold' ? { goal: { atMost: Math.min(goalUs, cheapest) } } : {}
     into.add({ contender, metric: 'cpu_us_per_request', unit: 'µs', values: cpuUs, ...goal })

@@ -12,15 +12,14 @@ import { FourfoldError, isFourfoldError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 import type { ListenAddress, Upstream } from '../protocol.ts'
 import { answerError, writeErrorText } from './error-answer.ts'
-import { exchange, type ExchangeContext } from './exchange.ts'
-import { forwardRequestHeaders } from './headers.ts'
+import { Exchange, type ExchangeContext } from './exchange.ts'
+import { readRequestHead } from './headers.ts'
 import { listen } from './listen.ts'
 import { defaultLimits, healthPath, type BalancerLimits } from './options.ts'
-import { readRequestBody } from './request-body.ts'
 import { createRetryBudget } from './retry-budget.ts'
-import { readTarget } from './target.ts'
 import { createTrust, type Trust } from './trust.ts'
 import { asksForWebSocket, upgrade } from './upgrade.ts'
+import { chooseClient } from './upstream/open-client.ts'
 import { createUpstreamSet, type UpstreamSet } from './upstream-set.ts'
 import { createWarnings } from './warnings.ts'
 
@@ -76,8 +75,14 @@ class Front {
     this.#limits = limits
     this.#log = log
     this.#trust = createTrust(limits.trustProxy)
-    this.upstreams = createUpstreamSet(limits)
-    this.#context = { upstreams: this.upstreams, budget: createRetryBudget(), limits, stopping: () => this.#stopping }
+    this.upstreams = createUpstreamSet(limits, chooseClient(limits, log))
+    this.#context = {
+      upstreams: this.upstreams,
+      budget: createRetryBudget(),
+      limits,
+      stopping: () => this.#stopping,
+      fail: (request, response, error, requestId) => this.#fail(request, response, error, requestId),
+    }
     this.server = createServer({
       maxHeaderSize: limits.headerLimitBytes,
       headersTimeout: limits.headerTimeoutMs,
@@ -86,12 +91,14 @@ class Front {
       keepAliveTimeout: limits.idleTimeoutMs,
       connectionsCheckingInterval: Math.max(50, Math.min(1000, limits.headerTimeoutMs / 4)),
       insecureHTTPParser: false,
+      // A request without a body needs no stream for it.
+      optimizeEmptyRequests: true,
       shouldUpgradeCallback: asksForWebSocket,
     })
     // The limit of bytes is enough; with a limit of their number Node would drop the rest silently.
     this.server.maxHeadersCount = 0
-    this.server.on('request', (request, response) => void this.#serve(request, response, false))
-    this.server.on('checkContinue', (request, response) => void this.#serve(request, response, true))
+    this.server.on('request', (request, response) => this.#serve(request, response, false))
+    this.server.on('checkContinue', (request, response) => this.#serve(request, response, true))
     this.server.on(
       'upgrade',
       (request, socket, head) => void upgrade(this.#context, this.#trust, request, socket, head),
@@ -102,23 +109,17 @@ class Front {
     this.server.on('clientError', (error: Error & { code?: string }, socket) => this.#refuseBytes(error, socket))
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
+  #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     this.#notePending(request.socket, response)
-    let requestId: string | undefined
     try {
-      const target = readTarget(request)
       if (request.method === 'TRACE') throw badRequest('TRACE is not for this server')
-      if (target.path === healthPath || target.path.startsWith(`${healthPath}?`))
-        return this.#answerHealth(request, response)
-      const forwarded = forwardRequestHeaders(request, target, this.#trust)
-      requestId = forwarded.requestId
+      const head = readRequestHead(request, this.#trust)
+      if (isHealthCheck(head.path)) return this.#answerHealth(request, response)
       this.#context.budget.note()
-      if (expectsContinue && (target.bodyLength ?? 0) <= this.#limits.bodyLimitBytes) response.writeContinue()
-      const body = await readRequestBody(request, target.bodyLength, this.#limits)
-      const idempotent = idempotentMethods.has(request.method ?? '')
-      await exchange(this.#context, request, response, { path: target.path, ...forwarded, body, idempotent })
+      if (expectsContinue && (head.bodyLength ?? 0) <= this.#limits.bodyLimitBytes) response.writeContinue()
+      new Exchange(this.#context, request, response, head).start()
     } catch (error) {
-      this.#fail(request, response, error, requestId)
+      this.#fail(request, response, error)
     }
   }
 
@@ -128,7 +129,7 @@ class Front {
     response.once('close', () => pending.delete(response))
   }
 
-  #fail(request: IncomingMessage, response: ServerResponse, error: unknown, requestId: string | undefined): void {
+  #fail(request: IncomingMessage, response: ServerResponse, error: unknown, requestId?: string): void {
     const known = isFourfoldError(error)
       ? error
       : new FourfoldError('FF_BALANCER_UPSTREAM_FAILED', 'the request could not be forwarded', { cause: error })
@@ -189,7 +190,9 @@ function refuse(socket: Duplex, error: FourfoldError): void {
   socket.end(writeErrorText(error), () => void setTimeout(() => socket.destroy(), 5 * lastWordsMs).unref())
 }
 
-const idempotentMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+function isHealthCheck(path: string): boolean {
+  return path.startsWith(healthPath) && (path.length === healthPath.length || path[healthPath.length] === '?')
+}
 
 function badRequest(message: string): FourfoldError {
   return new FourfoldError('FF_BALANCER_BAD_REQUEST', message)

@@ -7,6 +7,8 @@ export interface BalancerLimits {
   readonly headerTimeoutMs: number
   /** How long a client may pause while it sends a body; then 408. Default: 30,000. */
   readonly bodyTimeoutMs: number
+  /** A body that comes more slowly than this, once `bodyTimeoutMs` were spent waiting for it, is given up; then 408. Default: 240. */
+  readonly bodyMinBytesPerSecond: number
   /** How long a clone may take until it starts to answer; then 504. Default: 30,000. */
   readonly requestTimeoutMs: number
   /** How long a client may take nothing of an answer that waits for it; then it is cut off. Default: 60,000. */
@@ -26,10 +28,17 @@ export interface BalancerLimits {
    * streamed may come in beside them. Default: 256.
    */
   readonly maxInFlight: number
+  /** How long a clone that joins others, or comes back after failures, is given less than its share. Default: 10,000. */
+  readonly slowStartMs: number
   /** How long a request waits when every clone is at its limit; then 503. Default: 5,000. */
   readonly queueTimeoutMs: number
   /** The most requests that wait; more are answered 503 at once. Default: 1,000. */
   readonly queueLimit: number
+  /**
+   * Whether answers are read with Node's own parser on connections of the balancer's own, which costs half as much, or
+   * with undici. If this Node has no such parser, or one that fails the test at start, undici is used. Default: true.
+   */
+  readonly nativeParser: boolean
   /** Whether `X-Fourfold-Clone` names the clone that answered. Default: true. */
   readonly exposeClone: boolean
 }
@@ -40,6 +49,7 @@ export const defaultLimits: BalancerLimits = {
   trustProxy: [],
   headerTimeoutMs: 10_000,
   bodyTimeoutMs: 30_000,
+  bodyMinBytesPerSecond: 240,
   requestTimeoutMs: 30_000,
   stallTimeoutMs: 60_000,
   idleTimeoutMs: 65_000,
@@ -48,8 +58,10 @@ export const defaultLimits: BalancerLimits = {
   bodyLimitBytes: 8 * kib * kib,
   bufferLimitBytes: 64 * kib,
   maxInFlight: 256,
+  slowStartMs: 10_000,
   queueTimeoutMs: 5000,
   queueLimit: 1000,
+  nativeParser: true,
   exposeClone: true,
 }
 

@@ -1,7 +1,7 @@
 /**
- * The body of a request on its way to a clone. A small one of known length is read first, so that it can be sent again
- * to another clone; a larger one is streamed with the clone setting the pace, and can be sent again only as long as no
- * byte of it was taken.
+ * The body of a request on its way to a clone. A small one is read first, so that it can be sent again to another clone;
+ * a larger one, or one that comes in chunks and is not there yet, is streamed with the clone setting the pace, and can
+ * be sent again only as long as no byte of it was taken.
  *
  * Whoever ends the stream to the clone early leaves the client's connection alone: an answer can still be written.
  */
@@ -10,78 +10,157 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { FourfoldError } from '../../core/errors.ts'
 import type { BalancerLimits } from './options.ts'
+import { Pace } from './pace.ts'
 
 export interface RequestBody {
-  /** What undici is given for one attempt. */
-  open(): Buffer | Readable | null
+  /** What is sent in one attempt. */
+  open(): Buffer | Readable
   /** Whether `open` may be called again. */
   replayable(): boolean
   /** Whether it goes to the clone while it comes, at the client's pace. */
   readonly streamed: boolean
-  /** The length to declare where the body is a stream of known length. */
+  /** The length of a stream, where it was declared. */
   readonly length: number | null
 }
 
-const emptyBody: RequestBody = { open: () => null, replayable: () => true, streamed: false, length: null }
+type OnBody = (error: FourfoldError | null, body: RequestBody | null) => void
 
 /**
- * @throws FF_BALANCER_BODY_TOO_LARGE, FF_BALANCER_REQUEST_TIMEOUT, FF_BALANCER_BAD_REQUEST (the client went away)
+ * Hands over the body, or why there is none: FF_BALANCER_BODY_TOO_LARGE, FF_BALANCER_REQUEST_TIMEOUT,
+ * FF_BALANCER_BAD_REQUEST (the client went away). The result ends the wait for it.
+ *
+ * @param length as it was declared; null: it comes in chunks
  */
-export async function readRequestBody(
+export function takeRequestBody(
   request: IncomingMessage,
   length: number | null,
   limits: BalancerLimits,
-): Promise<RequestBody> {
-  if (length === 0) return emptyBody
-  if (length !== null && length > limits.bodyLimitBytes) throw tooLarge(limits)
-  if (length === null || length > limits.bufferLimitBytes) return streamBody(request, length, limits)
-  const buffer = await collect(request, limits)
-  return { open: () => buffer, replayable: () => true, streamed: false, length: null }
+  onBody: OnBody,
+): () => void {
+  const gathering = new Gathering(request, length, limits, onBody)
+  gathering.start()
+  return () => gathering.stop()
 }
 
-function collect(request: IncomingMessage, limits: BalancerLimits): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    const fail = (error: FourfoldError): void => {
-      clearTimeout(timer)
-      request.off('data', hear)
-      reject(error)
-    }
-    const hear = (chunk: Buffer): void => {
-      chunks.push(chunk)
-      timer.refresh()
-    }
-    const timer = setTimeout(() => fail(tooSlow(limits)), limits.bodyTimeoutMs)
-    request.on('data', hear)
-    request.once('end', () => {
-      clearTimeout(timer)
-      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks))
-    })
-    request.once('error', () => fail(gone()))
-    request.once('close', () => fail(gone()))
-  })
+/** Reads a body until it is whole, or until it shows that it has to be streamed. */
+class Gathering {
+  readonly #request: IncomingMessage
+  readonly #length: number | null
+  readonly #limits: BalancerLimits
+  readonly #onBody: OnBody
+  readonly #pace: Pace
+  readonly #chunks: Buffer[] = []
+  #bytes = 0
+  #over = false
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(request: IncomingMessage, length: number | null, limits: BalancerLimits, onBody: OnBody) {
+    this.#request = request
+    this.#length = length
+    this.#limits = limits
+    this.#onBody = onBody
+    this.#pace = new Pace(limits)
+  }
+
+  start(): void {
+    const { bodyLimitBytes, bufferLimitBytes } = this.#limits
+    if (this.#length !== null && this.#length > bodyLimitBytes) return this.#fail(tooLarge(this.#limits))
+    if (this.#length !== null && this.#length > bufferLimitBytes) return this.#stream()
+    this.#request.on('data', this.#hear).once('end', this.#end).once('error', this.#break).once('close', this.#break)
+    // What has come with the head is there by then.
+    setImmediate(() => this.#settleDown())
+  }
+
+  stop(): void {
+    if (this.#over) return
+    this.#over = true
+    clearTimeout(this.#timer)
+    this.#request.off('data', this.#hear).off('end', this.#end).off('error', this.#break).off('close', this.#break)
+    // An error that comes later belongs to nobody, but must not be thrown.
+    this.#request.on('error', () => undefined)
+  }
+
+  /** What comes in chunks may come for as long as its sender likes, and the clone may have to see its beginning. */
+  #settleDown(): void {
+    if (this.#over) return
+    if (this.#length === null) return this.#stream()
+    this.#timer = setTimeout(() => this.#fail(tooSlow(this.#limits)), this.#limits.bodyTimeoutMs)
+  }
+
+  #stream(): void {
+    this.#request.pause()
+    this.stop()
+    this.#onBody(null, new StreamedBody(this.#request, this.#length, this.#limits, this.#chunks))
+  }
+
+  #fail(error: FourfoldError): void {
+    this.stop()
+    this.#onBody(error, null)
+  }
+
+  readonly #hear = (chunk: Buffer): void => {
+    this.#chunks.push(chunk)
+    this.#bytes += chunk.length
+    this.#timer?.refresh()
+    if (this.#bytes > this.#limits.bufferLimitBytes) return this.#stream()
+    if (!this.#pace.keepsUp(chunk.length)) this.#fail(tooSlow(this.#limits))
+  }
+
+  readonly #end = (): void => {
+    this.stop()
+    const [first] = this.#chunks
+    const whole = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks)
+    this.#onBody(null, { open: () => whole, replayable: () => true, streamed: false, length: null })
+  }
+
+  readonly #break = (): void => this.#fail(gone())
 }
 
-function streamBody(request: IncomingMessage, length: number | null, limits: BalancerLimits): RequestBody {
-  let taken = false
-  return {
-    length,
-    streamed: true,
-    replayable: () => !taken,
-    open: () => openStream(request, limits, () => (taken = true)),
+class StreamedBody implements RequestBody {
+  readonly streamed = true
+  readonly length: number | null
+  readonly #request: IncomingMessage
+  readonly #limits: BalancerLimits
+  readonly #first: readonly Buffer[]
+  #taken = false
+
+  /** `first`: what was read of it already. */
+  constructor(request: IncomingMessage, length: number | null, limits: BalancerLimits, first: readonly Buffer[]) {
+    this.#request = request
+    this.length = length
+    this.#limits = limits
+    this.#first = first
+  }
+
+  replayable(): boolean {
+    return !this.#taken
+  }
+
+  open(): Readable {
+    return openStream(this.#request, this.#limits, this.#first, () => (this.#taken = true))
   }
 }
 
-function openStream(request: IncomingMessage, limits: BalancerLimits, onTake: () => void): Readable {
+function openStream(
+  request: IncomingMessage,
+  limits: BalancerLimits,
+  first: readonly Buffer[],
+  onTake: () => void,
+): Readable {
+  const pace = new Pace(limits)
   let bytes = 0
+  let begun = false
   let timer: NodeJS.Timeout | undefined
   const body = new Readable({
     read() {
       onTake()
       timer ??= setTimeout(() => body.destroy(tooSlow(limits)), limits.bodyTimeoutMs)
       timer.refresh()
+      pace.resume()
+      if (begun) return void request.resume()
+      begun = true
+      for (const chunk of first) hear(chunk)
       attach()
-      request.resume()
     },
     destroy(error, callback) {
       detach()
@@ -92,10 +171,12 @@ function openStream(request: IncomingMessage, limits: BalancerLimits, onTake: ()
     bytes += chunk.length
     timer?.refresh()
     if (bytes > limits.bodyLimitBytes) return void body.destroy(tooLarge(limits))
+    if (!pace.keepsUp(chunk.length)) return void body.destroy(tooSlow(limits))
     if (body.push(chunk)) return
     // The clone is slow, which is no fault of the client's.
     clearTimeout(timer)
     timer = undefined
+    pace.pause()
     request.pause()
   }
   const end = (): void => {
@@ -103,17 +184,15 @@ function openStream(request: IncomingMessage, limits: BalancerLimits, onTake: ()
     detach()
   }
   const close = (): void => void (request.complete || body.destroy(gone()))
-  let attached = false
   const attach = (): void => {
-    if (attached) return
-    attached = true
+    if (request.readableEnded) return end()
     if (request.destroyed && !request.complete) return void body.destroy(gone())
     request.on('data', hear).once('end', end).once('error', close).once('close', close)
+    request.resume()
   }
   const detach = (): void => {
     clearTimeout(timer)
     request.off('data', hear).off('end', end).off('error', close).off('close', close)
-    // An error that comes later belongs to nobody, but must not be thrown.
     request.on('error', () => undefined)
   }
   return body
@@ -123,8 +202,9 @@ function tooLarge({ bodyLimitBytes }: BalancerLimits): FourfoldError {
   return new FourfoldError('FF_BALANCER_BODY_TOO_LARGE', `the body is larger than ${bodyLimitBytes} bytes`)
 }
 
-function tooSlow({ bodyTimeoutMs }: BalancerLimits): FourfoldError {
-  return new FourfoldError('FF_BALANCER_REQUEST_TIMEOUT', `no part of the body came for ${bodyTimeoutMs} ms`)
+function tooSlow({ bodyTimeoutMs, bodyMinBytesPerSecond }: BalancerLimits): FourfoldError {
+  const message = `the body came too slowly: nothing for ${bodyTimeoutMs} ms, or less than ${bodyMinBytesPerSecond} bytes a second`
+  return new FourfoldError('FF_BALANCER_REQUEST_TIMEOUT', message)
 }
 
 function gone(): FourfoldError {

@@ -15,31 +15,24 @@ export interface Target {
   readonly bodyLength: number | null
 }
 
+/** The headers that say where a request goes and where it ends: how many there were, and the last value of each. */
+export interface FramingHeaders {
+  hosts: number
+  host?: string
+  lengths: number
+  length?: string
+  codings: number
+  coding?: string
+}
+
 /** @throws FF_BALANCER_BAD_REQUEST */
-export function readTarget(request: IncomingMessage): Target {
-  const headers = collect(request.rawHeaders)
+export function readTarget(request: IncomingMessage, headers: FramingHeaders): Target {
   const { path, authority } = splitTarget(request.url ?? '')
-  const host = authority ?? readHost(request, headers.host)
+  if (!pathPattern.test(path)) throw refuse('the target of the request has characters that must be percent-encoded')
+  const ofHeader = readHost(request, headers)
+  const host = authority ?? ofHeader
   if (!hostPattern.test(host)) throw refuse('the Host header is not a host name')
   return { path, host, bodyLength: readLength(request, headers) }
-}
-
-interface FramingHeaders {
-  readonly host: string[]
-  readonly length: string[]
-  readonly coding: string[]
-}
-
-function collect(raw: readonly string[]): FramingHeaders {
-  const found: FramingHeaders = { host: [], length: [], coding: [] }
-  for (let index = 0; index < raw.length; index += 2) {
-    const name = (raw[index] ?? '').toLowerCase()
-    const value = raw[index + 1] ?? ''
-    if (name === 'host') found.host.push(value)
-    else if (name === 'content-length') found.length.push(value)
-    else if (name === 'transfer-encoding') found.coding.push(value)
-  }
-  return found
 }
 
 function splitTarget(url: string): { path: string; authority?: string } {
@@ -51,23 +44,22 @@ function splitTarget(url: string): { path: string; authority?: string } {
   return { path: rest.startsWith('/') ? rest : `/${rest}`, authority: absolute[1] ?? '' }
 }
 
-function readHost(request: IncomingMessage, values: readonly string[]): string {
-  if (values.length > 1) throw refuse('the request has more than one Host header')
-  if (values[0] === undefined && request.httpVersion !== '1.0') throw refuse('the request has no Host header')
-  return values[0] ?? ''
+function readHost(request: IncomingMessage, { hosts, host }: FramingHeaders): string {
+  if (hosts > 1) throw refuse('the request has more than one Host header')
+  if (host === undefined && request.httpVersion !== '1.0') throw refuse('the request has no Host header')
+  return host ?? ''
 }
 
-function readLength(request: IncomingMessage, { length, coding }: FramingHeaders): number | null {
-  if (length.length + coding.length > 1) throw refuse('the length of the body is given more than once')
-  if (coding[0] !== undefined) {
-    if (coding[0].trim().toLowerCase() !== 'chunked')
-      throw refuse('the only transfer coding that is taken is "chunked"')
+function readLength(request: IncomingMessage, { lengths, length, codings, coding }: FramingHeaders): number | null {
+  if (lengths + codings > 1) throw refuse('the length of the body is given more than once')
+  if (coding !== undefined) {
+    if (coding.trim().toLowerCase() !== 'chunked') throw refuse('the only transfer coding that is taken is "chunked"')
     if (request.httpVersion === '1.0') throw refuse('HTTP/1.0 knows no transfer coding')
     return null
   }
-  if (length[0] === undefined) return 0
-  if (!/^\d{1,15}$/.test(length[0])) throw refuse('the Content-Length is not a number')
-  return Number(length[0])
+  if (length === undefined) return 0
+  if (!/^\d{1,15}$/.test(length)) throw refuse('the Content-Length is not a number')
+  return Number(length)
 }
 
 function refuse(message: string): FourfoldError {
@@ -75,5 +67,7 @@ function refuse(message: string): FourfoldError {
 }
 
 const absolutePattern = /^https?:\/\/([^/?#]*)([^#]*)$/i
+/** A path has neither blanks nor controls in it, nor a fragment: some servers would cut it there. */
+const pathPattern = /^\/[\x21\x22\x24-\x7e\x80-\xff]*$/
 /** What a host, an IPv6 literal and a port are made of; empty is allowed by HTTP/1.1 for targets without one. */
 const hostPattern = /^[\w.~!$&'()*+,;=%:[\]-]*$/

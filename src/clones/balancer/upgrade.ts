@@ -8,10 +8,9 @@ import type { Duplex } from 'node:stream'
 import { FourfoldError, isFourfoldError } from '../../core/errors.ts'
 import { writeErrorText } from './error-answer.ts'
 import type { ExchangeContext } from './exchange.ts'
-import { forwardAnswerHeaders, forwardRequestHeaders } from './headers.ts'
-import { readTarget } from './target.ts'
+import { forwardAnswerHeaders, readRequestHead } from './headers.ts'
 import type { Trust } from './trust.ts'
-import type { Lease } from './upstream-set.ts'
+import type { Lease } from './place.ts'
 
 /** Whether a request asks for a WebSocket. Other upgrades (HTTP/2 in the clear) are answered as if they had not asked. */
 export function asksForWebSocket(request: IncomingMessage): boolean {
@@ -30,17 +29,29 @@ export async function upgrade(
   socket.on('error', () => socket.destroy())
   socket.once('close', leave)
   try {
-    const target = readTarget(request)
-    const { headers } = forwardRequestHeaders(request, target, trust)
+    const { path, headers } = readRequestHead(request, trust)
     headers.push('connection', 'upgrade', 'upgrade', 'websocket')
-    const lease = await context.upstreams.acquire(new Set(), gone.signal)
-    await join(context, lease, socket, head, { path: target.path, headers, signal: gone.signal })
+    const lease = await waitForPlace(context, gone.signal)
+    await join(context, lease, socket, head, { path, headers, signal: gone.signal })
   } catch (error) {
     const cause = error as Error
     const known = isFourfoldError(cause) ? cause : failed(cause)
     if (socket.writable) socket.end(writeErrorText(known))
     else socket.destroy()
   }
+}
+
+function waitForPlace({ upstreams }: ExchangeContext, signal: AbortSignal): Promise<Lease> {
+  const wanted = { avoid: null, streamed: false }
+  const lease = upstreams.acquire(wanted)
+  if (lease !== null) return Promise.resolve(lease)
+  return new Promise((resolve, reject) => {
+    const cancel = upstreams.wait(wanted, resolve, reject)
+    signal.addEventListener('abort', () => {
+      cancel()
+      reject(signal.reason as Error)
+    })
+  })
 }
 
 interface UpgradeRequest {
@@ -86,10 +97,12 @@ function join(
     upstream.once('upgrade', (answer, other: Duplex, otherHead: Buffer) => {
       const { headers } = forwardAnswerHeaders(answer.rawHeaders, 101)
       socket.write(writeHead(answer, [...headers, ...name, 'connection', 'Upgrade', 'upgrade', 'websocket']))
-      lease.becomeStream(() => {
-        socket.end()
-        other.end()
-        closeSoon(socket, other)
+      lease.becomeStream({
+        endStream: () => {
+          socket.end()
+          other.end()
+          closeSoon(socket, other)
+        },
       })
       pair(socket, other, head, otherHead, end)
     })

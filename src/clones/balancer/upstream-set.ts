@@ -4,35 +4,41 @@
  * herd to one clone.
  *
  * A clone that is unhealthy or ejected is passed over as long as there is another; if all are, they are all used: the
- * balancer never takes everybody out. A clone that drains gets nothing.
+ * balancer never takes everybody out. A clone that drains gets nothing; one that has just come gets its share slowly.
  */
 
 import { FourfoldError } from '../../core/errors.ts'
 import type { Upstream } from '../protocol.ts'
 import type { BalancerLimits } from './options.ts'
+import { Place, type Lease } from './place.ts'
+import type { OpenClient } from './upstream/client.ts'
 import { UpstreamState } from './upstream.ts'
 
-/** A request's place at a clone. Exactly one of the ends is called, once. */
-export interface Lease {
-  readonly upstream: UpstreamState
-  release(): void
-  /** The body that was streamed has come: from now on this is a request like the others. */
-  uploaded(): void
-  /** From now on this is a stream: it no longer counts, and `end` closes it when the clone drains. */
-  becomeStream(end: () => void): void
+/** What a request asks of the clone it goes to. */
+export interface Wanted {
+  /** Clones that failed this request already: passed over as long as there is another. */
+  readonly avoid: ReadonlySet<UpstreamState> | null
+  /**
+   * Bodies that are streamed have places of their own: clients decide how long these last, and must not be able to take
+   * the places of all others by sending slowly.
+   */
+  readonly streamed: boolean
 }
 
 export interface UpstreamSet {
   set(upstreams: readonly Upstream[]): void
   /**
-   * A place at a clone, now or when one is free.
+   * A place at a clone, or null if all are full now.
    *
-   * Bodies that are streamed have places of their own: clients decide how long these last, and must not be able to take
-   * the places of all others by sending slowly.
-   *
-   * @throws FF_BALANCER_NO_UPSTREAM, FF_BALANCER_BUSY; the signal's reason
+   * @throws FF_BALANCER_NO_UPSTREAM
    */
-  acquire(avoid: ReadonlySet<UpstreamState>, signal: AbortSignal, streamed?: boolean): Promise<Lease>
+  acquire(wanted: Wanted): Lease | null
+  /**
+   * Waits for a place; exactly one of the two is called, later, unless the result is called first, which ends the wait.
+   *
+   * @throws FF_BALANCER_BUSY if too many wait already
+   */
+  wait(wanted: Wanted, serve: (lease: Lease) => void, fail: (error: Error) => void): () => void
   /** Sends this clone nothing new; resolves with what was left in flight when the time was over, hopefully 0. */
   drain(id: string, withinMs: number): Promise<number>
   states(): UpstreamState[]
@@ -42,72 +48,48 @@ export interface UpstreamSet {
 }
 
 interface Waiter {
-  readonly avoid: ReadonlySet<UpstreamState>
-  readonly streamed: boolean
+  readonly wanted: Wanted
   readonly serve: (lease: Lease) => void
   readonly fail: (error: Error) => void
 }
 
-export function createUpstreamSet(limits: BalancerLimits): UpstreamSet {
+export function createUpstreamSet(limits: BalancerLimits, open: OpenClient): UpstreamSet {
   const known = new Map<string, UpstreamState>()
-  /** Clones that left the list while they had requests; their pools are closed when these end. */
+  /** Clones that left the list while they had requests; their connections are closed when these end. */
   const leaving = new Set<UpstreamState>()
   const waiters = new Set<Waiter>()
   const quiet = new Set<() => void>()
+  const choose = createChoice(limits)
+  /** Those that do not drain, so that a choice allocates nothing. */
+  let usable: UpstreamState[] = []
 
-  const lease = (upstream: UpstreamState, streamed: boolean): Lease => {
-    upstream.inFlight += 1
-    if (streamed) upstream.uploads += 1
-    let uploading = streamed
-    let released = false
-    const uploaded = (): void => {
-      if (!uploading) return
-      uploading = false
-      upstream.uploads -= 1
-      serveWaiters()
-    }
-    const release = (): void => {
-      if (released) return
-      released = true
-      upstream.inFlight -= 1
-      uploaded()
-      serveWaiters()
-      for (const check of quiet) check()
-      if (leaving.has(upstream)) void closeIfIdle(upstream)
-    }
-    let end: (() => void) | undefined
-    return {
-      upstream,
-      uploaded,
-      release: () => {
-        if (end !== undefined) upstream.streams.delete(end)
-        release()
-        if (leaving.has(upstream)) void closeIfIdle(upstream)
-      },
-      becomeStream: (endStream) => {
-        end = endStream
-        upstream.streams.add(endStream)
-        release()
-      },
-    }
+  const relist = (): void => {
+    usable = [...known.values()].filter((state) => !state.draining)
+    if (usable.length === 0) for (const waiter of waiters) waiter.fail(noUpstream())
+  }
+
+  const freed = (upstream: UpstreamState): void => {
+    if (waiters.size > 0) serveWaiters()
+    for (const check of quiet) check()
+    if (leaving.size > 0 && leaving.has(upstream)) void closeIfIdle(upstream)
   }
 
   const closeIfIdle = async (upstream: UpstreamState): Promise<void> => {
     if (upstream.inFlight > 0 || upstream.streams.size > 0 || !leaving.delete(upstream)) return
-    await upstream.pool.destroy()
+    await upstream.client.close()
   }
 
   const serveWaiters = (): void => {
     const full = { streamed: false, other: false }
     for (const waiter of waiters) {
-      const kind = waiter.streamed ? 'streamed' : 'other'
+      const kind = waiter.wanted.streamed ? 'streamed' : 'other'
       if (full[kind]) continue
-      const upstream = choose([...known.values()], waiter, limits.maxInFlight)
+      const upstream = choose(usable, waiter.wanted)
       if (upstream === null) full[kind] = true
       if (full.streamed && full.other) return
       if (upstream === null) continue
       waiters.delete(waiter)
-      waiter.serve(lease(upstream, waiter.streamed))
+      waiter.serve(new Place(upstream, waiter.wanted.streamed, freed))
     }
   }
 
@@ -127,9 +109,10 @@ export function createUpstreamSet(limits: BalancerLimits): UpstreamSet {
   return {
     set: (upstreams) => {
       const ids = new Set(upstreams.map((upstream) => upstream.id))
+      const beside = usable.length > 0
       for (const upstream of upstreams) {
         const state = known.get(upstream.id)
-        if (state === undefined) known.set(upstream.id, new UpstreamState(upstream, limits))
+        if (state === undefined) known.set(upstream.id, new UpstreamState(upstream, open(upstream.address), beside))
         else if (upstream.healthy !== false) state.setHealthy(true, false)
       }
       for (const [id, state] of known) {
@@ -138,24 +121,26 @@ export function createUpstreamSet(limits: BalancerLimits): UpstreamSet {
         leaving.add(state)
         void closeIfIdle(state)
       }
-      for (const { id, healthy } of upstreams)
-        if (healthy === false) known.get(id)?.setHealthy(false, someoneWell(known))
+      relist()
+      const well = someoneWell(usable)
+      for (const { id, healthy } of upstreams) if (healthy === false) known.get(id)?.setHealthy(false, well)
       serveWaiters()
-      if (usable(known) === 0) for (const waiter of waiters) waiter.fail(noUpstream())
     },
-    acquire: (avoid, signal, streamed = false) => {
-      if (usable(known) === 0) return Promise.reject(noUpstream())
-      const wanted = { avoid, streamed }
-      const upstream = choose([...known.values()], wanted, limits.maxInFlight)
-      if (upstream !== null) return Promise.resolve(lease(upstream, streamed))
-      if (waiters.size >= limits.queueLimit) return Promise.reject(busy(limits))
-      return enqueue(waiters, wanted, signal, limits)
+    acquire: (wanted) => {
+      const upstream = choose(usable, wanted)
+      if (upstream !== null) return new Place(upstream, wanted.streamed, freed)
+      if (usable.length === 0) throw noUpstream()
+      return null
+    },
+    wait: (wanted, serve, fail) => {
+      if (waiters.size >= limits.queueLimit) throw busy(limits)
+      return enqueue(waiters, { wanted, serve, fail }, limits)
     },
     drain: async (id, withinMs) => {
       const state = known.get(id)
       if (state === undefined) return 0
       state.draining = true
-      if (usable(known) === 0) for (const waiter of waiters) waiter.fail(noUpstream())
+      relist()
       await waitFor(() => state.inFlight === 0, withinMs)
       state.endStreams()
       return state.inFlight
@@ -166,75 +151,71 @@ export function createUpstreamSet(limits: BalancerLimits): UpstreamSet {
       for (const waiter of waiters) waiter.fail(noUpstream())
       const all = [...known.values(), ...leaving]
       for (const state of all) state.endStreams()
-      await Promise.all(all.map((state) => state.pool.destroy()))
+      await Promise.all(all.map((state) => state.client.close()))
       known.clear()
       leaving.clear()
+      usable = []
     },
   }
 }
 
-/** Of those with room: two at random, and the one with less in flight. Null if all are full. */
-function choose(
-  all: readonly UpstreamState[],
-  { avoid, streamed }: Pick<Waiter, 'avoid' | 'streamed'>,
-  maxInFlight: number,
-): UpstreamState | null {
-  const now = performance.now()
-  const open = all.filter((state) => !state.draining)
-  const well = open.filter((state) => state.wellAt(now))
-  const candidates = well.length > 0 ? well : open
-  const others = avoid.size === 0 ? candidates : candidates.filter((state) => !avoid.has(state))
-  const free = (others.length > 0 ? others : candidates).filter((state) => taken(state, streamed) < maxInFlight)
-  if (free.length <= 1) return free[0] ?? null
-  const first = Math.floor(Math.random() * free.length)
-  const second = (first + 1 + Math.floor(Math.random() * (free.length - 1))) % free.length
-  const [a, b] = [free[first], free[second]]
-  return a !== undefined && b !== undefined && b.inFlight < a.inFlight ? b : (a ?? null)
+type Choose = (usable: readonly UpstreamState[], wanted: Wanted) => UpstreamState | null
+
+/** Of the best there are, those with room; of these two at random, and the one with less in flight. Null if all are full. */
+function createChoice({ maxInFlight, slowStartMs }: BalancerLimits): Choose {
+  const free: UpstreamState[] = []
+  return (usable, { avoid, streamed }) => {
+    const now = performance.now()
+    let best = 0
+    for (const state of usable) best = Math.max(best, rank(state, avoid, now))
+    free.length = 0
+    for (const state of usable) {
+      if (rank(state, avoid, now) === best && taken(state, streamed) < maxInFlight) free.push(state)
+    }
+    if (free.length <= 1) return free[0] ?? null
+    const first = Math.floor(Math.random() * free.length)
+    const second = (first + 1 + Math.floor(Math.random() * (free.length - 1))) % free.length
+    const [a, b] = [free[first], free[second]]
+    if (a === undefined || b === undefined) return a ?? null
+    const [chosen, other] = b.inFlight < a.inFlight ? [b, a] : [a, b]
+    const share = chosen.shareAt(now, slowStartMs)
+    return share < 1 && Math.random() >= share ? other : chosen
+  }
+}
+
+/** A well one before one that is not, and of these one that was not tried before one that was. */
+function rank(state: UpstreamState, avoid: ReadonlySet<UpstreamState> | null, now: number): number {
+  return (state.wellAt(now) ? 2 : 0) + (avoid?.has(state) === true ? 0 : 1)
 }
 
 function taken({ inFlight, uploads }: UpstreamState, streamed: boolean): number {
   return streamed ? uploads : inFlight - uploads
 }
 
-function enqueue(
-  waiters: Set<Waiter>,
-  wanted: Pick<Waiter, 'avoid' | 'streamed'>,
-  signal: AbortSignal,
-  limits: BalancerLimits,
-): Promise<Lease> {
-  return new Promise((resolve, reject) => {
-    const finish = (): void => {
-      clearTimeout(timer)
-      waiters.delete(waiter)
-      signal.removeEventListener('abort', abort)
-    }
-    const waiter: Waiter = {
-      ...wanted,
-      serve: (lease) => {
-        finish()
-        resolve(lease)
-      },
-      fail: (error) => {
-        finish()
-        reject(error)
-      },
-    }
-    const abort = (): void => waiter.fail(signal.reason as Error)
-    const timer = setTimeout(() => waiter.fail(busy(limits)), limits.queueTimeoutMs)
-    signal.addEventListener('abort', abort, { once: true })
-    waiters.add(waiter)
-  })
+function enqueue(waiters: Set<Waiter>, { wanted, serve, fail }: Waiter, limits: BalancerLimits): () => void {
+  const finish = (): void => {
+    clearTimeout(timer)
+    waiters.delete(waiter)
+  }
+  const waiter: Waiter = {
+    wanted,
+    serve: (lease) => {
+      finish()
+      serve(lease)
+    },
+    fail: (error) => {
+      finish()
+      fail(error)
+    },
+  }
+  const timer = setTimeout(() => waiter.fail(busy(limits)), limits.queueTimeoutMs)
+  waiters.add(waiter)
+  return finish
 }
 
-function usable(known: ReadonlyMap<string, UpstreamState>): number {
-  let count = 0
-  for (const state of known.values()) if (!state.draining) count += 1
-  return count
-}
-
-function someoneWell(known: ReadonlyMap<string, UpstreamState>): boolean {
+function someoneWell(usable: readonly UpstreamState[]): boolean {
   const now = performance.now()
-  return known.values().some((state) => !state.draining && state.wellAt(now))
+  return usable.some((state) => state.wellAt(now))
 }
 
 function noUpstream(): FourfoldError {

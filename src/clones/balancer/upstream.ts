@@ -1,39 +1,46 @@
 /**
- * One clone as the balancer sees it: a pool of connections, what is in flight, and whether it has failed lately.
+ * One clone as the balancer sees it: its connections, what is in flight, and whether it has failed lately.
  *
  * Requests in flight hold back a drain. Streams (upgraded connections, event streams) do not: they have no end of their
  * own, and are closed when everything else is answered, so that their clients connect again elsewhere.
  */
 
-import { Pool } from 'undici'
 import { createBackoff } from '../backoff.ts'
 import type { ListenAddress, Upstream } from '../protocol.ts'
-import type { BalancerLimits } from './options.ts'
+import type { OpenStream } from './place.ts'
+import type { UpstreamClient } from './upstream/client.ts'
+
+/** A request that waits for its answer to begin, and may be taken back until it does. */
+export interface Waiting {
+  giveUp(): void
+}
 
 export class UpstreamState {
   readonly id: string
   readonly address: ListenAddress
-  readonly pool: Pool
+  readonly client: UpstreamClient
   buildId: string
   healthy = true
   draining = false
   inFlight = 0
   /** Those of them whose body is streamed and has not come yet. */
   uploads = 0
-  /** How to take back each request that waits for its answer to begin. */
-  readonly waiting: Set<() => void> = new Set()
-  /** How to end each stream that is open. */
-  readonly streams: Set<() => void> = new Set()
+  readonly waiting: Set<Waiting> = new Set()
+  readonly streams: Set<OpenStream> = new Set()
   #failures = 0
   #ejectedUntil = 0
+  /** Since when it is given its share slowly. */
+  #freshSince: number
   readonly #backoff = createBackoff({ firstMs: 250, maxMs: 10_000 })
 
-  constructor(upstream: Upstream, limits: BalancerLimits) {
+  /** `beside`: whether others take requests already, so that this one need not take its whole share at once. */
+  constructor(upstream: Upstream, client: UpstreamClient, beside: boolean) {
     this.id = upstream.id
     this.address = upstream.address
     this.buildId = upstream.buildId
     this.healthy = upstream.healthy !== false
-    this.pool = openPool(upstream.address, limits)
+    this.client = client
+    this.#freshSince = beside ? performance.now() : Number.NEGATIVE_INFINITY
   }
 
   /** Whether it should be chosen while others are there as well. */
@@ -41,9 +48,16 @@ export class UpstreamState {
     return this.healthy && now >= this.#ejectedUntil
   }
 
+  /** Which part of its share it is given: less while it is fresh, with cold caches and code that is not compiled yet. */
+  shareAt(now: number, slowStartMs: number): number {
+    const age = now - this.#freshSince
+    return age >= slowStartMs ? 1 : Math.max(leastShare, age / slowStartMs)
+  }
+
   succeed(): void {
     if (this.#failures === 0) return
     this.#failures = 0
+    if (this.#ejectedUntil > 0) this.#freshSince = performance.now()
     this.#ejectedUntil = 0
     this.#backoff.reset()
   }
@@ -58,33 +72,16 @@ export class UpstreamState {
   setHealthy(healthy: boolean, others: boolean): void {
     const turned = this.healthy && !healthy
     this.healthy = healthy
-    if (turned && others) for (const giveUp of this.waiting) giveUp()
+    if (turned && others) for (const request of this.waiting) request.giveUp()
   }
 
   endStreams(): void {
-    for (const end of this.streams) end()
+    for (const stream of this.streams) stream.endStream()
     this.streams.clear()
   }
 }
 
 const failuresToEject = 3
 
-function openPool(address: ListenAddress, limits: BalancerLimits): Pool {
-  const origin = 'path' in address ? 'http://clone' : originOf(address.host, address.port)
-  return new Pool(origin, {
-    allowH2: false,
-    pipelining: 1,
-    maxHeaderSize: 64 * 1024,
-    // A clone says in its Keep-Alive header when it will close; without one its connections are given up early.
-    keepAliveTimeout: 4000,
-    headersTimeout: limits.requestTimeoutMs,
-    // Answers may pause for as long as they like; a clone that hangs is noticed by the supervisor and killed.
-    bodyTimeout: 0,
-    connect: { timeout: limits.connectTimeoutMs, ...('path' in address ? { socketPath: address.path } : {}) },
-    ...('path' in address ? { socketPath: address.path } : {}),
-  })
-}
-
-function originOf(host: string, port: number): string {
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
-}
+/** The share that a fresh clone begins with. */
+const leastShare = 0.1
