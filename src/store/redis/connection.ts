@@ -6,6 +6,7 @@
 import type { RedisClientOptions } from 'redis'
 import { FourfoldError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
+import type { CallerConnection, DialOptions } from '../caller.ts'
 
 /** As much of a node-redis client (version 5 and later) as the driver uses. */
 export interface RedisClientLike {
@@ -18,23 +19,15 @@ export interface RedisClientLike {
 
 export type RedisArgument = string | Buffer
 
-export interface RedisConnection {
+export interface RedisConnection extends CallerConnection {
   readonly incarnation: string
-  /** How many answers have come on it. */
-  readonly received: number
   send<T>(args: readonly RedisArgument[]): Promise<T>
-  hangUp(): void
 }
 
-export interface DialOptions {
-  readonly signal: AbortSignal
-  /** Called once, when the connection is of no use any more. */
-  readonly onLost: (connection: RedisConnection, reason: unknown) => void
-  readonly log: Logger
-}
+type RedisDialOptions = DialOptions<RedisConnection>
 
 /** Connects, and learns who answers. The connection counts only when it has answered. */
-export async function dialRedis(url: string, options: DialOptions): Promise<RedisConnection> {
+export async function dialRedis(url: string, options: RedisDialOptions): Promise<RedisConnection> {
   const { createClient } = await loadPackage()
   const settings: RedisClientOptions = {
     url,
@@ -60,12 +53,12 @@ export async function dialRedis(url: string, options: DialOptions): Promise<Redi
 }
 
 /** The same for a client of the user's, which connects by itself. */
-export async function adoptRedis(client: RedisClientLike, options: DialOptions): Promise<RedisConnection> {
+export async function adoptRedis(client: RedisClientLike, options: RedisDialOptions): Promise<RedisConnection> {
   if (!client.isReady) await untilAborted(once(client, 'ready', options.signal), options.signal)
   return watch(client, () => undefined, options)
 }
 
-async function watch(client: RedisClientLike, close: () => void, options: DialOptions): Promise<RedisConnection> {
+async function watch(client: RedisClientLike, close: () => void, options: RedisDialOptions): Promise<RedisConnection> {
   const connection = new LiveConnection(client, close, options.onLost)
   try {
     await untilAborted(connection.introduce(options.log), options.signal)
@@ -85,7 +78,7 @@ class LiveConnection implements RedisConnection {
   private typeMapping: object = {}
   private over = false
 
-  constructor(client: RedisClientLike, close: () => void, onLost: DialOptions['onLost']) {
+  constructor(client: RedisClientLike, close: () => void, onLost: RedisDialOptions['onLost']) {
     this.client = client
     this.close = close
     this.lost = (reason) => {
