@@ -36,6 +36,7 @@ export const packageHomes: Readonly<Record<string, readonly string[]>> = {
   fastify: ['http'],
   '@fastify/cookie': ['http'],
   commander: ['cli'],
+  diff: ['cli/check'],
 }
 
 interface RestrictedPattern {

@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 /** The command `fourfold`. Each command stands in a file of its own; this one only reads the command line. */
 
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 
 import { requireNode } from './node-version.ts'
 import { reportFailure } from './report-failure.ts'
 
+import type { CheckCommandOptions } from './check.ts'
 import type { CommonOptions } from './settings.ts'
 
 const program = new Command('fourfold')
@@ -23,6 +24,10 @@ function command(name: string, description: string): Command {
 function wholeNumber(text: string): number {
   if (/^\d+$/.test(text)) return Number(text)
   throw new InvalidArgumentError('expected a whole number')
+}
+
+function listed(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text]
 }
 
 command('start', 'run the app as a system: databases, store, clones and balancer')
@@ -68,6 +73,27 @@ command('config', 'the configuration in force, and where each setting comes from
     await config(file, options)
   },
 )
+
+program
+  .command('check')
+  .description('the golden rule: replays requests on one clone and on several, and reports what differs')
+  .argument('<requests>', 'a script of requests: a .http file, or a .har file that a browser saved')
+  .argument('[app]', 'the file that exports the app', 'src/app.ts')
+  .option('--clones <count>', 'how many clones are compared with one', wholeNumber, 3)
+  .option('--runs <count>', 'in how many ways requests are spread over them', wholeNumber, 3)
+  .option('--ignore <what>', 'header:NAME, json:$.PATH, text:PATTERN or write:PATH; may be repeated', listed, [])
+  .option('--var <name=value>', 'a variable of the script; may be repeated', listed, [])
+  .addOption(new Option('--writes <policy>', 'whether clones may write files').choices(['refuse', 'report']))
+  .option('--timeout <duration>', 'how long an answer may take', '30s')
+  .option('--no-seed', 'do not fill the databases')
+  .option('--embedded', 'use embedded servers where the configuration names others')
+  .option('--external', 'replay on the servers that the configuration names: writes to them')
+  .option('--json', 'the report as JSON')
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+  .action(async (requests: string, file: string, options: CheckCommandOptions) => {
+    const { check } = await import('./check.ts')
+    await check(requests, file, options)
+  })
 
 requireNode()
 try {

@@ -33,8 +33,8 @@ export interface ProcessSpec {
   readonly readyMs?: number
   /** How long it may take to stop before it is killed. Default: 10,000. */
   readonly graceMs?: number
-  /** Where its output goes. Default: `'inherit'`. */
-  readonly output?: 'inherit' | 'ignore'
+  /** Where its output goes; `stderr`: all of it to this process's standard error. Default: `'inherit'`. */
+  readonly output?: 'inherit' | 'ignore' | 'stderr'
 }
 
 export interface ProcessExit {
@@ -73,7 +73,7 @@ export function nodeArgumentsFor(spec: ProcessSpec): string[] {
 
 /** Starts a child. Its failure to start shows in `ready`, never as a throw. */
 export function startProcess(spec: ProcessSpec): RunningProcess {
-  const output = spec.output ?? 'inherit'
+  const output = spec.output === 'stderr' ? 2 : (spec.output ?? 'inherit')
   const child = spawn(process.execPath, [...nodeArgumentsFor(spec), fileURLToPath(spec.entry)], {
     env: { ...process.env, ...spec.env, [settingsVariable]: JSON.stringify(spec.settings ?? {}) },
     stdio: ['ignore', output, output, 'ipc'],

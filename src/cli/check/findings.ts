@@ -1,0 +1,139 @@
+/** From the answers of all runs to what is reported: each place that differs once, and each file once. */
+
+import { likelyCause } from './causes.ts'
+import { createComparison, type Comparison, type Difference, type Ignored } from './compare.ts'
+
+import type { Answer } from './answer.ts'
+import type { Access, Replayed, Step } from './replay.ts'
+import type { ScriptRequest } from './script.ts'
+
+/** One replay of the script. */
+export interface Run extends Replayed {
+  /** How requests were spread. */
+  readonly name: string
+}
+
+export interface Finding extends Difference {
+  readonly request: ScriptRequest
+  /** The clone that answered differently in the first run that did. */
+  readonly clone: number
+  /** The clones that answered this user's requests before it there. */
+  readonly clonesBefore: readonly number[]
+  /** The names of all runs in which this place differed. */
+  readonly runs: readonly string[]
+  readonly cause: string | null
+}
+
+/** Something that Node's permission model refuses to clones, or counts: once for each line of the app that does it. */
+export interface AccessFinding {
+  readonly permission: string
+  /** The files, each once. */
+  readonly resources: readonly string[]
+  /** The app's line, or empty. */
+  readonly by: string
+  /** The requests that did it, in any run; null: it was done before the first. */
+  readonly requests: readonly (ScriptRequest | null)[]
+}
+
+export interface Findings {
+  readonly differences: readonly Finding[]
+  readonly accesses: readonly AccessFinding[]
+  /** Places that vary on one clone too, by request. */
+  readonly noise: readonly { readonly request: ScriptRequest; readonly places: readonly string[] }[]
+  /** What went wrong on one clone too, and is therefore no difference. */
+  readonly notes: readonly string[]
+}
+
+export interface FindOptions {
+  readonly singles: readonly [Run, ...Run[]]
+  readonly spread: readonly Run[]
+  readonly ignored: Ignored
+  /** Paths below which files may be written. */
+  readonly ignoredWrites: readonly string[]
+}
+
+export function findDifferences({ singles, spread, ignored, ignoredWrites }: FindOptions): Findings {
+  const [first] = singles
+  const comparisons = first.steps.map((_, index) => compareStep(singles, index, ignored))
+  return {
+    differences: spread.flatMap((run) => differencesOf(run, first, comparisons)).reduce(mergeSame, []),
+    accesses: [...singles, ...spread].flatMap(accessesOf).filter(isReported(ignoredWrites)).reduce(mergeAccess, []),
+    noise: comparisons.flatMap((comparison, index) => {
+      const { request } = first.steps[index]!
+      return comparison === null || comparison.noise.length === 0 ? [] : [{ request, places: comparison.noise }]
+    }),
+    notes: first.steps.flatMap(noteOf),
+  }
+}
+
+function compareStep(singles: readonly Run[], index: number, ignored: Ignored): Comparison | null {
+  const answers = singles.flatMap(({ steps }) => steps[index]?.answer ?? [])
+  const [expected, ...others] = answers
+  return expected === undefined ? null : createComparison([expected, ...others], ignored)
+}
+
+function differencesOf(run: Run, first: Run, comparisons: readonly (Comparison | null)[]): readonly Finding[] {
+  return run.steps.flatMap((step, index) => {
+    const expected = first.steps[index]?.answer ?? null
+    if (expected === null) return []
+    const found = step.answer === null ? [unsent(step, expected)] : (comparisons[index]?.differences(step.answer) ?? [])
+    const before = run.steps.slice(0, index).filter(({ request }) => request.user === step.request.user)
+    return found.map((difference): Finding => ({
+      ...difference,
+      request: step.request,
+      clone: step.clone,
+      clonesBefore: before.map(({ clone }) => clone),
+      runs: [run.name],
+      cause: likelyCause({ difference, expected, steps: run.steps.slice(0, index + 1) }),
+    }))
+  })
+}
+
+function unsent({ unsent }: Step, { status }: Answer): Difference {
+  return { place: 'answer', kind: 'missing', expected: String(status), got: `it could not be sent: ${unsent}` }
+}
+
+function mergeSame(found: Finding[], finding: Finding): Finding[] {
+  const same = found.findIndex(({ request, place }) => request === finding.request && place === finding.place)
+  if (same < 0) return [...found, finding]
+  const before = found[same]!
+  if (before.runs.includes(finding.runs[0]!)) return [...found, finding]
+  return found.with(same, { ...before, runs: [...before.runs, ...finding.runs], cause: before.cause ?? finding.cause })
+}
+
+interface OneAccess extends Access {
+  readonly request: ScriptRequest | null
+}
+
+function accessesOf({ atStart, steps }: Run): readonly OneAccess[] {
+  return [
+    ...atStart.map((access) => ({ ...access, request: null })),
+    ...steps.flatMap(({ accesses, request }) => accesses.map((access) => ({ ...access, request }))),
+  ]
+}
+
+const isReported =
+  (ignored: readonly string[]) =>
+  ({ permission, resource }: Access): boolean =>
+    permission !== 'FileSystemWrite' || !ignored.some((path) => resource === path || resource.startsWith(`${path}/`))
+
+function mergeAccess(found: AccessFinding[], { permission, resource, by, request }: OneAccess): AccessFinding[] {
+  const same = found.findIndex(
+    (before) => before.permission === permission && before.by === by && (by !== '' || before.resources[0] === resource),
+  )
+  if (same < 0) return [...found, { permission, resources: [resource], by, requests: [request] }]
+  const { resources, requests } = found[same]!
+  return found.with(same, {
+    permission,
+    by,
+    resources: resources.includes(resource) ? resources : [...resources, resource],
+    requests: requests.includes(request) ? requests : [...requests, request],
+  })
+}
+
+function noteOf({ request, answer }: Step): readonly string[] {
+  if (answer === null) return []
+  const { status, failure } = answer
+  const what = failure ?? (status >= 500 ? `answered ${status}` : null)
+  return what === null ? [] : [`${request.place}: ${what}, on one clone as well`]
+}
