@@ -21,6 +21,7 @@ export const layers: readonly (readonly string[])[] = [
 export const driverFolders: readonly (readonly string[])[] = [
   ['engines/postgres', 'engines/mysql', 'engines/mongodb'],
   ['store/memory', 'store/redis', 'store/sql', 'store/memcached'],
+  ['files/sql', 'files/s3'],
 ]
 
 /** The only folders that may import these packages. Importing their types is free. */
@@ -35,8 +36,9 @@ export const packageHomes: Readonly<Record<string, readonly string[]>> = {
   undici: ['clones/balancer'],
   fastify: ['http'],
   '@fastify/cookie': ['http'],
+  'file-type': ['files'],
+  '@aws-sdk/client-s3': ['files/s3'],
   commander: ['cli'],
-  diff: ['cli/check'],
 }
 
 interface RestrictedPattern {

@@ -1,0 +1,119 @@
+/** Where the bytes of a file come from, as pieces of one size. */
+
+import { Readable } from 'node:stream'
+import { withDeadline } from '../core/deadline.ts'
+import { FourfoldError } from '../core/errors.ts'
+import type { FileSource } from './files.ts'
+
+export interface ReadSourceOptions {
+  /** A source that sends nothing for so long is given up. */
+  readonly stallMs: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * The bytes of a source, as they come. The source is neither destroyed nor cancelled where reading ends early: of a
+ * request, the answer still has to go out.
+ *
+ * @throws FF_FILES_INCOMPLETE where the source fails or sends nothing; `signal.reason`
+ */
+export async function* readSource(source: FileSource, options: ReadSourceOptions): AsyncGenerator<Uint8Array> {
+  const { stallMs, signal } = options
+  const iterator = iterate(source)
+  try {
+    for (;;) {
+      const next = await nextOf(iterator, stallMs, signal)
+      if (next.done === true) return
+      if (!(next.value instanceof Uint8Array)) throw notBytes(next.value)
+      if (next.value.byteLength > 0) yield next.value
+    }
+  } finally {
+    // Lets go of a stream, so that others can read on. Not waited for: it may wait for what never comes.
+    void Promise.resolve(iterator.return?.()).catch(() => undefined)
+  }
+}
+
+/** Joins and cuts bytes to pieces of `pieceBytes`; the last one is shorter, and there is always one. */
+export async function* cutPieces(bytes: AsyncIterable<Uint8Array>, pieceBytes: number): AsyncGenerator<Uint8Array> {
+  let piece = new Uint8Array(0)
+  let filled = 0
+  for await (const some of bytes) {
+    let rest = some
+    while (rest.byteLength > 0) {
+      // A full piece goes out only when more comes, so that the last one is told apart.
+      if (filled === pieceBytes) {
+        yield piece
+        piece = new Uint8Array(0)
+        filled = 0
+      }
+      const taken = rest.subarray(0, pieceBytes - filled)
+      piece = withRoom(piece, filled, filled + taken.byteLength, pieceBytes)
+      piece.set(taken, filled)
+      filled += taken.byteLength
+      rest = rest.subarray(taken.byteLength)
+    }
+  }
+  yield piece.subarray(0, filled)
+}
+
+/** Grows by doubling: a small file should not cost a whole piece. */
+function withRoom(
+  piece: Uint8Array<ArrayBuffer>,
+  filled: number,
+  needed: number,
+  most: number,
+): Uint8Array<ArrayBuffer> {
+  if (piece.byteLength >= needed) return piece
+  const grown = new Uint8Array(Math.min(most, Math.max(needed, piece.byteLength * 2)))
+  grown.set(piece.subarray(0, filled))
+  return grown
+}
+
+async function nextOf(
+  iterator: AsyncIterator<unknown> | Iterator<unknown>,
+  stallMs: number,
+  signal: AbortSignal | undefined,
+): Promise<IteratorResult<unknown>> {
+  signal?.throwIfAborted()
+  try {
+    const next = Promise.resolve(iterator.next())
+    return await withDeadline(signal === undefined ? next : orAborted(next, signal), stallMs, 'the file to be sent')
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw new FourfoldError(
+      'FF_FILES_INCOMPLETE',
+      `The file did not come to its end (${String(error)}): send it again`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error)
+    signal.addEventListener('abort', abort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}
+
+function iterate(source: FileSource): AsyncIterator<unknown> | Iterator<unknown> {
+  if (source instanceof Uint8Array) return [source][Symbol.iterator]()
+  if (source instanceof ArrayBuffer) return [new Uint8Array(source)][Symbol.iterator]()
+  if (source instanceof Readable) return source.iterator({ destroyOnReturn: false })
+  if (typeof source !== 'object' || source === null) throw notBytes(source)
+  if (source instanceof Blob) return source.stream().values()
+  if (source instanceof ReadableStream) return source.values({ preventCancel: true })
+  if ('body' in source)
+    return source.body === null ? [][Symbol.iterator]() : source.body.values({ preventCancel: true })
+  if (Symbol.asyncIterator in source) return source[Symbol.asyncIterator]()
+  if (Symbol.iterator in source) return source[Symbol.iterator]()
+  throw notBytes(source)
+}
+
+function notBytes(value: unknown): FourfoldError {
+  const got = value === null ? 'null' : typeof value
+  const message = `Expected the bytes of a file: a Uint8Array, Blob, Request, stream or pieces of bytes; got ${got}`
+  return new FourfoldError('FF_FILES_ARGUMENT', message)
+}
