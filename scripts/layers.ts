@@ -39,6 +39,7 @@ export const packageHomes: Readonly<Record<string, readonly string[]>> = {
   'file-type': ['files'],
   '@aws-sdk/client-s3': ['files/s3'],
   commander: ['cli'],
+  diff: ['cli/check'],
 }
 
 interface RestrictedPattern {
