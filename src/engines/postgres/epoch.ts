@@ -123,7 +123,8 @@ insert into fourfold.heartbeat (beat) values (0) on conflict do nothing`
 // From the log file's name: the control file still names the old timeline for a while after a promotion.
 const TIMELINE_SQL = 'select substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) as timeline'
 
-const CURRENT_EPOCH_SQL = `
+/** No row where a recovery has taken it. Reads the unlogged table: on the primary only. */
+export const CURRENT_EPOCH_SQL = `
 select epoch from fourfold.live_epoch
 where home = tableoid and timeline = substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)`
 

@@ -1,0 +1,137 @@
+/**
+ * One connection to the database, pipelined: statements go out as they come, each a transaction of its own, and their
+ * answers come in that order. It says nothing of the server at its other end: behind a transaction pooler, each
+ * statement may meet another.
+ */
+
+import { connect } from 'node:net'
+import { join } from 'node:path'
+
+import pg from 'pg'
+
+import type { PostgresAddress } from '../../engines/postgres/address.ts'
+import { isConnectionLost } from '../../engines/postgres/connection-errors.ts'
+import { sqlState } from '../../engines/postgres/client.ts'
+import type { CallerConnection, DialOptions, Judgement } from '../caller.ts'
+import { schemaVersion } from './schema.ts'
+
+export type Row = Record<string, unknown>
+
+export interface SqlConnection extends CallerConnection {
+  send(text: string, values: unknown[]): Promise<{ readonly rows: Row[]; readonly rowCount: number }>
+}
+
+/** Sent with each connection: one that cannot serve must not count as one. */
+const HELLO_SQL = 'select version, pg_is_in_recovery() as standby from fourfold.store_version'
+
+/** Connects and asks whether the store is there. The connection counts only when it has answered. */
+export async function dialSql(address: PostgresAddress, options: DialOptions<SqlConnection>): Promise<SqlConnection> {
+  const connection = new LiveConnection(address, options)
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const abort = (): void => reject(options.signal.reason)
+  options.signal.addEventListener('abort', abort, { once: true })
+  try {
+    await Promise.race([connection.open(), aborted])
+    return connection
+  } catch (error) {
+    connection.hangUp()
+    throw error
+  } finally {
+    options.signal.removeEventListener('abort', abort)
+  }
+}
+
+class LiveConnection implements SqlConnection {
+  received = 0
+  private readonly client: pg.Client
+  private underWay = 0
+  private over = false
+
+  constructor(address: PostgresAddress, { onLost }: DialOptions<SqlConnection>) {
+    this.client = new pg.Client({
+      ...(address as pg.ClientConfig),
+      application_name: address.application_name ?? 'fourfold store',
+      keepAlive: true,
+      pipeline: true,
+    } as pg.ClientConfig)
+    const lost = (reason?: unknown): void => {
+      if (!this.over) onLost(this, reason ?? new Error('the connection was closed'))
+    }
+    this.client.on('error', lost)
+    this.client.on('end', () => lost())
+  }
+
+  async open(): Promise<void> {
+    await this.client.connect()
+    const { rows } = await this.send(HELLO_SQL, [])
+    if (rows[0]?.['standby'] === true) throw new Error('the server is a standby; the store needs the primary')
+    if (rows[0]?.['version'] === schemaVersion) return
+    throw new Error(
+      `the tables of the store are of version ${String(rows[0]?.['version'])}, this build's of ${schemaVersion}`,
+    )
+  }
+
+  async send(text: string, values: unknown[]): Promise<{ rows: Row[]; rowCount: number }> {
+    this.underWay += 1
+    try {
+      const { rows, rowCount } = await this.client.query<Row>(text, values)
+      return { rows, rowCount: rowCount ?? 0 }
+    } finally {
+      this.underWay -= 1
+      this.received += 1
+    }
+  }
+
+  /** Cuts it off. A statement that waits for a lock is cancelled, or the server would keep waiting for nobody. */
+  hangUp(): void {
+    if (this.over) return
+    this.over = true
+    const { connection, processID, secretKey, host, port } = this.client as unknown as Internals
+    if (this.underWay > 0 && processID !== null) cancel(host, port, processID, secretKey)
+    connection.stream.destroy()
+  }
+}
+
+/** What pg knows about a client and does not publish in its types. */
+interface Internals {
+  readonly connection: { readonly stream: { destroy(): void } }
+  readonly processID: number | null
+  readonly secretKey: number
+  readonly host: string
+  readonly port: number
+}
+
+const cancelMs = 1000
+
+/** PostgreSQL's request to cancel what a connection is doing: sixteen bytes on a new one, which is never answered. */
+function cancel(host: string, port: number, processID: number, secretKey: number): void {
+  const request = Buffer.alloc(16)
+  for (const [index, number] of [16, 80_877_102, processID, secretKey].entries())
+    request.writeInt32BE(number, index * 4)
+  const socket = host.startsWith('/') ? connect(join(host, `.s.PGSQL.${port}`)) : connect(port, host)
+  socket.on('error', () => undefined)
+  socket.setTimeout(cancelMs, () => socket.destroy())
+  socket.end(request)
+  socket.unref()
+}
+
+/** Whether the tables are not there: a new database, or one that was restored from before. */
+export function isWithoutTables(error: unknown): boolean {
+  const state = sqlState(error)
+  return state === '42P01' || state === '3F000'
+}
+
+export function judgeSql(error: unknown): Judgement {
+  const state = sqlState(error)
+  // Among these a server that shuts down: it may have committed before it said so.
+  if (state === null || isConnectionLost(error)) return 'broken'
+  if (state === '40001' || state === '40P01') return 'again'
+  if (isWithoutTables(error) || isStandby(error, state)) return 'replaced'
+  return state.startsWith('53') || state === '57014' ? 'away' : 'refused'
+}
+
+/** One SQLSTATE for everything that a server in recovery cannot do: only the wording tells. */
+function isStandby(error: unknown, state: string): boolean {
+  if (state === '25006') return true
+  return (state === '55000' || state === '0A000') && error instanceof Error && /recovery/.test(error.message)
+}
