@@ -10,8 +10,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream'
 import { FourfoldError, isFourfoldError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
-import type { ListenAddress, Upstream } from '../protocol.ts'
+import type { Admission, BuildCounts, ListenAddress, Upstream } from '../protocol.ts'
 import { answerError, writeErrorText } from './error-answer.ts'
+import { createClientConnections, type ClientConnections } from './client-connections.ts'
 import { Exchange, type ExchangeContext } from './exchange.ts'
 import { readRequestHead } from './headers.ts'
 import { listen } from './listen.ts'
@@ -33,8 +34,13 @@ export interface BalancerOptions extends Partial<BalancerLimits> {
 
 export interface Balancer {
   readonly address: ListenAddress & { readonly host: string; readonly port: number }
-  /** These are all the clones there are. Clones left out get nothing new; what they have in flight goes on. */
-  setUpstreams(upstreams: readonly Upstream[]): void
+  /**
+   * These are all the clones there are, and the builds that may answer (default: any). Clones left out get nothing new;
+   * what they have in flight goes on.
+   */
+  setUpstreams(upstreams: readonly Upstream[], admission?: Admission): void
+  /** What was seen of each build since the start. */
+  counts(): BuildCounts
   /** Sends a clone nothing new and resolves when it has answered everything, with how many requests were left if not. */
   drain(id: string, withinMs?: number): Promise<number>
   /** Takes no new connections, lets what is in flight finish, and closes. May be called twice. */
@@ -53,7 +59,8 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
   let stopped: Promise<void> | undefined
   return {
     address,
-    setUpstreams: (upstreams) => front.upstreams.set(upstreams),
+    setUpstreams: (upstreams, admission) => front.upstreams.set(upstreams, admission),
+    counts: () => front.upstreams.admission.counts(),
     drain: (id, withinMs = 10_000) => front.upstreams.drain(id, withinMs),
     stop: (graceMs = 10_000) => (stopped ??= front.stop(graceMs)),
   }
@@ -67,20 +74,21 @@ class Front {
   readonly #trust: Trust
   readonly #log: Logger
   readonly #warnings = createWarnings()
-  /** The answers each connection waits for, to tell whether an error may still be written on it. */
-  readonly #pending = new WeakMap<Duplex, Set<ServerResponse>>()
+  readonly #connections: ClientConnections
   #stopping = false
 
   constructor(limits: BalancerLimits, log: Logger) {
     this.#limits = limits
     this.#log = log
     this.#trust = createTrust(limits.trustProxy)
+    this.#connections = createClientConnections(limits, this.#trust)
     this.upstreams = createUpstreamSet(limits, chooseClient(limits, log))
     this.#context = {
       upstreams: this.upstreams,
       budget: createRetryBudget(),
       limits,
       stopping: () => this.#stopping,
+      closed: (request) => this.#connections.end(request.socket),
       fail: (request, response, error, requestId) => this.#fail(request, response, error, requestId),
     }
     this.server = createServer({
@@ -97,12 +105,13 @@ class Front {
     })
     // The limit of bytes is enough; with a limit of their number Node would drop the rest silently.
     this.server.maxHeadersCount = 0
+    this.server.on('connection', (socket) => this.#connections.admit(socket))
     this.server.on('request', (request, response) => this.#serve(request, response, false))
     this.server.on('checkContinue', (request, response) => this.#serve(request, response, true))
-    this.server.on(
-      'upgrade',
-      (request, socket, head) => void upgrade(this.#context, this.#trust, request, socket, head),
-    )
+    this.server.on('upgrade', (request, socket, head) => {
+      this.#connections.begin(socket, null)
+      void upgrade(this.#context, this.#trust, request, socket, head)
+    })
     this.server.on('connect', (_request, socket: Duplex) =>
       refuse(socket, badRequest('CONNECT is not for this server')),
     )
@@ -110,23 +119,26 @@ class Front {
   }
 
   #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
-    this.#notePending(request.socket, response)
+    const { socket } = request
+    this.#connections.begin(socket, response)
     try {
       if (request.method === 'TRACE') throw badRequest('TRACE is not for this server')
       const head = readRequestHead(request, this.#trust)
-      if (isHealthCheck(head.path)) return this.#answerHealth(request, response)
+      if (isHealthCheck(head.path)) {
+        this.#endWhenClosed(socket, response)
+        return this.#answerHealth(request, response)
+      }
       this.#context.budget.note()
       if (expectsContinue && (head.bodyLength ?? 0) <= this.#limits.bodyLimitBytes) response.writeContinue()
       new Exchange(this.#context, request, response, head).start()
     } catch (error) {
+      this.#endWhenClosed(socket, response)
       this.#fail(request, response, error)
     }
   }
 
-  #notePending(socket: Duplex, response: ServerResponse): void {
-    const pending = this.#pending.get(socket) ?? new Set()
-    this.#pending.set(socket, pending.add(response))
-    response.once('close', () => pending.delete(response))
+  #endWhenClosed(socket: Duplex, response: ServerResponse): void {
+    response.once('close', () => this.#connections.end(socket))
   }
 
   #fail(request: IncomingMessage, response: ServerResponse, error: unknown, requestId?: string): void {
@@ -161,11 +173,8 @@ class Front {
 
   /** Bytes that Node's parser refused, or headers that did not come in time. */
   #refuseBytes(error: Error & { code?: string }, socket: Duplex): void {
-    const pending = [...(this.#pending.get(socket) ?? [])]
-    // Between or inside answers an error would read as a part of them.
-    const answering = pending.length > 1 || pending.some((response) => response.headersSent)
-    if (error.code === 'ECONNRESET' || answering || !socket.writable) return void socket.destroy()
-    refuse(socket, describeClientError(error, this.#limits))
+    if (error.code === 'ECONNRESET' || !socket.writable || this.#connections.isAnswering(socket)) socket.destroy()
+    else refuse(socket, describeClientError(error, this.#limits))
   }
 
   async stop(graceMs: number): Promise<void> {

@@ -25,6 +25,8 @@ export interface ExchangeContext {
   readonly limits: BalancerLimits
   /** Whether the balancer is stopping: connections are then not kept. */
   readonly stopping: () => boolean
+  /** The response is closed: written, or cut off. Called once for each exchange that was started. */
+  readonly closed: (request: IncomingMessage) => void
   /** No clone answered, and nothing was written to the client. */
   readonly fail: (request: IncomingMessage, response: ServerResponse, error: FourfoldError, requestId: string) => void
 }
@@ -38,6 +40,7 @@ interface HeldHead {
 }
 
 const maxAttempts = 3
+const inlineBytes = 16 * 1024
 
 export class Exchange implements UpstreamHandler, Waiting, OpenStream {
   readonly #context: ExchangeContext
@@ -106,6 +109,8 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
     const { headers, eventStream, length, hasRequestId } = forwardAnswerHeaders(raw, status)
     if (this.#context.limits.exposeClone) headers.push('x-fourfold-clone', lease.upstream.id)
     if (!hasRequestId) headers.push('x-request-id', this.#head.requestId)
+    const { upstreams, limits } = this.#context
+    upstreams.admission.answered(lease.upstream.buildId, this.#request, status, headers, limits.exposeClone)
     if (this.#context.stopping()) headers.push('connection', 'close')
     lease.upstream.waiting.delete(this)
     lease.upstream.succeed()
@@ -118,10 +123,9 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
     const held = this.#held
     if (held !== null) {
       this.#release()
-      // The whole body in one piece: the answer leaves in one.
-      if (chunk.length === held.length) return void this.#response.end(chunk)
+      if (chunk.length === held.length) return this.#endWith(chunk)
     }
-    if (this.#response.write(chunk)) return
+    if (this.#response.write(Buffer.from(chunk))) return
     this.#call?.pause()
     this.#response.once('drain', this.#resume)
     clearTimeout(this.#stall)
@@ -151,6 +155,7 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
     const sent = this.#call?.sent === true
     const known = isFourfoldError(error) || error instanceof AnswerTimeoutError
     if (!known && !destroyed) lease.upstream.fail(sent, performance.now())
+    if (!isFourfoldError(error) && !destroyed) this.#context.upstreams.admission.failed(lease.upstream.buildId)
     if (this.#answering || destroyed) {
       // Half an answer must not look like a whole one.
       if (!this.#response.writableEnded) this.#response.destroy()
@@ -166,7 +171,7 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
 
   #send(): void {
     const { upstreams } = this.#context
-    const wanted = { avoid: this.#tried, streamed: this.#body?.streamed === true }
+    const wanted = { avoid: this.#tried, streamed: this.#body?.streamed === true, request: this.#request }
     this.#attempts += 1
     try {
       const lease = upstreams.acquire(wanted)
@@ -220,6 +225,12 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
     this.#response.writeHead(held.status, held.reason, held.headers)
   }
 
+  /** The whole body in one piece: the answer leaves in one, which for a small one is a text with its head before it. */
+  #endWith(body: Buffer): void {
+    if (body.length <= inlineBytes) this.#response.end(body.toString('latin1'), 'latin1')
+    else this.#response.end(Buffer.from(body))
+  }
+
   readonly #resume = (): void => {
     clearTimeout(this.#stall)
     this.#call?.resume()
@@ -228,6 +239,7 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
   /** The response is closed: answered, or the client is gone. */
   #leave(): void {
     clearTimeout(this.#stall)
+    this.#context.closed(this.#request)
     if (this.#over) return
     this.#cancel?.()
     const call = this.#call

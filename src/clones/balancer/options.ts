@@ -28,6 +28,10 @@ export interface BalancerLimits {
    * streamed may come in beside them. Default: 256.
    */
   readonly maxInFlight: number
+  /** The most connections of clients at a time; then idle ones make room, or the new one is closed. Default: 10,000. */
+  readonly maxConnections: number
+  /** The same for one address (IPv6: one /64), unless it is a trusted proxy. Default: 1,000. */
+  readonly maxConnectionsPerAddress: number
   /** How long a clone that joins others, or comes back after failures, is given less than its share. Default: 10,000. */
   readonly slowStartMs: number
   /** How long a request waits when every clone is at its limit; then 503. Default: 5,000. */
@@ -39,8 +43,10 @@ export interface BalancerLimits {
    * with undici. If this Node has no such parser, or one that fails the test at start, undici is used. Default: true.
    */
   readonly nativeParser: boolean
-  /** Whether `X-Fourfold-Clone` names the clone that answered. Default: true. */
+  /** Whether `X-Fourfold-Clone` names the clone that answered, and `X-Fourfold-Build` its build. Default: true. */
   readonly exposeClone: boolean
+  /** The name of the cookie by which a reader is known while a rollout moves readers. Default: `'ff_session'`. */
+  readonly readerCookie: string
 }
 
 const kib = 1024
@@ -58,11 +64,14 @@ export const defaultLimits: BalancerLimits = {
   bodyLimitBytes: 8 * kib * kib,
   bufferLimitBytes: 64 * kib,
   maxInFlight: 256,
+  maxConnections: 10_000,
+  maxConnectionsPerAddress: 1000,
   slowStartMs: 10_000,
   queueTimeoutMs: 5000,
   queueLimit: 1000,
   nativeParser: true,
   exposeClone: true,
+  readerCookie: 'ff_session',
 }
 
 /** Asked of the balancer itself, never of a clone: 200 while a clone can be reached, else 503. */

@@ -24,7 +24,7 @@ export interface UpstreamHandler {
   /** An interim answer (1xx), any number of times. */
   onInform(status: number, headers: readonly string[]): void
   onHead(status: number, reason: string, headers: readonly string[]): void
-  /** A piece of the body, to keep. */
+  /** A piece of the body. Valid only during the call: the memory is used again. */
   onData(chunk: Buffer): void
   /** There is no more for now: what was held back to be sent together should go. */
   onLull(): void

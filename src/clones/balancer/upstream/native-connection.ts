@@ -123,8 +123,7 @@ export class NativeConnection implements AnswerEvents {
   }
 
   onBody(chunk: Buffer): void {
-    // The memory is read into again.
-    if (!this.#complete) this.#call?.handler.onData(Buffer.from(chunk))
+    if (!this.#complete) this.#call?.handler.onData(chunk)
   }
 
   onComplete(trailers: string[]): void {
