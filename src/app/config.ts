@@ -169,6 +169,27 @@ export const appSchema = {
     },
     balancer: {
       kind: 'group',
+    rollout: {
+      kind: 'group',
+      summary: 'How a new build takes over from the one before: `fourfold rollout`.',
+      fields: {
+        check: {
+          kind: 'list',
+          of: { kind: 'text', summary: 'A path.' },
+          default: ['/'],
+          summary:
+            'Paths that every clone of a new build is asked for before it gets requests: it must answer each with a status below 500. They also warm it.',
+        },
+        checkTimeout: { kind: 'duration', default: '10s', summary: 'How long each of these answers may take.' },
+        keep: {
+          kind: 'number',
+          min: 2,
+          max: 100,
+          default: 5,
+          summary: 'How many builds are kept on disc, so that their assets stay reachable.',
+        },
+      },
+    },
       summary: 'The process that takes the public traffic.',
       fields: {
         port: { kind: 'number', min: 0, max: 65_535, default: 8080, summary: 'The public port. 0 takes any free one.' },
@@ -230,6 +251,9 @@ export const appSchema = {
 
 /** Short names that count where the full name is absent. */
 export const environmentAliases = {
+/** What configuration there can be, as a text: a part of the build id. */
+export const configSchemaText = JSON.stringify(appSchema)
+
   DATABASE_URL: 'databases.main.url',
   FOURFOLD_SECRETS: 'sessions.secrets',
   PORT: 'balancer.port',
@@ -312,6 +336,8 @@ function checkTogether(config: Incomplete<FullConfig>, env: Environment): readon
   problems.push(...checkSessions(sessions ?? {}, env), ...checkProxies(balancer?.trustProxy ?? []))
   return problems
 }
+  problems.push(...checkFiles(config.files ?? {}, databases))
+  problems.push(...checkPaths(config.rollout?.check ?? []))
 
 function checkSessions(sessions: Incomplete<FullConfig['sessions']>, env: Environment): readonly ConfigProblem[] {
   const problems: ConfigProblem[] = []
@@ -338,6 +364,15 @@ function checkSessions(sessions: Incomplete<FullConfig['sessions']>, env: Enviro
 
 function checkProxies(entries: readonly (string | undefined)[]): readonly ConfigProblem[] {
   return entries.flatMap((entry, index) => {
+function checkPaths(paths: readonly (string | undefined)[]): readonly ConfigProblem[] {
+  return paths.flatMap((path, index) => {
+    if (path === undefined || path.startsWith('/')) return []
+    return [
+      { path: `rollout.check[${index}]`, message: `expected a path that begins with "/", got ${JSON.stringify(path)}` },
+    ]
+  })
+}
+
     if (entry === undefined || isAddressOrRange(entry)) return []
     const message = `expected an IP address or a range such as "10.0.0.0/8", got ${JSON.stringify(entry)}`
     return [{ path: `balancer.trustProxy[${index}]`, message }]

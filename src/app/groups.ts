@@ -2,6 +2,7 @@
 
 import type { AppOptions, ResolvedConfig } from './config.ts'
 import type { Connections } from './connections.ts'
+import type { Build } from '../clones/build/snapshot.ts'
 import type { GroupOptions } from '../clones/supervisor.ts'
 
 /** The embedded store, as a process of its own: a clone or a supervisor that dies takes nothing along. */
@@ -17,14 +18,25 @@ export interface CloneGroupOptions {
   readonly overrides: AppOptions
   readonly connections: Connections
   readonly secrets: readonly string[]
+  /** The build they run. Default: the app's own files, whatever they are at each start. */
+  readonly build?: Build | null
 }
 
-export function cloneGroup({ appFile, config, overrides, connections, secrets }: CloneGroupOptions): GroupOptions {
+export function cloneGroup(options: CloneGroupOptions): GroupOptions {
+  const { config, overrides, connections, secrets, build = null } = options
   const { writes, graceMs, min } = config.clones
-  const settings = { appFile, connections, config: withSecrets(overrides, secrets), writes, logLevel: config.logLevel }
+  const settings = {
+    appFile: build?.appFile ?? options.appFile,
+    ...(build === null ? {} : { build }),
+    connections,
+    config: withSecrets(overrides, secrets),
+    writes,
+    logLevel: config.logLevel,
+  }
   return {
     kind: 'clone',
     count: min,
+    ...(build === null ? {} : { buildId: build.id }),
     spec: (index) => ({
       entry: processEntry('clone'),
       settings: { ...settings, name: `clone-${index}` },
@@ -35,14 +47,17 @@ export function cloneGroup({ appFile, config, overrides, connections, secrets }:
 }
 
 /** @param port asked for at every start: where any free port was wanted, a second start must take the first one's */
-export function balancerGroup({ balancer, clones, logLevel }: ResolvedConfig, port: () => number): GroupOptions {
+export function balancerGroup(
+  { balancer, clones, sessions, logLevel }: ResolvedConfig,
+  port: () => number,
+): GroupOptions {
   return {
     kind: 'balancer',
     count: 1,
     together: false,
     spec: () => ({
       entry: processEntry('balancer'),
-      settings: { ...balancer, port: port(), logLevel },
+      settings: { ...balancer, readerCookie: sessions.cookie, port: port(), logLevel },
       graceMs: clones.graceMs,
     }),
   }
@@ -54,7 +69,7 @@ export function withSecrets(overrides: AppOptions, secrets: readonly string[]): 
 }
 
 /** The file of a process, beside this one: `.ts` from source, `.js` when built. */
-function processEntry(name: 'store' | 'clone' | 'balancer'): URL {
+export function processEntry(name: 'store' | 'clone' | 'balancer' | 'release'): URL {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
   return new URL(`./processes/${name}.${extension}`, import.meta.url)
 }

@@ -10,9 +10,12 @@ import { join } from 'node:path'
 
 import { prepareDatabases, type Connections, type PreparedDatabases } from './connections.ts'
 import { requireFreePort } from './free-port.ts'
-import { balancerGroup, cloneGroup, storeGroup, withSecrets } from './groups.ts'
+import { beginBuild } from './begin-build.ts'
+import { startControlServer } from './control-server.ts'
+import { balancerGroup, cloneGroup, storeGroup, withSecrets, type CloneGroupOptions } from './groups.ts'
 import { endLeftovers } from './leftovers.ts'
 import { open } from './open.ts'
+import { controlHandlers, Rollouts } from './rollouts.ts'
 import { seedOnce, type SeedProgress } from './seeding.ts'
 import { socketPathFor } from './socket-path.ts'
 import { createSystemFile, type SystemFile } from './system-file.ts'
@@ -24,6 +27,7 @@ import { developmentSecrets } from '../sessions/development-secrets.ts'
 
 import type { AppOptions, ResolvedConfig } from './config.ts'
 import type { App } from './define-app.ts'
+import type { Build } from '../clones/build/snapshot.ts'
 import type { Logger } from '../core/log.ts'
 
 export interface StartOptions {
@@ -36,6 +40,8 @@ export interface StartOptions {
   readonly log: Logger
   /** Hears what is happening, in words for people. */
   readonly onStep?: (what: string) => void
+  /** Clones run the app's own files, whatever they are at each start, and there are no rollouts. Default: false. */
+  readonly inPlace?: boolean
   /** Draws the first seed's progress; absent: no first seed. */
   readonly seedProgress?: SeedProgress
   /** Calls the start off: the step under way ends, nothing more is begun, and what runs is stopped. */
@@ -48,12 +54,16 @@ export interface RunningSystem {
   readonly supervisor: Supervisor
   readonly databases: PreparedDatabases
   readonly connections: Connections
+  /** The build that serves first; null where clones run the app's own files. */
+  readonly build: Build | null
   /** Stops everything. May be called twice. */
   stop(): Promise<void>
 }
 
 /** Processes with pools beside the clones: the supervisor while it seeds, and one for commands run beside the system. */
 const otherProcesses = 2
+/** During a rollout two builds run side by side. */
+const buildsAtOnce = 2
 
 /**
  * Starts everything; resolves when the first request can be served. Stops what it started if any part fails, or when
@@ -84,14 +94,17 @@ export async function startSystem(options: StartOptions): Promise<RunningSystem>
 type Closer = () => Promise<unknown> | void
 
 async function startParts(
-  options: StartOptions,
+  given: StartOptions,
   closers: Closer[],
   step: (what: string) => void,
 ): Promise<Omit<RunningSystem, 'stop'>> {
+  const systemFile = await takeDataDirectory(given, closers)
+  step('build')
+  const begun = given.inPlace === true ? null : await beginBuild(given)
+  const options = { ...given, ...begun?.from }
   const { app, config, env, log } = options
-  const systemFile = await takeDataDirectory(options, closers)
   step('database')
-  const processes = config.clones.max + otherProcesses
+  const processes = config.clones.max * (begun === null ? 1 : buildsAtOnce) + otherProcesses
   const databases = await prepareDatabases({ config, directory: app.directory, processes, log })
   closers.push(() => databases.stop())
   const supervisor = supervise(log, systemFile)
@@ -104,11 +117,20 @@ async function startParts(
     : await developmentSecrets(config.dataDir, env)
   if (options.seedProgress !== undefined) await seedFirst(options, connections, secrets, step)
   step('clones')
-  closers.push(routeClones({ supervisor, drainMs: config.clones.graceMs }))
-  const url = await runFront(supervisor, options, connections, secrets)
+  const routes = routeClones({ supervisor, drainMs: config.clones.graceMs, admission: begun?.admission })
+  closers.push(() => routes.close())
+  const build = begun?.build ?? null
+  const clones = { appFile: options.appFile, config, overrides: options.overrides, connections, secrets, build }
+  const url = await runFront(supervisor, options, clones)
+  if (begun !== null) {
+    const rollouts = new Rollouts({ ...clones, ...begun, supervisor, routes, log })
+    closers.push(() => rollouts.close())
+    const control = await startControlServer(config.dataDir, controlHandlers(rollouts))
+    closers.push(() => control.close())
+  }
   systemFile.publish({ url, connections })
   closers.push(() => systemFile.publish(null))
-  return { url, supervisor, databases, connections }
+  return { url, supervisor, databases, connections, build }
 }
 
 /** One system on a data directory at a time, and nothing left of the one before. A taken port is said before all else. */
@@ -164,16 +186,15 @@ async function seedFirst(
 /** The clones and the balancer start side by side: the balancer takes requests in once it knows the clones. */
 async function runFront(
   supervisor: Supervisor,
-  { appFile, config, overrides, signal }: StartOptions,
-  connections: Connections,
-  secrets: readonly string[],
+  { config, signal }: StartOptions,
+  clones: CloneGroupOptions,
 ): Promise<string> {
   let { port } = config.balancer
   // A start that is called off does not wait until clones are ready that nobody will ask.
   const callOff = (): void => void supervisor.stop()
   signal?.addEventListener('abort', callOff)
   const started = await Promise.allSettled([
-    supervisor.run(cloneGroup({ appFile, config, overrides, connections, secrets })),
+    supervisor.run(cloneGroup(clones)),
     supervisor.run(balancerGroup(config, () => port)),
   ])
   signal?.removeEventListener('abort', callOff)

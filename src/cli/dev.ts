@@ -1,12 +1,13 @@
 /** `fourfold dev`: the whole system with one clone, which starts again when a file of the app changes. */
 
-import { basename, dirname } from 'node:path'
+import { basename } from 'node:path'
 
 import { requireWritable } from './data-directory.ts'
 import { createProgressBar } from './progress-bar.ts'
 import { loadCommand, type CommonOptions } from './settings.ts'
 import { watchTree } from './watch-tree.ts'
 import { startSystem } from '../app/start.ts'
+import { appFolder } from '../clones/build/files.ts'
 import { stopOnSignals } from '../core/lifecycle.ts'
 
 /** Editors write a file in several steps: one restart for all of them. */
@@ -20,7 +21,8 @@ export async function dev(file: string, options: CommonOptions): Promise<void> {
   const { app, appFile, config, overrides, log } = await loadCommand(file, { ...options, clones: 1 })
   await requireWritable(config.dataDir)
   const bar = createProgressBar()
-  const starting = startSystem({ app, appFile, config, overrides, env: process.env, log, seedProgress: bar.update })
+  const settings = { app, appFile, config, overrides, env: process.env, log, seedProgress: bar.update }
+  const starting = startSystem({ ...settings, inPlace: true })
   let watcher: { close(): void } | null = null
   let timer: NodeJS.Timeout | undefined
   let stopping = false
@@ -68,10 +70,4 @@ function onePerTime(work: () => Promise<void>): () => void {
     await run()
   }
   return () => void run()
-}
-
-/** The app's folder: the one with its file, or the one around `src`, where migrations and public files stand. */
-function appFolder(appFile: string): string {
-  const folder = dirname(appFile)
-  return basename(folder) === 'src' ? dirname(folder) : folder
 }

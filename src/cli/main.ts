@@ -7,6 +7,7 @@ import { requireNode } from './node-version.ts'
 import { reportFailure } from './report-failure.ts'
 
 import type { CheckCommandOptions } from './check.ts'
+import type { RolloutOptions } from './rollout.ts'
 import type { CommonOptions } from './settings.ts'
 
 const program = new Command('fourfold')
@@ -38,6 +39,23 @@ command('start', 'run the app as a system: databases, store, clones and balancer
   .action(async (file: string, options: CommonOptions & { seed: boolean }) => {
     const { start } = await import('./start.ts')
     await start(file, options)
+  })
+
+command('rollout', 'bring the app as it is now into service beside the build that serves, losing no request')
+  .option('--percent <shares>', 'move readers a share at a time: 10,50,100 (default: all at once)')
+  .option('--hold <duration>', 'how long each share is watched: 30s')
+  .option('--max-error-rate <share>', 'go back where more requests fail than with the build before: 0.05 or 5%')
+  .option('--abort', 'call the rollout that is under way off')
+  .action(async (file: string, options: RolloutOptions) => {
+    const { rollout } = await import('./rollout.ts')
+    await rollout(file, options)
+  })
+
+command('scale', 'change how many clones run')
+  .requiredOption('--clones <count>', 'how many clones', wholeNumber)
+  .action(async (file: string, { clones, ...options }: CommonOptions & { clones: number }) => {
+    const { scale } = await import('./rollout.ts')
+    await scale(file, clones, options)
   })
 
 command('dev', 'one clone that starts again when a file of the app changes')

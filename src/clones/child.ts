@@ -16,6 +16,11 @@ export interface ParentOptions {
   readonly onMessage?: (message: ParentMessage) => void
   /** How long `stop` may take when the supervisor is gone. Default: 700. */
   readonly orphanMs?: number
+  /**
+   * A process that takes requests does not stop at a SIGTERM of somebody else: it says so and goes on for up to this
+   * long, until the supervisor has taken it out. Default: it stops.
+   */
+  readonly leaveMs?: number
 }
 
 export interface Parent {
@@ -58,7 +63,14 @@ export function watchParent(options: ParentOptions): Parent {
     else if (known.type === 'stop') stop(0, null)
     else options.onMessage?.(known)
   })
-  process.on('SIGTERM', () => stop(0, null))
+  let leaving = false
+  process.on('SIGTERM', () => {
+    if (options.leaveMs === undefined || !process.connected) return stop(0, null)
+    if (leaving) return
+    leaving = true
+    send({ type: 'leaving' })
+    setTimeout(() => stop(0, null), options.leaveMs).unref()
+  })
   // Ctrl-C in a terminal, and its end, reach the whole group; in which order processes stop, the supervisor chooses.
   for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined)
   process.once('disconnect', () => stop(1, options.orphanMs ?? 700))
@@ -83,6 +95,9 @@ export interface ServeCloneOptions {
   readonly log: Logger
 }
 
+/** A replacement has to start and this clone to be drained; a supervisor that does neither is hung. */
+const longestLeaveMs = 60_000
+
 /** The whole life of a clone: listen, say so, serve until told to stop. A failure to listen ends the process. */
 export async function serveClone(options: ServeCloneOptions): Promise<void> {
   const stopWatching = watchWrites(options.writes ?? 'allow', options.log)
@@ -92,6 +107,7 @@ export async function serveClone(options: ServeCloneOptions): Promise<void> {
       await listener?.close()
       stopWatching()
     },
+    leaveMs: longestLeaveMs,
   })
   process.on('uncaughtExceptionMonitor', (error: unknown) => logExplained(error, options.log))
   try {

@@ -176,6 +176,8 @@ function waitForHealth(
 
 async function stopGently(child: ChildProcess, exited: Promise<ProcessExit>, graceMs: number): Promise<ProcessExit> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return exited
+  // A process that takes requests hears the message; one that speaks no protocol, the signal.
+  if (child.connected) child.send({ type: 'stop' }, () => undefined)
   child.kill('SIGTERM')
   const timer = setTimeout(() => child.kill('SIGKILL'), graceMs)
   try {

@@ -6,6 +6,27 @@
  * lets it finish what it has begun and exit. A child whose channel closes has lost its supervisor and exits too.
  */
 
+/** A build with its place in the order in which builds were let in: a reader never goes to a smaller ordinal. */
+export interface AdmittedBuild {
+  readonly id: string
+  readonly ordinal: number
+}
+
+/**
+ * Which builds may answer requests. Plain data, changed as a whole: one message, or one record in a store, moves a
+ * balancer from one state to the next.
+ */
+export interface Admission {
+  readonly current: AdmittedBuild
+  /** The build that a rollout brings. Its ordinal is greater than the current one's. */
+  readonly next?: AdmittedBuild
+  /** The share of readers, 0 to 1, that are `next`'s. Within a rollout it never falls. */
+  readonly share: number
+}
+
+/** Requests that a build's clones were sent, and those of them that ended with a 5xx or a broken connection. */
+export type BuildCounts = Readonly<Record<string, { readonly requests: number; readonly errors: number }>>
+
 /** Where a process listens: a TCP address or a Unix socket. */
 export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string }
 
@@ -20,7 +41,13 @@ export interface Upstream {
   readonly healthy?: boolean
 }
 
-export type ReadyMessage = { readonly type: 'ready'; readonly address?: ListenAddress; readonly buildId?: string }
+export type ReadyMessage = {
+  readonly type: 'ready'
+  readonly address?: ListenAddress
+  readonly buildId?: string
+  /** What else a process has to say that did its work before it was ready. Plain data. */
+  readonly facts?: unknown
+}
 export type FailedMessage = { readonly type: 'failed'; readonly code: string; readonly message: string }
 export type HealthMessage = {
   readonly type: 'health'
@@ -32,13 +59,35 @@ export type HealthMessage = {
 export type DrainedMessage = { readonly type: 'drained'; readonly id?: string; readonly inFlight: number }
 export type AppliedMessage = { readonly type: 'upstreams-applied'; readonly version: number }
 
-export type ChildMessage = ReadyMessage | FailedMessage | HealthMessage | DrainedMessage | AppliedMessage
+/** A clone was told by somebody else to end, and serves until it hears `stop`. */
+export type LeavingMessage = { readonly type: 'leaving' }
+/** The answer to `count`: what a balancer has seen of each build, by its id, since it started. */
+export type CountedMessage = { readonly type: 'counted'; readonly id: number; readonly builds: BuildCounts }
+/** A step of a process that works before it is ready, in words for people. */
+export type ProgressMessage = { readonly type: 'progress'; readonly text: string }
+
+export type ChildMessage =
+  | ReadyMessage
+  | FailedMessage
+  | HealthMessage
+  | DrainedMessage
+  | AppliedMessage
+  | LeavingMessage
+  | CountedMessage
+  | ProgressMessage
 
 export type ParentMessage =
   | { readonly type: 'ping'; readonly id: number }
   | { readonly type: 'stop' }
   /** To a balancer: these are all the clones there are. */
-  | { readonly type: 'upstreams'; readonly version: number; readonly upstreams: readonly Upstream[] }
+  | {
+      readonly type: 'upstreams'
+      readonly version: number
+      readonly upstreams: readonly Upstream[]
+      readonly admission?: Admission
+    }
+  /** To a balancer: what have you seen of each build? */
+  | { readonly type: 'count'; readonly id: number }
   /** To a balancer: send this clone nothing new, and say when what it has is answered. */
   | { readonly type: 'drain'; readonly id: string; readonly withinMs: number }
 

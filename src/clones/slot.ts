@@ -3,16 +3,19 @@
  * replaced on request by a new one that is ready before the old one is stopped.
  *
  * A process that leaves pings unanswered (stopped, or its event loop hangs) is `unresponsive` at once, so that nobody
- * sends it work, and is killed when that lasts; it is then replaced like one that crashed.
+ * sends it work, and is killed when that lasts; it is then replaced like one that crashed. One that turns out to run
+ * another build than it was started for is `quarantined`: nobody sends it work, and it is replaced. One that somebody
+ * else told to end is replaced first and drained then.
  */
 
 import { systemClock } from '../core/clock.ts'
 import { FourfoldError } from '../core/errors.ts'
+import { shortBuildId } from './build/build-id.ts'
 import type { Backoff } from './backoff.ts'
 import { startProcess, type ProcessExit, type ProcessSpec, type RunningProcess } from './process.ts'
 import type { HealthMessage, ListenAddress } from './protocol.ts'
 
-export type MemberState = 'starting' | 'ready' | 'unresponsive' | 'stopping' | 'exited'
+export type MemberState = 'starting' | 'ready' | 'unresponsive' | 'quarantined' | 'stopping' | 'exited'
 
 /** One incarnation of a process. */
 export interface Member {
@@ -46,6 +49,10 @@ export interface SlotOptions {
   readonly backoff: Backoff
   /** A process that was ready for so long makes the next restart begin with the shortest delay again. */
   readonly settledMs: number
+  /** The build that its processes must say they are; undefined: none is asked for. */
+  readonly buildId?: string
+  /** Counts the starts of a name, over all places that ever had it. */
+  readonly countStart: (name: string) => number
   /** Hears every change of a member's state, in order. */
   readonly onChange: (member: Member, exit?: ProcessExit) => void
   readonly onRestart: (name: string, delayMs: number, error: unknown) => void
@@ -69,7 +76,6 @@ export function createSlot(options: SlotOptions): Slot {
   const name = `${kind}-${index}`
   const live = new Set<Member>()
   const closing = new AbortController()
-  let starts = 0
   let replacements = 0
   /** Since which replacement this place is being filled again; null: it is filled. */
   let reviving: number | null = null
@@ -80,10 +86,11 @@ export function createSlot(options: SlotOptions): Slot {
   }
 
   const launch = async (): Promise<Member> => {
-    starts += 1
     const process = startProcess({ ...options.spec(), name })
-    const member: Member = { id: `${name}.${starts}`, kind, index, process, startedAt: Date.now(), state: 'starting' }
+    const id = `${name}.${options.countStart(name)}`
+    const member: Member = { id, kind, index, process, startedAt: Date.now(), state: 'starting' }
     live.add(member)
+    process.listen((message) => void (message.type === 'leaving' && leave(member)))
     change(member, 'starting')
     void process.exited.then((exit) => {
       live.delete(member)
@@ -93,6 +100,7 @@ export function createSlot(options: SlotOptions): Slot {
       const { address, buildId } = await process.ready
       member.address = address
       member.buildId = buildId
+      requireBuild(member)
     } catch (error) {
       await process.kill()
       throw error
@@ -101,6 +109,28 @@ export function createSlot(options: SlotOptions): Slot {
     change(member, 'ready')
     void watchHealth(member, options, change)
     return member
+  }
+
+  const requireBuild = (member: Member): void => {
+    if (options.buildId === undefined || member.buildId === options.buildId) return
+    change(member, 'quarantined')
+    const fields = { process: member.id, buildId: member.buildId, expected: options.buildId }
+    const message = `${member.id} runs build ${shortBuildId(member.buildId ?? '')} and was started for ${shortBuildId(options.buildId)}: files, packages or Node were changed in place. It gets no requests; roll the change out, or take it back`
+    throw new FourfoldError('FF_CLONES_QUARANTINED', message, { fields })
+  }
+
+  /** Somebody else sent SIGTERM: another process takes its place, and then it may go without losing a request. */
+  const leave = async (member: Member): Promise<void> => {
+    if (retired.has(member) || closing.signal.aborted) return
+    retired.add(member)
+    if (member.state === 'starting') return void member.process.stop()
+    replacements += 1
+    try {
+      void follow(await launch())
+    } catch (error) {
+      void revive(error)
+    }
+    await retire(member)
   }
 
   /** Follows a member until somebody wants it to stop, or until its successor has taken over. */

@@ -91,6 +91,11 @@ export const errorRegistry = {
     retryable: false,
     httpStatus: 500,
   },
+  FF_ENGINE_MIGRATION_BREAKING: {
+    summary: 'A migration would break the build that still serves, and does not declare that it may.',
+    retryable: false,
+    httpStatus: 500,
+  },
   FF_STORE_DEADLINE: {
     summary: 'The central store did not answer within its deadline.',
     retryable: true,
@@ -128,6 +133,26 @@ export const errorRegistry = {
   },
   FF_CLONES_START: {
     summary: 'A process of the system ended, or did not say it is ready in time, while it was started.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_CLONES_QUARANTINED: {
+    summary: 'A clone runs another build than it was started for; it gets no requests and is replaced.',
+    retryable: false,
+    httpStatus: 503,
+  },
+  FF_BUILD_FILES: {
+    summary: 'The files of a build are missing, or so many that they cannot be one app.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_ROLLOUT_REFUSED: {
+    summary: 'A rollout, or a change of the number of clones, cannot begin now or not with these settings.',
+    retryable: false,
+    httpStatus: 409,
+  },
+  FF_ROLLOUT_FAILED: {
+    summary: 'A rollout ended without its build in service; the build before it serves all requests.',
     retryable: false,
     httpStatus: 500,
   },

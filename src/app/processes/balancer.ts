@@ -18,9 +18,10 @@ const parent = watchParent({
   stop: async () => balancer?.stop(graceMs),
   onMessage: (message) => {
     if (message.type === 'upstreams') {
-      balancer?.setUpstreams(message.upstreams)
+      balancer?.setUpstreams(message.upstreams, message.admission)
       parent.send({ type: 'upstreams-applied', version: message.version })
     }
+    if (message.type === 'count') parent.send({ type: 'counted', id: message.id, builds: balancer?.counts() ?? {} })
     if (message.type === 'drain') void drain(message.id, message.withinMs)
   },
 })

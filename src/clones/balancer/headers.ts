@@ -215,7 +215,7 @@ const requestHop = new Set([
   'proxy-authorization',
   'http2-settings',
 ])
-const answerHop = new Set([...hop, 'proxy-authenticate', 'x-fourfold-clone'])
+const answerHop = new Set([...hop, 'proxy-authenticate', 'x-fourfold-clone', 'x-fourfold-build'])
 const headOnly = new Set([
   ...requestHop,
   ...answerHop,

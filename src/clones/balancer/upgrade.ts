@@ -31,7 +31,7 @@ export async function upgrade(
   try {
     const { path, headers } = readRequestHead(request, trust)
     headers.push('connection', 'upgrade', 'upgrade', 'websocket')
-    const lease = await waitForPlace(context, gone.signal)
+    const lease = await waitForPlace(context, request, gone.signal)
     await join(context, lease, socket, head, { path, headers, signal: gone.signal })
   } catch (error) {
     const cause = error as Error
@@ -41,8 +41,8 @@ export async function upgrade(
   }
 }
 
-function waitForPlace({ upstreams }: ExchangeContext, signal: AbortSignal): Promise<Lease> {
-  const wanted = { avoid: null, streamed: false }
+function waitForPlace({ upstreams }: ExchangeContext, request: IncomingMessage, signal: AbortSignal): Promise<Lease> {
+  const wanted = { avoid: null, streamed: false, request }
   const lease = upstreams.acquire(wanted)
   if (lease !== null) return Promise.resolve(lease)
   return new Promise((resolve, reject) => {

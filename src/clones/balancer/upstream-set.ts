@@ -4,11 +4,14 @@
  * herd to one clone.
  *
  * A clone that is unhealthy or ejected is passed over as long as there is another; if all are, they are all used: the
- * balancer never takes everybody out. A clone that drains gets nothing; one that has just come gets its share slowly.
+ * balancer never takes everybody out. A clone that drains, or whose build is not admitted, gets nothing; one that has
+ * just come gets its share slowly.
  */
 
+import type { IncomingMessage } from 'node:http'
 import { FourfoldError } from '../../core/errors.ts'
-import type { Upstream } from '../protocol.ts'
+import type { Admission, Upstream } from '../protocol.ts'
+import { BuildAdmission } from './admission.ts'
 import type { BalancerLimits } from './options.ts'
 import { Place, type Lease } from './place.ts'
 import type { OpenClient } from './upstream/client.ts'
@@ -23,10 +26,15 @@ export interface Wanted {
    * the places of all others by sending slowly.
    */
   readonly streamed: boolean
+  /** Whose it is decides which build it goes to while a rollout moves readers. Default: the current build. */
+  readonly request?: IncomingMessage
 }
 
 export interface UpstreamSet {
-  set(upstreams: readonly Upstream[]): void
+  /** Which builds may answer. Changed with {@link UpstreamSet.set} only. */
+  readonly admission: BuildAdmission
+  /** Without an admission every build may answer. */
+  set(upstreams: readonly Upstream[], admission?: Admission): void
   /**
    * A place at a clone, or null if all are full now.
    *
@@ -62,10 +70,11 @@ export function createUpstreamSet(limits: BalancerLimits, open: OpenClient): Ups
   const choose = createChoice(limits)
   /** Those that do not drain, so that a choice allocates nothing. */
   let usable: UpstreamState[] = []
+  const admission = new BuildAdmission(limits)
 
   const relist = (): void => {
-    usable = [...known.values()].filter((state) => !state.draining)
-    if (usable.length === 0) for (const waiter of waiters) waiter.fail(noUpstream())
+    usable = [...known.values()].filter((state) => !state.draining && admission.admits(state.buildId))
+    if (usable.length === 0 && !admission.changing) for (const waiter of waiters) waiter.fail(noUpstream())
   }
 
   const freed = (upstream: UpstreamState): void => {
@@ -80,14 +89,17 @@ export function createUpstreamSet(limits: BalancerLimits, open: OpenClient): Ups
   }
 
   const serveWaiters = (): void => {
-    const full = { streamed: false, other: false }
+    /** The kinds of requests for which there is no room: those behind them need not be looked at. */
+    const full = new Set<string>()
     for (const waiter of waiters) {
-      const kind = waiter.wanted.streamed ? 'streamed' : 'other'
-      if (full[kind]) continue
-      const upstream = choose(usable, waiter.wanted)
-      if (upstream === null) full[kind] = true
-      if (full.streamed && full.other) return
-      if (upstream === null) continue
+      const build = admission.buildFor(waiter.wanted.request)
+      const kind = `${waiter.wanted.streamed} ${build}`
+      if (full.has(kind)) continue
+      const upstream = choose(ofBuild(usable, build), waiter.wanted)
+      if (upstream === null) {
+        full.add(kind)
+        continue
+      }
       waiters.delete(waiter)
       waiter.serve(new Place(upstream, waiter.wanted.streamed, freed))
     }
@@ -107,7 +119,9 @@ export function createUpstreamSet(limits: BalancerLimits, open: OpenClient): Ups
     })
 
   return {
-    set: (upstreams) => {
+    admission,
+    set: (upstreams, admitted) => {
+      admission.set(admitted)
       const ids = new Set(upstreams.map((upstream) => upstream.id))
       const beside = usable.length > 0
       for (const upstream of upstreams) {
@@ -127,9 +141,9 @@ export function createUpstreamSet(limits: BalancerLimits, open: OpenClient): Ups
       serveWaiters()
     },
     acquire: (wanted) => {
-      const upstream = choose(usable, wanted)
+      const upstream = choose(ofBuild(usable, admission.buildFor(wanted.request)), wanted)
       if (upstream !== null) return new Place(upstream, wanted.streamed, freed)
-      if (usable.length === 0) throw noUpstream()
+      if (usable.length === 0 && !admission.changing) throw noUpstream()
       return null
     },
     wait: (wanted, serve, fail) => {
@@ -157,6 +171,11 @@ export function createUpstreamSet(limits: BalancerLimits, open: OpenClient): Ups
       usable = []
     },
   }
+}
+
+/** Outside of a rollout there is nothing to sort out, and nothing is allocated. */
+function ofBuild(usable: readonly UpstreamState[], build: string | null): readonly UpstreamState[] {
+  return build === null ? usable : usable.filter((state) => state.buildId === build)
 }
 
 type Choose = (usable: readonly UpstreamState[], wanted: Wanted) => UpstreamState | null

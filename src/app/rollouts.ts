@@ -1,0 +1,226 @@
+/**
+ * Rollouts of the system that runs here: makes builds of the app's files, does one thing at a time, and writes down
+ * which build serves. What happens in a rollout stands in `clones/rollout`.
+ */
+
+import { checkClone } from './check-clone.ts'
+import { configSchemaText } from './config.ts'
+import { cloneGroup, processEntry, withSecrets, type CloneGroupOptions } from './groups.ts'
+import { shortBuildId } from '../clones/build/build-id.ts'
+import { makeBuild, pruneBuilds, type Build } from '../clones/build/snapshot.ts'
+import { startProcess } from '../clones/process.ts'
+import { rollOut, type RolloutParts } from '../clones/rollout/rollout.ts'
+import { FourfoldError } from '../core/errors.ts'
+
+import type { ControlHandler } from './control-server.ts'
+import type { ReleaseFacts, ReleaseSettings } from './processes/release.ts'
+import type { Admission } from '../clones/protocol.ts'
+import type { Ledger } from '../clones/rollout/ledger.ts'
+import type { Routes } from '../clones/routing.ts'
+import type { Supervisor } from '../clones/supervisor.ts'
+import type { Logger } from '../core/log.ts'
+
+export interface RolloutRequest {
+  readonly appFile: string
+  /** The shares of readers, 0 to 1, in the order in which they are moved; the last is 1. */
+  readonly shares: readonly number[]
+  readonly holdMs: number
+  readonly maxErrorRate: number
+}
+
+export interface RolloutsOptions extends CloneGroupOptions {
+  readonly supervisor: Supervisor
+  readonly routes: Routes
+  readonly ledger: Ledger
+  readonly build: Build
+  readonly takenBack: string | null
+  readonly log: Logger
+}
+
+type Say = (text: string) => void
+
+/** With fewer requests a share of errors says nothing. */
+const leastRequests = 20
+/** Migrations may fill tables. */
+const releaseWithinMs = 600_000
+
+export class Rollouts {
+  readonly #options: RolloutsOptions
+  #build: Build
+  #takenBack: string | null
+  #underWay: { readonly build: string | null; readonly stop: AbortController; ended: Promise<unknown> } | null = null
+  #closed = false
+
+  constructor(options: RolloutsOptions) {
+    this.#options = options
+    this.#build = options.build
+    this.#takenBack = options.takenBack
+    this.#record(options.routes.admission, false)
+  }
+
+  /** Resolves when the new build alone serves. @throws FF_ROLLOUT_REFUSED, FF_ROLLOUT_FAILED, FF_BUILD_FILES */
+  rollOut(request: RolloutRequest, say: Say): Promise<{ build: string }> {
+    return this.#alone(async (signal) => {
+      const { config } = this.#options
+      const build = await makeBuild({ appFile: request.appFile, dataDir: config.dataDir, schema: configSchemaText })
+      if (build.id === this.#build.id) {
+        await this.#release(build, 'contract', say, signal)
+        say(`build ${shortBuildId(build.id)} is in service already`)
+        return { build: build.id }
+      }
+      await this.#rollOut(build, request, say, signal)
+      return { build: build.id }
+    })
+  }
+
+  /** Calls the rollout that is under way off. @throws FF_ROLLOUT_REFUSED */
+  async callOff(): Promise<void> {
+    if (this.#underWay === null) throw new FourfoldError('FF_ROLLOUT_REFUSED', 'no rollout is under way')
+    this.#underWay.stop.abort(new FourfoldError('FF_ROLLOUT_FAILED', 'the rollout was called off'))
+    await this.#underWay.ended.catch(() => undefined)
+  }
+
+  /** Changes how many clones there are, of the new build too while one is rolled out. @throws FF_ROLLOUT_REFUSED */
+  async scale(count: number): Promise<void> {
+    const { max } = this.#options.config.clones
+    if (!Number.isInteger(count) || count < 1 || count > max) {
+      const message = `expected 1 to ${max} clones (clones.max), got ${String(count)}`
+      throw new FourfoldError('FF_ROLLOUT_REFUSED', message)
+    }
+    await this.#options.supervisor.setCount('clone', count)
+  }
+
+  /** Plain data for people and programs. */
+  describe(): object {
+    const { routes, supervisor } = this.#options
+    return {
+      admission: routes.admission,
+      rolloutUnderWay: this.#underWay !== null,
+      takenBack: this.#takenBack,
+      clones: supervisor
+        .members('clone')
+        .map(({ id, state, buildId, process }) => ({ id, state, buildId, pid: process.pid })),
+      quarantined: routes.quarantined().map(({ id, buildId }) => ({ id, buildId })),
+      quarantinedSinceStart: supervisor.quarantined(),
+    }
+  }
+
+  /** The system stops: a rollout under way is called off, and the next start may take the files as they are. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.callOff().catch(() => undefined)
+    this.#record(this.#options.routes.admission, true)
+  }
+
+  async #alone<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (this.#closed) throw new FourfoldError('FF_ROLLOUT_REFUSED', 'the system is stopping')
+    if (this.#underWay !== null) {
+      const message = 'another rollout is under way: wait for it, or call it off with `fourfold rollout --abort`'
+      throw new FourfoldError('FF_ROLLOUT_REFUSED', message)
+    }
+    const stop = new AbortController()
+    const ended = work(stop.signal)
+    this.#underWay = { build: null, stop, ended }
+    try {
+      return await ended
+    } finally {
+      this.#underWay = null
+    }
+  }
+
+  async #rollOut(build: Build, request: RolloutRequest, say: Say, signal: AbortSignal): Promise<void> {
+    const { supervisor, routes, config, log } = this.#options
+    let facts: ReleaseFacts | null = null
+    const tell: Say = (text) => {
+      log.info({ build: build.id }, `rollout: ${text}`)
+      say(text)
+    }
+    const parts: RolloutParts = {
+      supervisor,
+      routes,
+      record: (admission, takenBack) => {
+        this.#takenBack = takenBack ?? (admission.current.id === build.id ? null : this.#takenBack)
+        this.#record(admission, false)
+      },
+      expand: async () => void (facts = await this.#release(build, 'expand', tell, signal)),
+      contract: async () => {
+        this.#build = build
+        await this.#contract(build, tell)
+      },
+      check: (member) => checkClone(member, facts?.rollout ?? config.rollout, signal),
+      say: tell,
+    }
+    const { shares, holdMs, maxErrorRate } = request
+    // The new build's own settings are known once it was looked at.
+    const group = lateGroup(() => cloneGroup({ ...this.#options, config: this.#withFacts(facts), build }), build.id)
+    await rollOut(parts, { group, shares, holdMs, tolerance: { maxErrorRate, leastRequests } }, signal)
+    await pruneBuilds(config.dataDir, config.rollout.keep, [build.id])
+    tell(`build ${shortBuildId(build.id)} is in service`)
+  }
+
+  #withFacts(facts: ReleaseFacts | null): RolloutsOptions['config'] {
+    const { config } = this.#options
+    return facts === null ? config : { ...config, clones: { ...config.clones, ...facts.clones } }
+  }
+
+  /** The readers are on the new build by now: what fails here is said, and tried again by the next rollout or start. */
+  async #contract(build: Build, say: Say): Promise<void> {
+    try {
+      await this.#release(build, 'contract', say, new AbortController().signal)
+    } catch (error) {
+      say(`the contract phase failed and will be tried again by the next rollout or start: ${String(error)}`)
+    }
+  }
+
+  /** One phase of a build's migrations, in a process of its own. */
+  async #release(build: Build, phase: ReleaseSettings['phase'], say: Say, signal: AbortSignal): Promise<ReleaseFacts> {
+    const { overrides, secrets, connections, config } = this.#options
+    const settings: ReleaseSettings = {
+      build,
+      phase,
+      overrides: withSecrets(overrides, secrets),
+      connections,
+      running: config,
+    }
+    const process = startProcess({
+      name: `release-${phase}`,
+      entry: processEntry('release'),
+      settings,
+      readyMs: releaseWithinMs,
+    })
+    process.listen((message) => void (message.type === 'progress' && say(message.text)))
+    const cut = (): void => void process.kill()
+    signal.addEventListener('abort', cut)
+    try {
+      const facts = (await process.ready).facts as ReleaseFacts
+      for (const [database, names] of Object.entries(facts.applied)) {
+        if (names.length > 0) say(`${database}: applied ${names.join(', ')} (${phase})`)
+      }
+      return facts
+    } finally {
+      signal.removeEventListener('abort', cut)
+      await process.stop()
+    }
+  }
+
+  #record(admission: Admission | undefined, stopped: boolean): void {
+    if (admission === undefined) return
+    this.#options.ledger.write({ admission, stopped, takenBack: this.#takenBack })
+  }
+}
+
+/** A group whose processes are described when the first of them starts. */
+function lateGroup(make: () => ReturnType<typeof cloneGroup>, buildId: string) {
+  let made: ReturnType<typeof cloneGroup> | undefined
+  return { kind: 'clone', buildId, spec: (index: number) => (made ??= make()).spec(index) }
+}
+
+/** What commands may ask. */
+export function controlHandlers(rollouts: Rollouts): Readonly<Record<string, ControlHandler>> {
+  return {
+    rollout: (input, say) => rollouts.rollOut(input as RolloutRequest, say),
+    abort: () => rollouts.callOff(),
+    scale: (input) => rollouts.scale((input as { clones: number }).clones),
+    status: () => rollouts.describe(),
+  }
+}
