@@ -10,6 +10,7 @@ import { compareHeaders } from './compare-headers.ts'
 import { compareJson } from './compare-json.ts'
 import { compareTexts, tokensOf, type TextNoise } from './compare-texts.ts'
 import { parseJson } from './text.ts'
+import { findUnordered, sortUnordered } from './unordered.ts'
 
 export type Kind = 'value' | 'type' | 'missing' | 'extra'
 
@@ -40,34 +41,55 @@ export interface Comparison {
 /** @param singles answers of one clone: the first is what others are compared with, the rest tell what varies */
 export function createComparison(singles: readonly [Answer, ...Answer[]], ignored: Ignored): Comparison {
   const [expected, ...others] = singles
-  const places = others.flatMap((other) => comparePlaces(expected, other, ignored))
+  const orderless = new Set(others.flatMap((other) => findUnordered(jsonOf(expected), jsonOf(other))))
+  const compare = (answer: Answer): readonly Difference[] => comparePlaces(expected, answer, ignored, orderless)
+  const places = others.flatMap(compare)
   const tokens = textOf(expected, ignored)
   const textNoise: TextNoise = { tokens, varying: others.map((other) => textOf(other, ignored)) }
   return {
-    noise: [...new Set(places.map(({ place }) => place)), ...compareTexts(textNoise, null).noise],
+    noise: [
+      ...new Set(places.map(({ place }) => place)),
+      ...[...orderless].map((path) => `body ${path}, its order`),
+      ...compareTexts(textNoise, null).noise,
+    ],
     differences: (answer) => [
-      ...comparePlaces(expected, answer, ignored).filter((found) => !isNoise(found, places)),
+      ...compare(answer).filter((found) => !isNoise(found, places)),
       ...compareTexts(textNoise, textOf(answer, ignored)).differences,
     ],
   }
 }
 
 /** Everything but bodies of text. */
-function comparePlaces(expected: Answer, got: Answer, ignored: Ignored): readonly Difference[] {
+function comparePlaces(
+  expected: Answer,
+  got: Answer,
+  ignored: Ignored,
+  orderless: ReadonlySet<string>,
+): readonly Difference[] {
   if (expected.failure !== null || got.failure !== null) {
     if (expected.failure === got.failure) return []
     return [difference('answer', 'type', expected.failure ?? `${expected.status}`, got.failure ?? `${got.status}`)]
   }
   const status =
     expected.status === got.status ? [] : [difference('status', 'value', `${expected.status}`, `${got.status}`)]
-  return [...status, ...compareHeaders(expected, got, ignored.headers), ...compareBodies(expected, got, ignored)]
+  return [
+    ...status,
+    ...compareHeaders(expected, got, ignored.headers),
+    ...compareBodies(expected, got, ignored, orderless),
+  ]
 }
 
-function compareBodies(expected: Answer, got: Answer, ignored: Ignored): readonly Difference[] {
+function compareBodies(
+  expected: Answer,
+  got: Answer,
+  ignored: Ignored,
+  orderless: ReadonlySet<string>,
+): readonly Difference[] {
   const [kind, other] = [bodyKind(expected), bodyKind(got)]
   if (kind !== other) return [difference('body', 'type', describeBody(expected, kind), describeBody(got, other))]
   if (kind === 'json') {
-    return compareJson(parseJson(expected.body.toString()), parseJson(got.body.toString()), ignored.json)
+    const [left, right] = [expected, got].map((answer) => sortUnordered(jsonOf(answer), orderless))
+    return compareJson(left, right, ignored.json)
   }
   if (kind === 'bytes' && !expected.body.equals(got.body)) {
     return [difference('body', 'value', `${expected.body.length} bytes`, `${got.body.length} other bytes`)]
@@ -81,6 +103,10 @@ const difference = (place: string, kind: Kind, expected: string, got: string): D
   expected,
   got,
 })
+
+function jsonOf(answer: Answer): unknown {
+  return bodyKind(answer) === 'json' ? parseJson(answer.body.toString()) : undefined
+}
 
 type BodyKind = 'empty' | 'json' | 'text' | 'bytes'
 

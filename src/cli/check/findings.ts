@@ -36,6 +36,8 @@ export interface AccessFinding {
 }
 
 export interface Findings {
+  /** What one clone answered, request by request. */
+  readonly replayed: readonly { readonly request: ScriptRequest; readonly status: number }[]
   readonly differences: readonly Finding[]
   readonly accesses: readonly AccessFinding[]
   /** Places that vary on one clone too, by request. */
@@ -47,22 +49,30 @@ export interface Findings {
 export interface FindOptions {
   readonly singles: readonly [Run, ...Run[]]
   readonly spread: readonly Run[]
+  /** Some of the ways a second time: what does not differ there again is not a difference of clones. */
+  readonly repeated: readonly Run[]
   readonly ignored: Ignored
   /** Paths below which files may be written. */
   readonly ignoredWrites: readonly string[]
 }
 
-export function findDifferences({ singles, spread, ignored, ignoredWrites }: FindOptions): Findings {
+export function findDifferences({ singles, spread, repeated, ignored, ignoredWrites }: FindOptions): Findings {
   const [first] = singles
   const comparisons = first.steps.map((_, index) => compareStep(singles, index, ignored))
+  const found = spread.flatMap((run) => differencesOf(run, first, comparisons)).reduce(mergeSame, [])
+  const again = repeated.flatMap((run) => differencesOf(run, first, comparisons))
+  const isSteady = ({ request, place, runs }: Finding): boolean =>
+    !repeated.some(({ name }) => runs.includes(name)) ||
+    again.some((other) => other.request === request && other.place === place)
   return {
-    differences: spread.flatMap((run) => differencesOf(run, first, comparisons)).reduce(mergeSame, []),
+    replayed: first.steps.map(({ request, answer }) => ({ request, status: answer?.status ?? 0 })),
+    differences: found.filter(isSteady).toSorted((a, b) => indexOf(first, a) - indexOf(first, b)),
     accesses: [...singles, ...spread].flatMap(accessesOf).filter(isReported(ignoredWrites)).reduce(mergeAccess, []),
     noise: comparisons.flatMap((comparison, index) => {
       const { request } = first.steps[index]!
       return comparison === null || comparison.noise.length === 0 ? [] : [{ request, places: comparison.noise }]
     }),
-    notes: first.steps.flatMap(noteOf),
+    notes: [...first.steps.flatMap(noteOf), ...found.filter((finding) => !isSteady(finding)).map(unsteadyNote)],
   }
 }
 
@@ -129,6 +139,13 @@ function mergeAccess(found: AccessFinding[], { permission, resource, by, request
     resources: resources.includes(resource) ? resources : [...resources, resource],
     requests: requests.includes(request) ? requests : [...requests, request],
   })
+}
+
+const indexOf = ({ steps }: Run, { request }: Finding): number => steps.findIndex((step) => step.request === request)
+
+function unsteadyNote({ request, place, expected, got, runs }: Finding): string {
+  const values = `expected ${expected ?? 'nothing'}, got ${got ?? 'nothing'}`
+  return `${request.place}: ${place} differed once and not again: ${values} (${runs[0]})`
 }
 
 function noteOf({ request, answer }: Step): readonly string[] {

@@ -50,8 +50,8 @@ interface Checking extends CheckOptions {
   readonly directory: string
 }
 
-/** More runs on one clone, when something was found that might only vary. */
-const confirmingRuns = 2
+/** More runs on one clone, when something was found that might only vary: three, so that one of two values shows. */
+const confirmingRuns = 3
 
 /** Rejects with the signal's reason when it says so; whatever was started is stopped and deleted by then. */
 export async function checkGoldenRule(options: CheckOptions): Promise<Findings> {
@@ -104,10 +104,24 @@ async function checkOn(checking: Checking): Promise<Findings> {
   const spread: Run[] = []
   for (let way = 0; way < ways; way += 1) spread.push(await run(clones, createRoute(way, clones)))
   const singles: [Run, ...Run[]] = [first, await run(1, singleRoute())]
-  const find = (): Findings => findDifferences({ singles, spread, ignored, ignoredWrites })
-  if (find().differences.length === 0) return find()
-  for (let more = 0; more < confirmingRuns; more += 1) singles.push(await run(1, singleRoute()))
+  const repeated: Run[] = []
+  const find = (): Findings => findDifferences({ singles, spread, repeated, ignored, ignoredWrites })
+  for (let more = 0; more < confirmingRuns && find().differences.length > 0; more += 1) {
+    singles.push(await run(1, singleRoute()))
+  }
+  for (let way = nextToRepeat(find(), spread, repeated); way >= 0; way = nextToRepeat(find(), spread, repeated)) {
+    repeated.push(await run(clones, createRoute(way, clones)))
+  }
   return find()
+}
+
+/** The way that showed most of what has not been looked at a second time; -1: all has. */
+function nextToRepeat({ differences }: Findings, spread: readonly Run[], repeated: readonly Run[]): number {
+  const done = new Set(repeated.map(({ name }) => name))
+  const open = differences.filter(({ runs }) => !runs.some((name) => done.has(name)))
+  const counts = spread.map(({ name }) => open.filter(({ runs }) => runs.includes(name)).length)
+  const most = Math.max(...counts)
+  return most === 0 ? -1 : counts.indexOf(most)
 }
 
 async function runOnce(checking: Checking, number: number, count: number, route: Route): Promise<Run> {

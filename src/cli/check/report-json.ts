@@ -6,7 +6,7 @@ import type { Findings } from './findings.ts'
 import type { ScriptRequest } from './script.ts'
 
 export function toJson(
-  { differences, accesses, noise, notes }: Findings,
+  { replayed, differences, accesses, noise, notes }: Findings,
   extent: Extent & { readonly tookMs: number },
 ): string {
   const { requests, clones, ways, tookMs } = extent
@@ -34,6 +34,7 @@ export function toJson(
       refused: extent.refused,
       requests: access.requests.map((request) => (request === null ? null : requestOf(request))),
     })),
+    replayed: replayed.map(({ request, status }) => ({ ...requestOf(request), status })),
     not_compared: noise.map(({ request, places }) => ({ ...requestOf(request), places })),
     notes,
   }

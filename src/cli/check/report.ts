@@ -18,7 +18,7 @@ export interface Extent {
 /** So many differences of one request are shown; the JSON report has all. */
 const shownPerRequest = 5
 
-export function describeFindings({ differences, accesses, noise, notes }: Findings, extent: Extent): string {
+export function describeFindings({ replayed, differences, accesses, noise, notes }: Findings, extent: Extent): string {
   const byRequest = Map.groupBy(differences, ({ request }) => request)
   const varying = noise.reduce((sum, { places }) => sum + places.length, 0)
   const blocks = [
@@ -30,27 +30,38 @@ export function describeFindings({ differences, accesses, noise, notes }: Findin
   ]
   const counts = `${count(extent.requests, 'request')}, ${extent.clones} clones, ${count(extent.ways, 'way')} to spread them`
   const result = `${differences.length === 0 ? 'No difference' : count(differences.length, 'difference')} in ${counts}. ${countAccesses(accesses)}.`
-  const left = varying === 0 ? '' : ` ${count(varying, 'place')} that vary on one clone too were not compared.`
-  return [...blocks, result + left].join('\n\n')
+  const left =
+    varying === 0
+      ? ''
+      : ` Not compared: ${count(varying, 'place')} that ${varying === 1 ? 'varies' : 'vary'} on one clone too.`
+  return [...blocks, `${result}${left}\nOne clone answered ${countStatuses(replayed)}.`].join('\n\n')
+}
+
+/** So that a script whose every answer is the same 404 does not pass for a proof. */
+function countStatuses(replayed: Findings['replayed']): string {
+  const statuses = Map.groupBy(replayed, ({ status }) => (status === 0 ? 'nothing' : String(status)))
+  return [...statuses].map(([status, found]) => `${status} (${count(found.length, 'time')})`).join(', ')
 }
 
 function describeRequest(request: ScriptRequest, found: readonly Finding[]): string {
   const causes = [...new Set(found.flatMap(({ cause }) => cause ?? []))]
+  const byAnswer = Map.groupBy(found.slice(0, shownPerRequest), describeAnswer)
   return [
     `${request.place}  ${nameOf(request)}`,
-    ...found.slice(0, shownPerRequest).flatMap(describeDifference),
+    ...[...byAnswer].flatMap(([answer, group]) => [...group.map(describeDifference), answer]),
     ...(found.length > shownPerRequest ? [`  and ${count(found.length - shownPerRequest, 'more difference')}`] : []),
     ...causes.slice(0, 2).map((cause) => `  likely: ${cause}`),
   ].join('\n')
 }
 
-function describeDifference({ place, expected, got, clone, clonesBefore, runs }: Finding): string[] {
+function describeDifference({ place, expected, got }: Finding): string {
+  return `  ${place}: expected ${expected ?? 'nothing'}, got ${got ?? 'nothing'}`
+}
+
+function describeAnswer({ clone, clonesBefore, runs }: Finding): string {
   const before = clonesBefore.at(-1)
-  const others = before === undefined ? 'its first request' : `clone ${before} answered this user's request before`
-  return [
-    `  ${place}: expected ${expected ?? 'nothing'}, got ${got ?? 'nothing'}`,
-    `    by clone ${clone} (${others}), when ${runs.map(phrase).join('; ')}`,
-  ]
+  const others = before === undefined ? `its user's first request` : `clone ${before} answered this user before`
+  return `    by clone ${clone} (${others}), when ${runs.map(phrase).join('; when ')}`
 }
 
 const phrase = (run: string): string =>

@@ -34,7 +34,9 @@ export async function send(sending: Sending): Promise<Answer> {
 
 function exchange({ host, port, method, path, headers, body }: Sending, signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const length: [string, string][] = body === null ? [] : [['content-length', String(body.byteLength)]]
+    // As browsers do: a POST without a body says so, or servers take it for one whose body is still to come.
+    const says = body !== null || /^(?:POST|PUT|PATCH)$/.test(method)
+    const length: [string, string][] = says ? [['content-length', String(body?.byteLength ?? 0)]] : []
     const flat = [...headers, ...length].flat()
     const outgoing = startRequest({ host, port, method, path, headers: flat, agent: false, signal })
     outgoing.on('error', reject)
