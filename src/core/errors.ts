@@ -201,6 +201,11 @@ export const errorRegistry = {
     retryable: false,
     httpStatus: 500,
   },
+  FF_BALANCER_CERTIFICATE: {
+    summary: 'The files of the certificate cannot be read, or do not belong together.',
+    retryable: false,
+    httpStatus: 500,
+  },
   FF_BALANCER_BAD_REQUEST: {
     summary: 'The request is not valid HTTP, or its length or target is ambiguous.',
     retryable: false,
@@ -303,7 +308,8 @@ export const errorRegistry = {
     httpStatus: 500,
   },
   FF_CHECK_SCRIPT: {
-    summary: 'The script of requests for `fourfold check` cannot be read or replayed; file and line are in the message.',
+    summary:
+      'The script of requests for `fourfold check` cannot be read or replayed; file and line are in the message.',
     retryable: false,
     httpStatus: 500,
   },

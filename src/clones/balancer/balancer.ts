@@ -6,12 +6,14 @@
  * (target.ts), and written anew.
  */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { FourfoldError, isFourfoldError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 import type { Admission, BuildCounts, ListenAddress, Upstream } from '../protocol.ts'
 import { answerError, writeErrorText } from './error-answer.ts'
+import { followCertificate, readCertificate, type Certificate, type CertificateFiles } from './certificate.ts'
 import { createClientConnections, type ClientConnections } from './client-connections.ts'
 import { Exchange, type ExchangeContext } from './exchange.ts'
 import { readRequestHead } from './headers.ts'
@@ -29,6 +31,8 @@ export interface BalancerOptions extends Partial<BalancerLimits> {
   readonly host?: string
   /** 0 takes any free port. Default: 8080. */
   readonly port?: number
+  /** Speak TLS with this certificate. Default: HTTP in the clear. */
+  readonly tls?: Partial<CertificateFiles>
   readonly log: Logger
 }
 
@@ -50,19 +54,29 @@ export interface Balancer {
 /**
  * Starts a balancer.
  *
- * @throws FF_BALANCER_LISTEN if the address is taken or not allowed; FF_CONFIG_INVALID for a bad `trustProxy`
+ * @throws FF_BALANCER_LISTEN if the address is taken or not allowed; FF_BALANCER_CERTIFICATE; FF_CONFIG_INVALID for a
+ * bad `trustProxy`
  */
 export async function startBalancer(options: BalancerOptions): Promise<Balancer> {
   const limits: BalancerLimits = { ...defaultLimits, ...definedOf(options) }
-  const front = new Front(limits, options.log)
+  const files = certificateFiles(options.tls)
+  const certificate = files === null ? null : await readCertificate(files)
+  const front = new Front(limits, options.log, certificate)
   const address = await listen(front.server, options.host ?? '127.0.0.1', options.port ?? 8080)
+  const unfollow =
+    files === null || certificate === null
+      ? (): void => undefined
+      : followCertificate(front.server as TlsServer, { files, current: certificate, log: options.log })
   let stopped: Promise<void> | undefined
   return {
     address,
     setUpstreams: (upstreams, admission) => front.upstreams.set(upstreams, admission),
     counts: () => front.upstreams.admission.counts(),
     drain: (id, withinMs = 10_000) => front.upstreams.drain(id, withinMs),
-    stop: (graceMs = 10_000) => (stopped ??= front.stop(graceMs)),
+    stop: (graceMs = 10_000) => {
+      unfollow()
+      return (stopped ??= front.stop(graceMs))
+    },
   }
 }
 
@@ -77,7 +91,7 @@ class Front {
   readonly #connections: ClientConnections
   #stopping = false
 
-  constructor(limits: BalancerLimits, log: Logger) {
+  constructor(limits: BalancerLimits, log: Logger, certificate: Certificate | null) {
     this.#limits = limits
     this.#log = log
     this.#trust = createTrust(limits.trustProxy)
@@ -91,7 +105,7 @@ class Front {
       closed: (request) => this.#connections.end(request.socket),
       fail: (request, response, error, requestId) => this.#fail(request, response, error, requestId),
     }
-    this.server = createServer({
+    const settings: ServerOptions = {
       maxHeaderSize: limits.headerLimitBytes,
       headersTimeout: limits.headerTimeoutMs,
       // Bodies have a limit of their own: a large one over a slow line may take long, as long as it moves.
@@ -102,7 +116,8 @@ class Front {
       // A request without a body needs no stream for it.
       optimizeEmptyRequests: true,
       shouldUpgradeCallback: asksForWebSocket,
-    })
+    }
+    this.server = certificate === null ? createServer(settings) : this.#secureServer(settings, certificate)
     // The limit of bytes is enough; with a limit of their number Node would drop the rest silently.
     this.server.maxHeadersCount = 0
     this.server.on('connection', (socket) => this.#connections.admit(socket))
@@ -116,6 +131,15 @@ class Front {
       refuse(socket, badRequest('CONNECT is not for this server')),
     )
     this.server.on('clientError', (error: Error & { code?: string }, socket) => this.#refuseBytes(error, socket))
+  }
+
+  #secureServer(settings: ServerOptions, certificate: Certificate): Server {
+    const handshakeTimeout = this.#limits.headerTimeoutMs
+    const server = createTlsServer({ ...settings, ...certificate, handshakeTimeout, ALPNProtocols: ['http/1.1'] })
+    server.on('secureConnection', (socket) => this.#connections.secure(socket))
+    // Whoever speaks no TLS, or trusts another certificate, is told by TLS itself.
+    server.on('tlsClientError', (_error, socket) => socket.destroy())
+    return server
   }
 
   #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
@@ -217,6 +241,12 @@ function describeClientError(error: Error & { code?: string }, limits: BalancerL
     return new FourfoldError('FF_BALANCER_REQUEST_TIMEOUT', message)
   }
   return badRequest('this is not valid HTTP/1.1')
+}
+
+/** Null where nothing was said of TLS. */
+function certificateFiles(tls: Partial<CertificateFiles> | undefined): CertificateFiles | null {
+  if (tls?.cert === undefined && tls?.key === undefined) return null
+  return { cert: tls.cert ?? '', key: tls.key ?? '' }
 }
 
 /** Options that are undefined do not replace defaults. */

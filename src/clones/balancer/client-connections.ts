@@ -20,6 +20,8 @@ export interface ConnectionLimits {
 export interface ClientConnections {
   /** Counts a connection that was made, until it closes; closes it at once if there is no room. */
   admit(socket: Socket): void
+  /** The handshake on a connection is done: from now on it is known by this socket. */
+  secure(socket: Socket): void
   /** An answer is waited for on this connection; null: it was upgraded, and is in use until it closes. */
   begin(socket: Duplex, response: ServerResponse | null): void
   /** It is written, or never will be. */
@@ -32,6 +34,8 @@ export interface ClientConnections {
 interface Connection {
   readonly socket: Socket
   readonly group: string
+  /** What speaks TLS on it, once it does. */
+  secure: Socket | null
   /** Answers that are waited for. */
   pending: number
   latest: ServerResponse | null
@@ -48,12 +52,13 @@ export function createClientConnections(limits: ConnectionLimits, trust: Trust):
   const counts = { open: 0, refused: 0, madeRoom: 0 }
 
   const forget = (connection: Connection): void => {
-    if (!bySocket.delete(connection.socket)) return
-    everyone.delete(connection)
+    if (!everyone.delete(connection)) return
+    bySocket.delete(connection.socket)
+    if (connection.secure !== null) bySocket.delete(connection.secure)
     const group = groups.get(connection.group)
     group?.delete(connection)
     if (group?.size === 0) groups.delete(connection.group)
-    counts.open = bySocket.size
+    counts.open = everyone.size
   }
 
   const makeRoom = (among: Set<Connection>): boolean => {
@@ -78,7 +83,7 @@ export function createClientConnections(limits: ConnectionLimits, trust: Trust):
     const members = groups.get(group)
     const crowded = members !== undefined && members.size >= limits.maxConnectionsPerAddress
     if (crowded && !trust(address)) return makeRoom(members)
-    return bySocket.size < limits.maxConnections || makeRoom(everyone)
+    return everyone.size < limits.maxConnections || makeRoom(everyone)
   }
 
   return {
@@ -90,14 +95,22 @@ export function createClientConnections(limits: ConnectionLimits, trust: Trust):
         counts.refused += 1
         return void socket.destroy()
       }
-      const connection: Connection = { socket, group, pending: 0, latest: null }
+      const connection: Connection = { socket, group, secure: null, pending: 0, latest: null }
       bySocket.set(socket, connection)
       everyone.add(connection)
       const members = groups.get(group)
       if (members === undefined) groups.set(group, new Set([connection]))
       else members.add(connection)
-      counts.open = bySocket.size
+      counts.open = everyone.size
       socket.once('close', () => forget(connection))
+    },
+    secure: (socket) => {
+      const connection = [...(groups.get(groupOf(plainAddress(socket.remoteAddress))) ?? [])].find(
+        (one) => one.socket.remotePort === socket.remotePort && one.socket.remoteAddress === socket.remoteAddress,
+      )
+      if (connection === undefined) return
+      connection.secure = socket
+      bySocket.set(socket, connection)
     },
     begin: (socket, response) => {
       const connection = bySocket.get(socket)
