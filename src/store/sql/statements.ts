@@ -24,8 +24,8 @@ const fits = '(fields @> $5::jsonb and not fields ?| $6::text[])'
 
 /**
  * The fields are computed from the version that is locked, so no other change is lost, and an UPDATE makes no row, so
- * none is revived. Why nothing was changed is asked by a locking read, which sees what the UPDATE saw; a plain one would
- * still show a row that was just deleted. 'again': what did not fit then does now.
+ * none is revived. Why nothing was changed is asked of the statement's snapshot. What did not fit there is a conflict;
+ * what did was changed or deleted while the UPDATE waited: 'again', since the snapshot cannot tell by now.
  * $1 key, $2 names to remove, $3 fields to set, $4 time to live or null, $5 fields expected, $6 names expected absent
  */
 export const UPDATE_RECORD_SQL = `
@@ -36,8 +36,7 @@ with changed as (
   returning true),
 why as (
   select ${fits} as fits from fourfold.store_records
-  where key = $1 and expires_at > ${clock} and not exists (select from changed)
-  for no key update)
+  where key = $1 and expires_at > ${clock} and not exists (select from changed))
 select case when exists (select from changed) then 'updated' when not exists (select from why) then 'missing'
   when (select fits from why) then 'again' else 'conflict' end as result`
 
