@@ -11,7 +11,7 @@ import type { Level } from '../freshness/level.ts'
 import type { Session } from '../sessions/session.ts'
 import { answerError } from './error-answer.ts'
 import { holdResponse } from './held-response.ts'
-import { RequestContext, type AnswerHeaders } from './request-context.ts'
+import { addAnswer, RequestContext } from './request-context.ts'
 
 /** A request with what Fourfold gives it. */
 export type FourfoldRequest<S extends Schemas = Schemas> = IncomingMessage & {
@@ -64,30 +64,13 @@ export function withFourfold<S extends Schemas>(
       if (!isFourfoldError(error)) ff.log.error({ error, url: raw.url }, 'a request failed')
       answerError(raw, response, error)
     }
-    const begun = holdResponse(response, { prepare: (statusCode) => prepare(context, response, statusCode), fail })
+    const begun = holdResponse(response, { prepare: (statusCode, head) => addAnswer(context, statusCode, head), fail })
     run(handler, request, response).catch((error: unknown) => {
       if (!begun()) return fail(error)
       ff.log.error({ error, url: raw.url }, 'a request failed after its answer had begun')
       response.destroy()
     })
   }
-}
-
-/** Stores what changed and adds the headers; where storing fails, the headers still tell what they can. */
-function prepare(
-  context: RequestContext<any>,
-  response: ServerResponse,
-  statusCode: number,
-): Promise<void> | undefined {
-  if (!context.used) return undefined
-  const add = (answer: AnswerHeaders): void => {
-    if (answer.cookies.length > 0) response.appendHeader('set-cookie', answer.cookies)
-    for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value)
-  }
-  return context.finish(statusCode).then(add, async (error: unknown) => {
-    await context.finish(500).then(add, () => undefined)
-    throw error
-  })
 }
 
 async function run<S extends Schemas>(

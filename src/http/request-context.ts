@@ -5,15 +5,15 @@
  * headers the answer must carry.
  */
 
-import type { IncomingMessage } from 'node:http'
 import type { Level } from '../freshness/level.ts'
 import type { ReaderSource } from '../freshness/reader.ts'
 import { readCookie } from '../sessions/cookies.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
+import type { Head } from './held-response.ts'
 import { isPinned, pinCookie, type PinnedDatabases } from './pin.ts'
 import { RequestReader, type Identity } from './request-reader.ts'
-import { isSecure } from './secure.ts'
+import { isSecure, type RawRequest } from './secure.ts'
 
 export interface ScopeRequest {
   readonly reader: ReaderSource
@@ -37,9 +37,19 @@ export interface RequestHost<Scoped extends ScopedInstance = ScopedInstance> {
   carryTokens(from: string, to: string): Promise<boolean>
 }
 
+/** A session that the adapter keeps by itself. */
+export interface KeptSession {
+  /** The key of the reader it belongs to, or null. */
+  readonly reader: string | null
+  /** Whether it got a new id or ended during this request. */
+  readonly handedOver: boolean
+}
+
 export interface RequestContextOptions<Scoped extends ScopedInstance> {
   readonly host: RequestHost<Scoped>
-  readonly raw: IncomingMessage
+  readonly raw: RawRequest
+  /** Absent: the session of Fourfold's own cookie. */
+  readonly kept?: KeptSession
   /** Asks the app who reads; it may look at the session. */
   readonly identify?: () => Identity | Promise<Identity>
   /** The level of this request; undefined: the app's. */
@@ -69,7 +79,7 @@ export class RequestContext<Scoped extends ScopedInstance> {
 
   /** Whether the request used the session or the app's instance so far. */
   get used(): boolean {
-    return this.#session !== null || this.#scoped !== null
+    return this.#session !== null || this.#scoped !== null || this.#reader !== null
   }
 
   get session(): Session {
@@ -103,8 +113,18 @@ export class RequestContext<Scoped extends ScopedInstance> {
   async finish(statusCode: number): Promise<AnswerHeaders> {
     if (!this.used) return nothing
     await this.#session?.close({ failing: statusCode >= 500 })
-    if (this.#session?.handedOver === true) await this.#requestReader().afterHandover()
+    if ((this.#options.kept ?? this.#session)?.handedOver === true) await this.#requestReader().afterHandover()
     return this.#answerHeaders()
+  }
+
+  /** Names the reader of a kept session that begins. */
+  newReader(): string {
+    return this.#requestReader().forNewSession()
+  }
+
+  /** To be called before a kept session ends or gets another id, while the request can still be identified by it. */
+  beforeHandover(): Promise<void> {
+    return this.#requestReader().beforeHandover()
   }
 
   #answerHeaders(): AnswerHeaders {
@@ -127,10 +147,23 @@ export class RequestContext<Scoped extends ScopedInstance> {
       signer: this.#options.host.sessions.signer,
       headers: this.#options.raw.headers,
       secure: this.#secure,
-      session: () => this.session,
+      session: () => this.#options.kept ?? this.session,
       identify: this.#options.identify,
       carry: (from, to) => this.#options.host.carryTokens(from, to),
     })
     return this.#reader
   }
+}
+
+/** Stores what changed and adds the headers; where storing fails, the headers still tell what they can. */
+export function addAnswer(context: RequestContext<any>, statusCode: number, head: Head): Promise<void> | undefined {
+  if (!context.used) return undefined
+  const add = (answer: AnswerHeaders): void => {
+    if (answer.cookies.length > 0) head.append('set-cookie', answer.cookies)
+    for (const [name, value] of Object.entries(answer.headers)) head.set(name, value)
+  }
+  return context.finish(statusCode).then(add, async (error: unknown) => {
+    await context.finish(500).then(add, () => undefined)
+    throw error
+  })
 }

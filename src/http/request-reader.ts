@@ -14,7 +14,6 @@ import type { ReaderSource } from '../freshness/reader.ts'
 import { cookieName, readCookie, serializeCookie } from '../sessions/cookies.ts'
 import { sessionLate } from '../sessions/session-errors.ts'
 import { newReaderKey } from '../sessions/session-record.ts'
-import type { Session } from '../sessions/session.ts'
 import type { Signer } from '../sessions/signer.ts'
 import type { AnswerHeaders } from './request-context.ts'
 
@@ -25,7 +24,7 @@ export interface RequestReaderOptions {
   readonly signer: Signer
   readonly headers: IncomingHttpHeaders
   readonly secure: boolean
-  readonly session: () => Session
+  readonly session: () => { readonly reader: string | null }
   readonly identify?: () => Identity | Promise<Identity>
   readonly carry: (from: string, to: string) => Promise<boolean>
 }

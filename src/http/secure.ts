@@ -3,14 +3,23 @@
  * the balancer replaces what clients send as X-Forwarded-Proto; from any other address the header is not believed.
  */
 
-import type { IncomingMessage } from 'node:http'
-import type { TLSSocket } from 'node:tls'
+import type { IncomingHttpHeaders } from 'node:http'
+
+/** What of a request says where it came from: an `IncomingMessage`, or what an adapter makes of another one. */
+export interface RawRequest {
+  readonly headers: IncomingHttpHeaders
+  readonly socket?: { readonly remoteAddress?: string; readonly encrypted?: boolean }
+}
 
 const loopback = /^(::1|(::ffff:)?127\.\d+\.\d+\.\d+)$/
 
-export function isSecure(request: IncomingMessage, setting: 'auto' | boolean): boolean {
+export function isSecure(request: RawRequest, setting: 'auto' | boolean): boolean {
   if (setting !== 'auto') return setting
-  if ((request.socket as Partial<TLSSocket> | undefined)?.encrypted === true) return true
-  const address = request.socket?.remoteAddress
-  return address !== undefined && loopback.test(address) && request.headers['x-forwarded-proto'] === 'https'
+  if (request.socket?.encrypted === true) return true
+  return isFromBalancer(request) && request.headers['x-forwarded-proto'] === 'https'
+}
+
+/** Whether the balancer speaks, whose word about the client counts. */
+export function isFromBalancer({ socket }: RawRequest): boolean {
+  return socket?.remoteAddress !== undefined && loopback.test(socket.remoteAddress)
 }

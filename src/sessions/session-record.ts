@@ -26,6 +26,8 @@ const maxKeyLength = 200
 
 export interface SessionRecord {
   touched: number
+  readonly created: number
+  readonly reader: string
   write: Uint8Array | null
   /** The app's fields as they are stored, by key. */
   readonly data: Map<string, Uint8Array>
@@ -37,6 +39,8 @@ export interface SessionTicket {
   readonly id: string
   readonly reader: string
   readonly created: number
+  /** How long this session may be unused, where that is not the limit of all. */
+  readonly idleMs?: number
 }
 
 export function newTicket(reader: string, created: number): SessionTicket {
@@ -78,6 +82,8 @@ export function parseRecord(fields: StoreFields): SessionRecord {
   for (const [name, value] of Object.entries(fields)) if (name.startsWith('d:')) data.set(name.slice(2), value)
   return {
     touched: readNumber(fields[metaFields.touched]),
+    created: readNumber(fields[metaFields.created]),
+    reader: Buffer.from(fields[metaFields.reader] ?? []).toString(),
     write: fields[metaFields.write] ?? null,
     data,
   }

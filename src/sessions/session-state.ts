@@ -67,7 +67,8 @@ export class SessionState {
     this.#ticket = ticket
     this.#status = 'alive'
     this.#cookie = 'set'
-    this.#seen = { touched: this.#store.now(), write: null, data: new Map(kept) }
+    const { reader, created } = ticket
+    this.#seen = { touched: this.#store.now(), created, reader, write: null, data: new Map(kept) }
     this.#record = Promise.resolve(this.#seen)
   }
 

@@ -101,6 +101,26 @@ export class SessionStore {
     })
   }
 
+  /** Ends the old id of a session that begins anew under another one, with nothing of its data. */
+  supersede(ticket: SessionTicket, keys: readonly string[], next: SessionTicket): Promise<UpdateResult> {
+    return this.#store.update(recordKey(ticket.id), {
+      set: { [metaFields.moved]: Buffer.from(recordKey(next.id)) },
+      remove: keys.map(dataField),
+      expect: { [metaFields.moved]: null },
+      ttlMs: movedForMs,
+    })
+  }
+
+  /**
+   * Ends a session, and keeps on record that it ended for as long as any session may live: for ids that could be
+   * taken over from elsewhere once more.
+   */
+  async bury(ticket: SessionTicket): Promise<void> {
+    const ended = { [metaFields.moved]: Buffer.from('') }
+    do await this.end(ticket)
+    while (!(await this.#store.create(recordKey(ticket.id), ended, { ttlMs: this.limits.absoluteMs })))
+  }
+
   /**
    * Ends a session for every clone, at once, also where another request has just moved it to another id: a logout
    * must not be outrun by a change of id. Marked first, so that it cannot move between the mark and the deletion.
@@ -128,6 +148,6 @@ export class SessionStore {
 
   #ttlMs(ticket: SessionTicket): number {
     const left = ticket.created + this.limits.absoluteMs - this.#clock.now()
-    return Math.max(1, Math.min(this.limits.idleMs, left))
+    return Math.max(1, Math.min(ticket.idleMs ?? this.limits.idleMs, left))
   }
 }

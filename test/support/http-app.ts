@@ -48,9 +48,14 @@ export function plantHost(
   const { identify, ...sessionsOptions } = options
   const host: Omit<PlantedHost, 'ff'> = { scopes: [], carried: [], settled: true, canCarry: true }
   const ff = {
+    store,
     sessions: createSessions({ store, secrets: [testSecret], ...sessionsOptions }),
     log: silentLogger,
-    config: { databases: { main: { maxStalenessMs: 30_000 } } },
+    config: {
+      databases: { main: { maxStalenessMs: 30_000 } },
+      sessions: { idleMs: 7 * 86_400_000, absoluteMs: 30 * 86_400_000 },
+      store: { deadlineMs: 250 },
+    },
     identify,
     as: (scope: ScopeRequest) => {
       host.scopes.push(scope)

@@ -1,0 +1,97 @@
+/** The session middleware: from the request's cookie to `req.session`, and from there to the store and the answer. */
+
+import type { ServerResponse } from 'node:http'
+import { silentLogger } from '../../core/log.ts'
+import { endAfterSave } from './end-after-save.ts'
+import { FourfoldStore } from './fourfold-store.ts'
+import { holdUntilSaved } from './hold-until-saved.ts'
+import { readOptions, type SessionOptions, type Settings } from './options.ts'
+import { giveInstance } from './request-part.ts'
+import { originalPath, type ExpressRequest } from './request-cookie.ts'
+import { newSession, RequestSession, type Next } from './request-session.ts'
+import type { SessionRequest } from './session-object.ts'
+import type { StoredSession } from './store.ts'
+
+export type SessionMiddleware = (request: any, response: any, next: Next) => void
+
+type AnyRequest = SessionRequest & ExpressRequest
+
+/**
+ * Sessions for Express, with the options and the behaviour of express-session.
+ *
+ * ```ts
+ * app.use(session({ ff, secret: process.env.SESSION_SECRET, resave: false, saveUninitialized: false }))
+ * ```
+ *
+ * @throws TypeError for options that express-session refuses, too
+ */
+export function createSessionMiddleware(options?: SessionOptions): SessionMiddleware {
+  const settings = readOptions(options)
+  const { store } = settings
+  let ready = true
+  store.generate = (request) => newSession(settings, request)
+  store.on('disconnect', () => (ready = false))
+  store.on('connect', () => (ready = true))
+
+  return (request: AnyRequest, response: ServerResponse, next) => {
+    if (request.session || !ready || !coversPath(settings, request)) return next()
+    const secrets = settings.secrets ?? (request.secret ? [request.secret] : null)
+    if (secrets === null) return next(new Error('secret option required for sessions'))
+    const session = new RequestSession(settings, request, response, secrets)
+    if (store instanceof FourfoldStore) holdAnswer(store, session, next)
+    else endAfterSave(session, next)
+    open(session, next)
+  }
+}
+
+function coversPath(settings: Settings, request: AnyRequest): boolean {
+  return originalPath(request).startsWith(settings.cookieOf(request).path || '/')
+}
+
+function holdAnswer(store: FourfoldStore, session: RequestSession, next: Next): void {
+  const { request, settings } = session
+  const { ff, level } = settings
+  if (ff === undefined) return holdUntilSaved({ session, store, next, log: silentLogger })
+  const part = giveInstance(request, ff, level)
+  store.bind(request, part.bond)
+  holdUntilSaved({ session, store, next, log: ff.log, finish: part.claimAnswer() })
+}
+
+/** Finds the session, or begins one, and goes on. */
+function open(session: RequestSession, next: Next): void {
+  const { store } = session.settings
+  const id = session.sentId
+  if (!id) return resume(session, null, next)
+  if (store instanceof FourfoldStore) return openCentral(session, store, id, next)
+  store.get(id, (error, data) => {
+    if (error && error.code !== 'ENOENT') return next(error)
+    resume(session, error ? null : data, next)
+  })
+}
+
+/**
+ * A store that is away must not take those requests along that need no session: whoever asks for `req.session` gets the
+ * store's error.
+ */
+function openCentral(session: RequestSession, store: FourfoldStore, id: string, next: Next): void {
+  store.read(id).then(
+    (data) => {
+      if (data === 'moved') store.noteMoved(session.request)
+      process.nextTick(resume, session, data === 'moved' ? null : data, next)
+    },
+    (error: unknown) => {
+      session.refuse(error as Error)
+      process.nextTick(next)
+    },
+  )
+}
+
+function resume(session: RequestSession, data: StoredSession | null | undefined, next: Next): void {
+  try {
+    if (data) session.resume(data)
+    else session.begin()
+  } catch (error) {
+    return next(error)
+  }
+  next()
+}
