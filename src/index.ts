@@ -20,6 +20,18 @@ export type { Database } from './database/database.ts'
 export { FourfoldError, isFourfoldError } from './core/errors.ts'
 export type { ErrorCode } from './core/errors.ts'
 export type { Logger } from './core/log.ts'
+export type {
+  AnswerOptions,
+  ByteRange,
+  FileAnswer,
+  FileRequest,
+  Files,
+  FileSource,
+  GetOptions,
+  OpenedFile,
+  PutOptions,
+  StoredFile,
+} from './files/files.ts'
 export type { Level } from './freshness/level.ts'
 export type { ReaderSource } from './freshness/reader.ts'
 export type { Session } from './sessions/session.ts'

@@ -3,6 +3,7 @@
  * `docs/reference/configuration.md` all come from {@link appSchema}; a setting is added here and nowhere else.
  */
 
+import { checkFiles, filesSchema } from './config-files.ts'
 import { isAddressOrRange } from '../clones/balancer/trust.ts'
 import { readConfig, type ConfigProblem, type ConfigSetting, type Incomplete } from '../core/config.ts'
 import type { InputOf, OutputOf } from '../core/config-schema.ts'
@@ -140,6 +141,7 @@ export const appSchema = {
         },
       },
     },
+    files: filesSchema,
     clones: {
       kind: 'group',
       numberSets: ['min', 'max'],
@@ -334,6 +336,7 @@ function checkTogether(config: Incomplete<FullConfig>, env: Environment): readon
     problems.push({ path: 'clones.max', message: `expected at least clones.min (${clones.min}), got ${clones.max}` })
   }
   problems.push(...checkSessions(sessions ?? {}, env), ...checkProxies(balancer?.trustProxy ?? []))
+  problems.push(...checkFiles(config.files ?? {}, databases))
   return problems
 }
   problems.push(...checkFiles(config.files ?? {}, databases))

@@ -8,6 +8,7 @@ import type { ResolvedConfig } from './config.ts'
 import type { AppDefinition } from './define-app.ts'
 import type { Logger } from '../core/log.ts'
 import type { Cluster } from '../database/cluster.ts'
+import type { Files } from '../files/files.ts'
 import type { Level } from '../freshness/level.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Store } from '../store/store.ts'
@@ -33,6 +34,8 @@ export interface Fourfold<S extends Schemas = Schemas> {
   readonly databases: Databases<S>
   readonly store: Store
   readonly sessions: Sessions
+  /** Uploads and profile pictures, in a central place. */
+  readonly files: Files
   readonly log: Logger
   readonly config: ResolvedConfig
   /** Who reads here and how. The root's scope is nobody at `strict`. */
@@ -57,6 +60,7 @@ export interface Fourfold<S extends Schemas = Schemas> {
 export interface Root {
   readonly clusters: Readonly<Record<string, Cluster>>
   readonly databasesOf: DatabasesOf
+  readonly filesOf: (scope: Scope) => Files
   readonly store: Store
   readonly sessions: Sessions
   readonly log: Logger
@@ -72,10 +76,15 @@ export function createInstance<S extends Schemas>(root: Root, scope: Scope): Fou
     const instance = createInstance<S>(root, deriveScope(scope, options))
     return work === undefined ? instance : work(instance)
   }
+  let files: Files | null = null
   return {
     databases: root.databasesOf(scope),
     store,
     sessions,
+    // Made when it is first asked for: most requests have nothing to do with files.
+    get files() {
+      return (files ??= root.filesOf(scope))
+    },
     log,
     config,
     scope,

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 
 import { resolveConfig, type AppOptions, type ResolvedConfig } from './config.ts'
 import { prepareDatabases, type Connections, type DatabaseConnections } from './connections.ts'
+import { createAppFiles } from './files.ts'
 import { createDatabasesOf, createInstance, type Fourfold } from './fourfold.ts'
 import { socketPathFor } from './socket-path.ts'
 import { createLogger, type Logger } from '../core/log.ts'
@@ -68,7 +69,20 @@ export async function open<Databases extends DatabaseDefinitions>(
       secure: config.sessions.secure,
     })
     const databasesOf = createDatabasesOf(clusters)
-    const root = { clusters, databasesOf, store, sessions, log, config, identify: app.definition.identify, close }
+    const files = createAppFiles({ settings: config.files, clusters, log })
+    closers.push(() => files.close())
+    const filesOf = files.of
+    const root = {
+      clusters,
+      databasesOf,
+      filesOf,
+      store,
+      sessions,
+      log,
+      config,
+      identify: app.definition.identify,
+      close,
+    }
     return createInstance<SchemasOf<Databases>>(root, new Scope({ level: 'strict', reader: null }))
   } catch (error) {
     await close()

@@ -82,7 +82,7 @@ export function createFiles(options: CreateFilesOptions): Files {
     const wanted = range ?? { start: 0, end: found.size }
     refuseBeyond(wanted, found.size)
     signal?.throwIfAborted()
-    return { ...describe(found), range: wanted, stream: openStream(found, wanted, deadlineMs, signal) }
+    return { ...describe(found), range: wanted, stream: await openStream(found, wanted, deadlineMs, signal) }
   }
 
   const files: Files = {
@@ -136,12 +136,28 @@ class Intake {
   }
 }
 
-/** Reads ahead one piece at most, and stops the driver when the stream is destroyed. */
-function openStream(found: FoundFile, range: ByteRange, deadlineMs: number, signal: AbortSignal | undefined): Readable {
+/**
+ * Begins to read before it answers: what fails at once is an error, not a broken stream. Reads ahead one piece at most,
+ * and stops the driver when the stream is destroyed.
+ */
+async function openStream(
+  found: FoundFile,
+  range: ByteRange,
+  deadlineMs: number,
+  signal: AbortSignal | undefined,
+): Promise<Readable> {
   const ending = new AbortController()
   const pieces = readWhole(found, range, deadlineMs, ending.signal)
-  const stream = Readable.from(pieces, { objectMode: false, highWaterMark: 1, ...(signal && { signal }) })
-  stream.once('close', () => ending.abort())
+  const first = await pieces.next()
+  const all = async function* (): AsyncGenerator<Uint8Array> {
+    if (first.done !== true) yield first.value
+    yield* pieces
+  }
+  const stream = Readable.from(all(), { objectMode: false, highWaterMark: 1, ...(signal && { signal }) })
+  stream.once('close', () => {
+    ending.abort()
+    pieces.return(undefined).catch(() => undefined)
+  })
   return stream
 }
 

@@ -86,4 +86,5 @@ export const fourfold: FastifyPluginAsync<FourfoldPluginOptions> = Object.assign
   [Symbol.for('fastify.display-name')]: 'fourfold',
 })
 
+export { fileRoutes, sendAnswer, type FileRoutesOptions } from './fastify-files.ts'
 export default fourfold

@@ -10,6 +10,7 @@ import { createClient, startConduit } from '../support/conduit.ts'
 import { accountTests } from './conduit-pages/accounts.ts'
 import { articleTests } from './conduit-pages/articles.ts'
 import { listTests } from './conduit-pages/lists.ts'
+import { pictureTests } from './conduit-pages/pictures.ts'
 import { refusalTests } from './conduit-pages/refusals.ts'
 import type { Given } from './conduit-pages/visits.ts'
 
@@ -32,4 +33,5 @@ after(async () => {
 accountTests(given)
 articleTests(given)
 listTests(given)
+pictureTests(given)
 refusalTests(given)

@@ -3,7 +3,7 @@
  * value; `fourfold start` runs it on several clones, with a PostgreSQL primary and replica of its own.
  */
 import { database, defineApp, type App, type Fourfold, type Level } from 'fourfold'
-import { fourfold } from 'fourfold/fastify'
+import { fileRoutes, fourfold } from 'fourfold/fastify'
 import { identify } from './identify.ts'
 import type { Schema } from './schema.ts'
 import { readSeedOptions } from './seed/options.ts'
@@ -28,6 +28,7 @@ export function defineConduit({ api, pages }: { api: Level; pages: Level }): Con
         secrets: secretsOf(ff),
         attach: async (server) => {
           await server.register(fourfold, { ff, level: (request) => (isForApi(request.url) ? api : pages) })
+          await server.register(fileRoutes, { ff })
         },
       }),
   })

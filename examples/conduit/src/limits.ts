@@ -13,5 +13,9 @@ export const DESCRIPTION: TextRule = { max: 4000 }
 export const ARTICLE_BODY: TextRule = { max: 500_000 }
 export const COMMENT_BODY: TextRule = { max: 20_000 }
 
-/** The largest body of a request, in bytes. */
+/** What a profile picture may be: what every browser shows. */
+export const PICTURE_TYPES: readonly string[] = ['image/png', 'image/jpeg', 'image/gif', 'image/webp', 'image/avif']
+export const MAX_PICTURE_BYTES: number = 5 * 1024 * 1024
+
+/** The largest body of a request, in bytes, but for pictures. */
 export const MAX_BODY_BYTES: number = 2 * 1024 * 1024

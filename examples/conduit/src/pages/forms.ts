@@ -6,8 +6,15 @@ import { type Content, type Html, html } from './html.ts'
 /** A form's fields as they were typed. */
 export type Typed = Readonly<Record<string, string>>
 
+export interface Form {
+  readonly input: Input
+  readonly typed: Typed
+  /** All the values of fields that were sent more than once. */
+  readonly lists: Readonly<Record<string, string[]>>
+}
+
 /** A form's fields; browsers end lines with CR LF, the app keeps them as LF. */
-export function readForm(body: unknown): { input: Input; typed: Typed; lists: Readonly<Record<string, string[]>> } {
+export function readForm(body: unknown): Form {
   const entries = Object.entries((body ?? {}) as Record<string, unknown>)
   const lists = Object.fromEntries(entries.map(([field, value]) => [field, texts(value)]))
   const typed = Object.fromEntries(Object.entries(lists).map(([field, values]) => [field, values[0] ?? '']))
@@ -52,6 +59,14 @@ export function field(name: string, options: FieldOptions): Html {
       ? html`<input ${shared} type="${options.type ?? 'text'}" value="${value}" />`
       : html`<textarea ${shared} rows="${rows}">${notText}${value}</textarea>`
   return html`<fieldset class="form-group">${label}${control}</fieldset> `
+}
+
+/** A field for a file. What was chosen is lost when a form is shown again: browsers let nobody fill it in. */
+export function fileField(name: string, label: string, accept: readonly string[]): Html {
+  return html`<fieldset class="form-group">
+    <label for="field-${name}">${label}</label>
+    <input class="form-control" id="field-${name}" name="${name}" type="file" accept="${accept.join(',')}" />
+  </fieldset> `
 }
 
 function texts(value: unknown): string[] {

@@ -12,6 +12,7 @@ import { homeRoutes } from './home.ts'
 import { profileRoutes } from './profiles.ts'
 import { refuseOtherOrigins } from './same-origin.ts'
 import { settingsRoutes } from './settings.ts'
+import { acceptPictures } from './uploads.ts'
 import { recognise } from './visits.ts'
 
 /** Pictures may come from anywhere (users' avatars, articles' images); everything else only from here. */
@@ -48,7 +49,10 @@ export async function registerPages(pages: FastifyInstance, options: { assets: A
     visited.addHook('preHandler', recognise)
     homeRoutes(visited)
     accountRoutes(visited)
-    settingsRoutes(visited)
+    await visited.register(async (settings) => {
+      await acceptPictures(settings)
+      settingsRoutes(settings)
+    })
     editorRoutes(visited)
     articleRoutes(visited)
     profileRoutes(visited)

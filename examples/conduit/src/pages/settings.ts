@@ -2,13 +2,14 @@
 import type { FastifyInstance } from 'fastify'
 import { updateUser, type User, type UserChanges } from '../domain/users.ts'
 import type { Input } from '../input.ts'
-import { BIO, EMAIL, IMAGE, PASSWORD, USERNAME } from '../limits.ts'
+import { BIO, EMAIL, IMAGE, PASSWORD, PICTURE_TYPES, USERNAME } from '../limits.ts'
 import type { Messages } from '../refusal.ts'
 import { strictDatabaseOf } from '../requests.ts'
 import { actionForm, errorMessages, profilePath } from './elements.ts'
-import { field, readForm, refusingWith, type Typed } from './forms.ts'
+import { field, fileField, refusingWith, type Typed } from './forms.ts'
 import { html } from './html.ts'
 import type { Page } from './layout.ts'
+import { readFormWithPicture } from './uploads.ts'
 import { mustBeSignedIn, show, visitorOf } from './visits.ts'
 
 export function settingsRoutes(pages: FastifyInstance): void {
@@ -17,20 +18,23 @@ export function settingsRoutes(pages: FastifyInstance): void {
   pages.get('/settings', signedIn, (request, reply) => show(request, reply, settingsPage(typedOf(visitorOf(request)))))
 
   pages.post('/settings', signedIn, async (request, reply) => {
-    const { input, typed } = readForm(request.body)
+    const { input, typed, picture, refused } = await readFormWithPicture(request)
+    // A picture that arrived is not lost when something else is wrong: its address is in the form that is shown again.
+    const again = picture === null ? typed : { ...typed, image: picture.url }
     return refusingWith(
       async () => {
-        const changes = readChanges(input, typed)
-        const user = await updateUser(strictDatabaseOf(request), visitorOf(request), changes)
+        const changes = readChanges(input, typed, refused)
+        const image = picture === null ? changes.image : picture.url
+        const user = await updateUser(strictDatabaseOf(request), visitorOf(request), { ...changes, image })
         return reply.redirect(profilePath(user.username), 303)
       },
-      ({ status, errors }) => show(request, reply, settingsPage(typed, errors), status),
+      ({ status, errors }) => show(request, reply, settingsPage(again, errors), status),
     )
   })
 }
 
 /** A password field left empty keeps the password: browsers send every field of a form. */
-function readChanges(input: Input, typed: Typed): UserChanges {
+function readChanges(input: Input, typed: Typed, refused: Messages): UserChanges {
   const changes = {
     image: input.nullableText('image', IMAGE),
     username: input.changedText('username', USERNAME),
@@ -38,6 +42,7 @@ function readChanges(input: Input, typed: Typed): UserChanges {
     email: input.changedText('email', EMAIL),
     password: typed['password'] ? input.changedText('password', PASSWORD) : undefined,
   }
+  for (const message of refused['picture'] ?? []) input.refuse('picture', message)
   input.verify()
   return changes
 }
@@ -51,8 +56,9 @@ function settingsPage(typed: Typed, errors?: Messages): Page {
     <div class="container page narrow">
       <h1>Your Settings</h1>
       ${errorMessages(errors)}
-      <form method="post" action="/settings" novalidate>
-        ${field('image', { labelled: true, placeholder: 'URL of profile picture', value: typed['image'] })}
+      <form method="post" action="/settings" enctype="multipart/form-data" novalidate>
+        ${fileField('picture', 'Upload a profile picture', PICTURE_TYPES)}
+        ${field('image', { labelled: true, placeholder: 'Or the URL of one', value: typed['image'] })}
         ${field('username', { labelled: true, placeholder: 'Your Name', value: typed['username'], autocomplete: 'nickname' })}
         ${field('bio', { labelled: true, placeholder: 'Short bio about you', value: typed['bio'], rows: 8 })}
         ${field('email', { labelled: true, type: 'email', placeholder: 'Email', value: typed['email'], autocomplete: 'email' })}
