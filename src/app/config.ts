@@ -207,6 +207,17 @@ export const appSchema = {
           default: '10s',
           summary: "How long a client may take to send a request's headers.",
         },
+        bodyTimeout: {
+          kind: 'duration',
+          default: '30s',
+          summary: 'How long a client may pause while it sends a body.',
+        },
+        bodyMinBytesPerSecond: {
+          kind: 'number',
+          min: 0,
+          default: 240,
+          summary: 'A body that comes more slowly, once `bodyTimeout` was spent waiting for it, is given up.',
+        },
         requestTimeout: {
           kind: 'duration',
           default: '30s',
@@ -222,6 +233,54 @@ export const appSchema = {
           kind: 'bytes',
           default: '8MiB',
           summary: "The most bytes of a request's body; more is answered 413.",
+        },
+        maxInFlight: {
+          kind: 'number',
+          min: 1,
+          default: 256,
+          summary: 'The most requests that one clone works on at a time; others wait.',
+        },
+        queueTimeout: {
+          kind: 'duration',
+          default: '5s',
+          summary: 'How long a request waits when every clone is at its limit; then 503.',
+        },
+        queueLimit: {
+          kind: 'number',
+          min: 0,
+          default: 1000,
+          summary: 'The most requests that wait; more are answered 503 at once.',
+        },
+        maxConnections: {
+          kind: 'number',
+          min: 1,
+          default: 10_000,
+          summary: 'The most connections of clients. At the limit idle ones make room, or the new one is closed.',
+        },
+        maxConnectionsPerAddress: {
+          kind: 'number',
+          min: 1,
+          default: 1000,
+          summary: 'The same for one address (IPv6: one /64) that is not in `trustProxy`.',
+        },
+        slowStart: {
+          kind: 'duration',
+          default: '10s',
+          summary: 'How long a clone that joins others, or comes back after failures, is given less than its share.',
+        },
+        exposeClone: {
+          kind: 'choice',
+          options: [true, false],
+          default: true,
+          summary: 'Whether answers name the clone and the build they came from.',
+        },
+        tls: {
+          kind: 'group',
+          summary: 'Speak TLS. Files that change are read again, without a restart.',
+          fields: {
+            cert: { kind: 'text', summary: 'Path of the certificate and what signed it, in PEM.' },
+            key: { kind: 'text', summary: 'Path of its private key, in PEM.' },
+          },
         },
       },
     },

@@ -203,7 +203,7 @@ async function runFront(
   const address = supervisor.members('balancer')[0]?.address
   if (address === undefined || !('port' in address)) throw new Error('expected the balancer to say where it listens')
   port = address.port
-  return `http://${formatAddress(address)}`
+  return `${config.balancer.tls.cert === undefined ? 'http' : 'https'}://${formatAddress(address)}`
 }
 
 async function stopAll(closers: readonly Closer[], log: Logger): Promise<void> {
