@@ -310,11 +310,11 @@ export const appSchema = {
   },
 } as const
 
-/** Short names that count where the full name is absent. */
-export const environmentAliases = {
 /** What configuration there can be, as a text: a part of the build id. */
 export const configSchemaText = JSON.stringify(appSchema)
 
+/** Short names that count where the full name is absent. */
+export const environmentAliases = {
   DATABASE_URL: 'databases.main.url',
   FOURFOLD_SECRETS: 'sessions.secrets',
   PORT: 'balancer.port',
