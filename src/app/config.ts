@@ -169,8 +169,6 @@ export const appSchema = {
         },
       },
     },
-    balancer: {
-      kind: 'group',
     rollout: {
       kind: 'group',
       summary: 'How a new build takes over from the one before: `fourfold rollout`.',
@@ -192,6 +190,8 @@ export const appSchema = {
         },
       },
     },
+    balancer: {
+      kind: 'group',
       summary: 'The process that takes the public traffic.',
       fields: {
         port: { kind: 'number', min: 0, max: 65_535, default: 8080, summary: 'The public port. 0 takes any free one.' },
@@ -222,6 +222,11 @@ export const appSchema = {
           kind: 'duration',
           default: '30s',
           summary: 'How long a clone may take until it starts to answer.',
+        },
+        stallTimeout: {
+          kind: 'duration',
+          default: '60s',
+          summary: 'How long a client may take nothing of an answer that waits for it.',
         },
         idleTimeout: {
           kind: 'duration',
@@ -395,11 +400,14 @@ function checkTogether(config: Incomplete<FullConfig>, env: Environment): readon
     problems.push({ path: 'clones.max', message: `expected at least clones.min (${clones.min}), got ${clones.max}` })
   }
   problems.push(...checkSessions(sessions ?? {}, env), ...checkProxies(balancer?.trustProxy ?? []))
-  problems.push(...checkFiles(config.files ?? {}, databases))
-  return problems
-}
+  const tls = balancer?.tls ?? {}
+  if ((tls.cert === undefined) !== (tls.key === undefined)) {
+    problems.push({ path: 'balancer.tls', message: 'expected both cert and key, or neither' })
+  }
   problems.push(...checkFiles(config.files ?? {}, databases))
   problems.push(...checkPaths(config.rollout?.check ?? []))
+  return problems
+}
 
 function checkSessions(sessions: Incomplete<FullConfig['sessions']>, env: Environment): readonly ConfigProblem[] {
   const problems: ConfigProblem[] = []
@@ -424,8 +432,6 @@ function checkSessions(sessions: Incomplete<FullConfig['sessions']>, env: Enviro
   return problems
 }
 
-function checkProxies(entries: readonly (string | undefined)[]): readonly ConfigProblem[] {
-  return entries.flatMap((entry, index) => {
 function checkPaths(paths: readonly (string | undefined)[]): readonly ConfigProblem[] {
   return paths.flatMap((path, index) => {
     if (path === undefined || path.startsWith('/')) return []
@@ -435,6 +441,8 @@ function checkPaths(paths: readonly (string | undefined)[]): readonly ConfigProb
   })
 }
 
+function checkProxies(entries: readonly (string | undefined)[]): readonly ConfigProblem[] {
+  return entries.flatMap((entry, index) => {
     if (entry === undefined || isAddressOrRange(entry)) return []
     const message = `expected an IP address or a range such as "10.0.0.0/8", got ${JSON.stringify(entry)}`
     return [{ path: `balancer.trustProxy[${index}]`, message }]
