@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import { forwardAnswerHeaders, readRequestHead, type RequestHead } from '../../src/clones/balancer/headers.ts'
+import { createRequestIds } from '../../src/clones/balancer/request-id.ts'
 import { createRetryBudget } from '../../src/clones/balancer/retry-budget.ts'
 import { createTrust, plainAddress } from '../../src/clones/balancer/trust.ts'
 import { createWarnings } from '../../src/clones/balancer/warnings.ts'
@@ -17,7 +18,7 @@ function request(url: string, raw: readonly string[], more: object = {}): Incomi
 }
 
 const read = (url: string, raw: readonly string[], more: object = {}): RequestHead =>
-  readRequestHead(request(url, raw, more), () => false)
+  readRequestHead(request(url, raw, more), () => false, createRequestIds())
 const refused = { code: 'FF_BALANCER_BAD_REQUEST', httpStatus: 400 }
 
 test('an absolute target becomes a path, and its authority is the host', () => {
@@ -122,7 +123,11 @@ test('forwarding headers of a trusted proxy are kept and added to', () => {
     'Forwarded',
     'for=198.51.100.7',
   ]
-  const { headers } = readRequestHead(request('/', [...host, ...raw]), createTrust(['203.0.113.0/24']))
+  const { headers } = readRequestHead(
+    request('/', [...host, ...raw]),
+    createTrust(['203.0.113.0/24']),
+    createRequestIds(),
+  )
   assert.deepEqual(headers.slice(2, -2), [
     ...[
       'x-forwarded-for',
@@ -141,6 +146,14 @@ test('a request id is kept if it can stand in a log line, and made otherwise', (
   assert.equal(id(['X-Request-Id', 'abc-1.2:3']), 'abc-1.2:3')
   for (const bad of ['', 'a b', 'a"b', 'x'.repeat(129), '<script>'])
     assert.match(id(['X-Request-Id', bad]), /^[0-9a-f-]{36}$/)
+})
+
+test('no two requests get the same id', () => {
+  const next = createRequestIds()
+  const ids = new Set(Array.from({ length: 10_000 }, next))
+  assert.equal(ids.size, 10_000)
+  for (const id of [...ids].slice(0, 10))
+    assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
 })
 
 test('an answer never carries both a length and a transfer coding, and 204 carries no length', () => {

@@ -19,6 +19,7 @@ import { Exchange, type ExchangeContext } from './exchange.ts'
 import { readRequestHead } from './headers.ts'
 import { listen } from './listen.ts'
 import { defaultLimits, healthPath, type BalancerLimits } from './options.ts'
+import { createRequestIds } from './request-id.ts'
 import { createRetryBudget } from './retry-budget.ts'
 import { createTrust, type Trust } from './trust.ts'
 import { asksForWebSocket, upgrade } from './upgrade.ts'
@@ -102,6 +103,7 @@ class Front {
       budget: createRetryBudget(),
       limits,
       stopping: () => this.#stopping,
+      nextRequestId: createRequestIds(),
       closed: (request) => this.#connections.end(request.socket),
       fail: (request, response, error, requestId) => this.#fail(request, response, error, requestId),
     }
@@ -147,7 +149,7 @@ class Front {
     this.#connections.begin(socket, response)
     try {
       if (request.method === 'TRACE') throw badRequest('TRACE is not for this server')
-      const head = readRequestHead(request, this.#trust)
+      const head = readRequestHead(request, this.#trust, this.#context.nextRequestId)
       if (isHealthCheck(head.path)) {
         this.#endWhenClosed(socket, response)
         return this.#answerHealth(request, response)

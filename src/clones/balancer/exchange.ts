@@ -14,6 +14,7 @@ import { forwardAnswerHeaders, forwardTrailers, type RequestHead } from './heade
 import type { BalancerLimits } from './options.ts'
 import type { Lease, OpenStream } from './place.ts'
 import { takeRequestBody, type RequestBody } from './request-body.ts'
+import type { NextRequestId } from './request-id.ts'
 import type { RetryBudget } from './retry-budget.ts'
 import { AnswerTimeoutError, type UpstreamCall, type UpstreamHandler } from './upstream/client.ts'
 import type { UpstreamState, Waiting } from './upstream.ts'
@@ -25,6 +26,7 @@ export interface ExchangeContext {
   readonly limits: BalancerLimits
   /** Whether the balancer is stopping: connections are then not kept. */
   readonly stopping: () => boolean
+  readonly nextRequestId: NextRequestId
   /** The response is closed: written, or cut off. Called once for each exchange that was started. */
   readonly closed: (request: IncomingMessage) => void
   /** No clone answered, and nothing was written to the client. */

@@ -6,9 +6,9 @@
  * Flat lists of names and values, as Node's parser gives them: order and repeated names survive.
  */
 
-import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
+import type { NextRequestId } from './request-id.ts'
 import { readTarget, type FramingHeaders, type Target } from './target.ts'
 import { plainAddress, type Trust } from './trust.ts'
 
@@ -27,7 +27,7 @@ export interface RequestHead extends Target {
  *
  * @throws FF_BALANCER_BAD_REQUEST if two readers could understand it differently
  */
-export function readRequestHead(request: IncomingMessage, trust: Trust): RequestHead {
+export function readRequestHead(request: IncomingMessage, trust: Trust, nextRequestId: NextRequestId): RequestHead {
   const { rawHeaders: raw } = request
   const peer = plainAddress(request.socket.remoteAddress)
   const trusted = trust(peer)
@@ -46,7 +46,7 @@ export function readRequestHead(request: IncomingMessage, trust: Trust): Request
   kept[1] = target.host
   const headers = seen.named === undefined ? kept : withoutNamed(kept, seen.named)
   const requestId =
-    seen.requestId !== undefined && requestIdPattern.test(seen.requestId) ? seen.requestId : randomUUID()
+    seen.requestId !== undefined && requestIdPattern.test(seen.requestId) ? seen.requestId : nextRequestId()
   addForwarding(headers, seen, request, peer, target.host)
   headers.push('x-request-id', requestId)
   if (seen.takesTrailers === true) headers.push('te', 'trailers')
@@ -86,7 +86,8 @@ function withoutNamed(headers: readonly string[], named: ReadonlySet<string>): s
   const kept = headers.slice(0, 2)
   for (let index = 2; index < headers.length; index += 2) {
     const name = headers[index] ?? ''
-    if (!named.has(name.toLowerCase())) kept.push(name, headers[index + 1] ?? '')
+    const lower = name.toLowerCase()
+    if (!named.has(lower) || endToEnd.has(lower) || isForwarding(lower)) kept.push(name, headers[index + 1] ?? '')
   }
   return kept
 }
@@ -214,6 +215,14 @@ const requestHop = new Set([
   'trailer',
   'proxy-authorization',
   'http2-settings',
+])
+/**
+ * Whoever may write `Connection` must not be able to take away what says who asks, from where, and what was sent, which
+ * a proxy in front may have added (RFC 9110, 7.6.1, forbids to name such headers; CVE-2022-31813).
+ */
+const endToEnd = new Set([
+  ...['authorization', 'cookie', 'set-cookie', 'origin', 'referer', 'x-request-id', 'via'],
+  ...['content-type', 'content-encoding', 'content-range', 'cache-control', 'range', 'location'],
 ])
 const answerHop = new Set([...hop, 'proxy-authenticate', 'x-fourfold-clone', 'x-fourfold-build'])
 const headOnly = new Set([

@@ -66,7 +66,8 @@ class Gathering {
     const { bodyLimitBytes, bufferLimitBytes } = this.#limits
     if (this.#length !== null && this.#length > bodyLimitBytes) return this.#fail(tooLarge(this.#limits))
     if (this.#length !== null && this.#length > bufferLimitBytes) return this.#stream()
-    this.#request.on('data', this.#hear).once('end', this.#end).once('error', this.#break).once('close', this.#break)
+    // Who goes away closes the response too, which ends the wait: an error has no other listener, and is not thrown then.
+    this.#request.on('data', this.#hear).on('end', this.#end)
     // What has come with the head is there by then.
     setImmediate(() => this.#settleDown())
   }
@@ -75,9 +76,7 @@ class Gathering {
     if (this.#over) return
     this.#over = true
     clearTimeout(this.#timer)
-    this.#request.off('data', this.#hear).off('end', this.#end).off('error', this.#break).off('close', this.#break)
-    // An error that comes later belongs to nobody, but must not be thrown.
-    this.#request.on('error', () => undefined)
+    if (!this.#request.readableEnded) this.#request.off('data', this.#hear).off('end', this.#end)
   }
 
   /** What comes in chunks may come for as long as its sender likes, and the clone may have to see its beginning. */
@@ -107,13 +106,13 @@ class Gathering {
   }
 
   readonly #end = (): void => {
-    this.stop()
+    if (this.#over) return
+    this.#over = true
+    clearTimeout(this.#timer)
     const [first] = this.#chunks
     const whole = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks)
     this.#onBody(null, { open: () => whole, replayable: () => true, streamed: false, length: null })
   }
-
-  readonly #break = (): void => this.#fail(gone())
 }
 
 class StreamedBody implements RequestBody {

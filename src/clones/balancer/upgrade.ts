@@ -29,7 +29,7 @@ export async function upgrade(
   socket.on('error', () => socket.destroy())
   socket.once('close', leave)
   try {
-    const { path, headers } = readRequestHead(request, trust)
+    const { path, headers } = readRequestHead(request, trust, context.nextRequestId)
     headers.push('connection', 'upgrade', 'upgrade', 'websocket')
     const lease = await waitForPlace(context, request, gone.signal)
     await join(context, lease, socket, head, { path, headers, signal: gone.signal })

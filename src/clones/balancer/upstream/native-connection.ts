@@ -39,6 +39,8 @@ export class NativeConnection implements AnswerEvents {
   /** Since when something is waited for: the connection, the head of an answer, or the next request. */
   #since = performance.now()
   #keepMs = defaultKeepMs
+  /** The clone has said how long it keeps the connection: it says the same with every answer. */
+  #keepKnown = false
   /** The head of an answer has come: its body may take its time. */
   #answering = false
   #interim = false
@@ -117,7 +119,10 @@ export class NativeConnection implements AnswerEvents {
     }
     this.#answering = true
     if (!keepsAlive) this.#clean = false
-    this.#keepMs = keepAliveOf(headers)
+    if (!this.#keepKnown) {
+      this.#keepMs = keepAliveOf(headers)
+      this.#keepKnown = true
+    }
     call.handler.onHead(status, reason, headers)
     return call.request.method === 'HEAD'
   }
