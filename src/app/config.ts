@@ -102,7 +102,12 @@ export const appSchema = {
           kind: 'text',
           url: true,
           summary:
-            'Address of a Redis or Valkey server (`redis://…`). Without it the store is embedded: a process of its own that Fourfold starts.',
+            'Address of a Redis or Valkey server (`redis://…`), or of a PostgreSQL primary (`postgres://…`). Without it the store is embedded: a process of its own that Fourfold starts.',
+        },
+        database: {
+          kind: 'text',
+          summary:
+            "The name of one of the app's databases, whose primary is then the store as well: for apps that run nothing else.",
         },
         deadline: {
           kind: 'duration',
@@ -393,9 +398,7 @@ function checkTogether(config: Incomplete<FullConfig>, env: Environment): readon
   const problems: ConfigProblem[] = []
   const { databases = {}, clones, sessions, store, balancer } = config
   for (const [name, database] of Object.entries(databases)) problems.push(...checkDatabase(name, database ?? {}))
-  if (store?.url !== undefined && !/^(?:rediss?:\/\/|unix:)/.test(store.url)) {
-    problems.push({ path: 'store.url', message: 'expected an address that begins with redis:// or rediss://' })
-  }
+  problems.push(...checkStore(store ?? {}, Object.keys(databases)))
   if (clones?.min !== undefined && clones.max !== undefined && clones.max < clones.min) {
     problems.push({ path: 'clones.max', message: `expected at least clones.min (${clones.min}), got ${clones.max}` })
   }
@@ -406,6 +409,22 @@ function checkTogether(config: Incomplete<FullConfig>, env: Environment): readon
   }
   problems.push(...checkFiles(config.files ?? {}, databases))
   problems.push(...checkPaths(config.rollout?.check ?? []))
+  return problems
+}
+
+function checkStore({ url, database }: Incomplete<FullConfig['store']>, names: string[]): readonly ConfigProblem[] {
+  const problems: ConfigProblem[] = []
+  if (url !== undefined && !/^(?:rediss?:\/\/|postgres(?:ql)?:\/\/|unix:)/.test(url)) {
+    const message = 'expected an address that begins with redis://, rediss:// or postgres://'
+    problems.push({ path: 'store.url', message })
+  }
+  if (database !== undefined && url !== undefined) {
+    problems.push({ path: 'store.database', message: 'expected it alone, got store.url too: the store is one server' })
+  }
+  if (database !== undefined && !names.includes(database)) {
+    const known = names.length === 0 ? 'there is none' : `there are: ${names.join(', ')}`
+    problems.push({ path: 'store.database', message: `expected the name of one of the app's databases; ${known}` })
+  }
   return problems
 }
 

@@ -9,6 +9,8 @@ import { addressFromUrl, type PostgresAddress, type PostgresTls } from '../engin
 import { prepareDatabase } from '../engines/postgres/prepare.ts'
 import { choosePoolSize } from '../engines/postgres/pool-size.ts'
 
+import { storeConnections } from './store-address.ts'
+
 import type { EmbeddedCluster } from '../engines/postgres/embedded/cluster.ts'
 import type { ResolvedConfig, ResolvedDatabase } from './config.ts'
 import type { Logger } from '../core/log.ts'
@@ -83,7 +85,7 @@ async function findServers(
     directory: join(config.dataDir, 'databases', name),
     database: 'app',
     replicas: typeof database.replicas === 'number' ? database.replicas : 1,
-    maxConnections: processes * embeddedPoolSize + connectionsAside,
+    maxConnections: processes * (embeddedPoolSize + storeConnections(config, name)) + connectionsAside,
     log: log.child({ database: name }),
   })
   embedded.set(name, cluster)
@@ -124,13 +126,14 @@ async function poolSize(
   name: string,
   database: ResolvedDatabase,
   address: PostgresAddress,
-  { processes }: PrepareOptions,
+  { config, processes }: PrepareOptions,
 ): Promise<number> {
   return await choosePoolSize({
     name,
     address,
     processes,
     configured: database.poolSize,
+    aside: storeConnections(config, name, address),
     timeoutMs: database.connectTimeoutMs,
   })
 }

@@ -11,13 +11,13 @@ import { prepareDatabases, type Connections, type DatabaseConnections } from './
 import { createAppFiles } from './files.ts'
 import { createDatabasesOf, createInstance, type Fourfold } from './fourfold.ts'
 import { socketPathFor } from './socket-path.ts'
+import { connectAppStore, givenStoreUrl } from './store-address.ts'
 import { createLogger, type Logger } from '../core/log.ts'
 import { Cluster } from '../database/cluster.ts'
 import { loadClassifier } from '../engines/postgres/classify.ts'
 import { Scope } from '../freshness/scope.ts'
 import { developmentSecrets } from '../sessions/development-secrets.ts'
 import { createSessions } from '../sessions/sessions.ts'
-import { connectStore } from '../store/connect.ts'
 
 import type { App, DatabaseDefinitions, SchemasOf } from './define-app.ts'
 import type { Classifier } from '../engines/postgres/classify.ts'
@@ -54,7 +54,7 @@ export async function open<Databases extends DatabaseDefinitions>(
   const close = closeOnce(closers)
   try {
     const connections = options.connections ?? (await startEverything(app, config, log, closers))
-    const store = await connectStore({ url: connections.storeUrl, deadlineMs: config.store.deadlineMs, log })
+    const store = await connectAppStore(connections, { deadlineMs: config.store.deadlineMs, log })
     closers.push(() => store.close())
     const clusters = await openClusters(config, connections, store, log, closers)
     const secrets = config.sessions.secrets?.length
@@ -98,7 +98,8 @@ async function startEverything(
 ): Promise<Connections> {
   const prepared = await prepareDatabases({ config, directory: app.directory, processes: 1, log })
   closers.push(() => prepared.stop())
-  if (config.store.url !== undefined) return { databases: prepared.databases, storeUrl: config.store.url }
+  const storeUrl = givenStoreUrl(config)
+  if (storeUrl !== undefined) return { databases: prepared.databases, storeUrl }
   const { startStoreServer } = await import('../store/memory/server.ts')
   const directory = join(config.dataDir, 'store')
   await mkdir(directory, { recursive: true })

@@ -28,7 +28,9 @@ export function misfits(running: ResolvedConfig, fresh: ResolvedConfig): Misfits
       (path) => !perClone.has(path.split('.').at(-1) ?? ''),
     ),
   )
-  const store = differing('store', running.store, fresh.store).filter((path) => path === 'store.url')
+  const store = differing('store', running.store, fresh.store).filter(
+    (path) => path === 'store.url' || path === 'store.database',
+  )
   const balancer = differing('balancer', running.balancer, fresh.balancer)
   const counts = differing('clones', running.clones, fresh.clones).filter((path) => /\.(?:min|max)$/.test(path))
   return { refused: [...databases, ...store], later: [...balancer, ...counts] }

@@ -18,6 +18,7 @@ import { open } from './open.ts'
 import { controlHandlers, Rollouts } from './rollouts.ts'
 import { seedOnce, type SeedProgress } from './seeding.ts'
 import { socketPathFor } from './socket-path.ts'
+import { givenStoreUrl } from './store-address.ts'
 import { createSystemFile, type SystemFile } from './system-file.ts'
 import { routeClones, routesKnown } from '../clones/routing.ts'
 import { createSupervisor, type Supervisor } from '../clones/supervisor.ts'
@@ -109,7 +110,7 @@ async function startParts(
   closers.push(() => databases.stop())
   const supervisor = supervise(log, systemFile)
   step('store')
-  const storeUrl = config.store.url ?? (await runStore(supervisor, config, closers))
+  const storeUrl = givenStoreUrl(config) ?? (await runStore(supervisor, config, closers))
   closers.push(() => supervisor.stop())
   const connections = { databases: databases.databases, storeUrl }
   const secrets = config.sessions.secrets?.length

@@ -53,7 +53,9 @@ function describeSystem(system: RunningSystem, config: ResolvedConfig, tookMs: n
     return `  database   ${name}: ${kind}, 1 primary and ${replicas.length} replica${replicas.length === 1 ? '' : 's'}`
   })
   const pids = system.supervisor.members('clone').map((member) => member.process.pid)
-  const store = config.store.url === undefined ? `embedded` : new URL(config.store.url).host
+  const { url, database } = config.store
+  const store =
+    database !== undefined ? `in the database ${database}` : url === undefined ? 'embedded' : new URL(url).host
   return [
     '',
     `  ${system.url}   ready in ${(tookMs / 1000).toFixed(1)} s`,

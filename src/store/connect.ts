@@ -12,7 +12,7 @@ export const defaultDeadlineMs = 250
 export interface ConnectStoreOptions {
   /** `unix:/path/store.sock` for the embedded store, `redis://` or `rediss://` for Redis and Valkey, `postgres://` for PostgreSQL. */
   readonly url: string
-  /** Where `url` is `postgres:`: the address itself, with what no URL can say, such as TLS options. */
+  /** The PostgreSQL server itself, in place of `url`: with what no URL can say, such as TLS options. */
   readonly address?: PostgresAddress
   /** Milliseconds that every operation has. Default: 250. */
   readonly deadlineMs?: number
@@ -40,7 +40,7 @@ export async function connectStore(options: ConnectStoreOptions): Promise<Store>
       ...(options.prefix === undefined ? {} : { prefix: options.prefix }),
     })
   }
-  if (/^postgres(ql)?:/.test(url)) {
+  if (options.address !== undefined || /^postgres(?:ql)?:/.test(url)) {
     const { createSqlStore } = await import('./sql/sql-store.ts')
     return createSqlStore({ address: options.address ?? url, deadlineMs, log })
   }

@@ -11,6 +11,7 @@ import type { Store } from '../../src/store/store.ts'
 import { until } from '../../src/testing/until.ts'
 import { testSecret } from '../support/http-app.ts'
 import { startRedisProcess } from '../support/redis-process.ts'
+import { prepareCrash, startSqlStoreServer } from '../support/sql-store-server.ts'
 import { startStoreProcess } from '../support/store-process.ts'
 
 interface StoreUnderTest {
@@ -48,9 +49,17 @@ async function startRedis(): Promise<StoreUnderTest> {
   return server
 }
 
+async function startSql(): Promise<StoreUnderTest> {
+  const server = await startSqlStoreServer()
+  const { host, port, user, database } = server.address
+  const restart = await prepareCrash(server.address)
+  return { ...server, restart, url: `postgres://${user}@/${database}?host=${host}&port=${port}` }
+}
+
 const drivers: { name: string; start: () => Promise<StoreUnderTest>; skip: string | false }[] = [
   { name: 'memory', start: startMemory, skip: false },
   { name: 'redis', start: startRedis, skip: (await findRedis()) === null ? 'no Redis server on this machine' : false },
+  { name: 'sql', start: startSql, skip: false },
 ]
 
 for (const driver of drivers) {

@@ -47,25 +47,35 @@ export async function startSqlStoreServer(
  * Kills one of the server's processes, after which PostgreSQL kills all others and recovers from its log: what a
  * machine that went down comes back to. The address stays.
  */
-export async function crash(address: PostgresAddress): Promise<void> {
-  await until('a process of the server was killed', () =>
-    withClient(address, async (client) => {
-      const { rows } = await client.query('select pg_backend_pid() as pid')
-      process.kill(rows[0].pid, 'SIGKILL')
-      return true
-    }),
-  )
-  await until('the server has recovered', () => withClient(address, (client) => client.query('select 1')))
+async function crash(address: PostgresAddress): Promise<void> {
+  await (
+    await prepareCrash(address)
+  )()
 }
 
-async function withClient<T>(address: PostgresAddress, work: (client: pg.Client) => Promise<T>): Promise<T> {
+/** The same at once, when what is answered is called. */
+export async function prepareCrash(address: PostgresAddress): Promise<() => Promise<void>> {
+  const witness = await openClient(address)
+  const ended = new Promise((resolve) => witness.once('end', resolve))
+  const victim = await openClient(address)
+  const { rows } = await victim.query('select pg_backend_pid() as pid')
+  return async () => {
+    process.kill(rows[0].pid, 'SIGKILL')
+    // It ends only because the server has noticed.
+    await ended
+    await until('the server has recovered', async () => (await openClient(address)).end())
+  }
+}
+
+async function openClient(address: PostgresAddress): Promise<pg.Client> {
   const client = new pg.Client({ ...(address as pg.ClientConfig), connectionTimeoutMillis: 2000 })
   client.on('error', () => undefined)
   try {
     await client.connect()
-    return await work(client)
-  } finally {
+    return client
+  } catch (error) {
     client.end().catch(() => undefined)
+    throw error
   }
 }
 

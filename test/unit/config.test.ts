@@ -75,6 +75,15 @@ describe('configuration', () => {
     ])
   })
 
+  it('the store is one server, or one of the databases', () => {
+    const paths = (store: object): string[] => problemsOf({ databases: { main: {} }, store }).map(({ path }) => path)
+    assert.deepEqual(paths({ database: 'other' }), ['store.database'])
+    assert.deepEqual(paths({ database: 'main', url: 'redis://x' }), ['store.database'])
+    assert.equal(resolveConfig({ databases: { main: {} }, store: { database: 'main' } }, {}).store.database, 'main')
+    const url = 'postgres://x@y/z'
+    assert.equal(resolveConfig({ store: { url } }, {}).store.url, url)
+  })
+
   it('what no part could work with is a mistake, and null is no default', () => {
     const replica = 'postgres://replica/x'
     const paths = (definition: object, env = {}): string[] =>

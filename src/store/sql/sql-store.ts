@@ -20,6 +20,7 @@ import type {
   StreamPage,
   UpdateResult,
 } from '../store.ts'
+import { connectionsPerProcess } from './budget.ts'
 import { dialSql, isWithoutTables, judgeSql, type Row, type SqlConnection } from './connection.ts'
 import { decodeFields, decodeParts, encodeFields, encodeName, encodeParts, endOfPrefix } from './fields.ts'
 import { IncarnationWatch } from './incarnation.ts'
@@ -33,9 +34,6 @@ export interface SqlStoreOptions {
   readonly deadlineMs: number
   readonly log?: Logger
 }
-
-/** How many connections the driver has in each process: counted where pools are sized. */
-export const connectionsPerProcess = 2
 
 /** A store on a PostgreSQL primary. It connects and reconnects by itself, and makes its tables where they are missing. */
 export function createSqlStore(options: SqlStoreOptions): Store {

@@ -1,0 +1,58 @@
+/** `fourfold start` with nothing but PostgreSQL: sessions and tokens stand in the app's own database. */
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { suite, test } from 'node:test'
+
+import { readSystemNote } from '../../src/app/system-file.ts'
+import { connect, makeDirectory } from '../support/postgres.ts'
+import { nothingLeft, startCommand } from '../support/start-command.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+/** A browser's form, sent with the cookies that it has. Answers the cookies it has afterwards. */
+async function send(url: string, fields: Record<string, string>, cookies = ''): Promise<string> {
+  const { origin } = new URL(url)
+  const headers = { origin, cookie: cookies }
+  const answer = await fetch(url, { method: 'POST', headers, body: new URLSearchParams(fields), redirect: 'manual' })
+  assert.ok(answer.status < 400, `${answer.status}: ${await answer.text()}`)
+  const set = answer.headers.getSetCookie().map((line) => line.split(';')[0]!)
+  return [cookies, ...set].filter(Boolean).join('; ')
+}
+
+suite('fourfold start on the app’s own database alone', () => {
+  test('a session outlives the clone that made it, and the whole system', async (t) => {
+    const data = await makeDirectory(t)
+    const env = { FOURFOLD_STORE_DATABASE: 'main', FOURFOLD_CLONES_MIN: '2' }
+    const first = await startCommand(t, { data, env })
+    assert.match(first.output(), /store\s+in the database main/)
+    const note = await readSystemNote(data)
+    assert.equal(
+      note?.processes.some(({ name }) => name.startsWith('store')),
+      false,
+      'no store process',
+    )
+    const ada = { username: 'Ada', email: 'ada@example.com', password: 'correct horse' }
+    const cookie = await send(`${first.url}/register`, ada)
+    const settings = (url: string): Promise<Response> =>
+      fetch(`${url}/settings`, { headers: { cookie }, redirect: 'manual' })
+    for (const name of ['clone-1.1', 'clone-2.1']) {
+      const clone = (await readSystemNote(data))?.processes.find((each) => each.name === name)
+      process.kill(clone!.pid, 'SIGKILL')
+      await waitFor('the session to be read by another clone', async () => (await settings(first.url)).status === 200)
+      await waitFor('its successor', async () =>
+        (await readSystemNote(data))?.processes.some((each) => each.name === name.replace('.1', '.2')),
+      )
+    }
+    const looker = await connect(t, note!.connections.databases['main']!.primary)
+    const { rows } = await looker.query(`select count(*)::int as n from fourfold.store_records`)
+    assert.ok(rows[0].n > 0)
+    first.child.kill('SIGINT')
+    await once(first.child, 'exit')
+    await nothingLeft(data)
+    const second = await startCommand(t, { data, env })
+    assert.equal((await settings(second.url)).status, 200)
+    second.child.kill('SIGINT')
+    await once(second.child, 'exit')
+    await nothingLeft(data)
+  })
+})
