@@ -17,6 +17,7 @@ const steps: readonly Step[] = [
   { name: 'types', command: 'tsc', args: ['-p', 'tsconfig.json'] },
   { name: 'build', command: 'tsc', args: ['-p', 'tsconfig.build.json'] },
   { name: 'example-types', command: 'tsc', args: ['-p', 'examples/notes'] },
+  { name: 'express-types', command: 'tsc', args: ['-p', 'examples/express'] },
   { name: 'docs', command: 'node', args: ['-C', 'fourfold:source', 'scripts/docs.ts', '--check'] },
   { name: 'dead-code', command: 'knip', args: ['--no-progress', '--no-config-hints'] },
   { name: 'licences', command: 'node', args: ['scripts/licences.ts'] },

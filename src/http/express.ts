@@ -23,9 +23,9 @@ import type { Level } from '../freshness/level.ts'
 import { Cookie } from './express/cookie.ts'
 import { createSessionMiddleware, type SessionMiddleware } from './express/middleware.ts'
 import { MemoryStore } from './express/memory-store.ts'
-import type { SessionOptions } from './express/options.ts'
+import type { AnyStore, SessionOptions } from './express/options.ts'
 import { giveInstance } from './express/request-part.ts'
-import { Session } from './express/session-object.ts'
+import { Session, type SessionMethods } from './express/session-object.ts'
 import { Store } from './express/store.ts'
 import { answerError } from './error-answer.ts'
 import { holdResponse } from './held-response.ts'
@@ -38,17 +38,21 @@ export interface Register {}
 
 export type RegisteredSchemas = Register extends { schemas: infer S extends Schemas } ? S : Schemas
 
+/** What the middleware adds to Express's requests. */
+export interface RequestParts {
+  /** This client's session. */
+  session: SessionMethods & Partial<SessionData>
+  sessionID: string
+  sessionStore: AnyStore
+  /** The app's instance for this request's reader, at this request's level. */
+  readonly ff: Fourfold<RegisteredSchemas>
+}
+
 declare global {
-  // The name by which Express's types, and those of its middleware, are extended.
+  // The name by which Express's types are extended. An app may still have @types/express-session, whose properties of
+  // these names then win: so this extends instead of declaring them.
   namespace Express {
-    interface Request {
-      /** This client's session. */
-      session: Session & Partial<SessionData>
-      sessionID: string
-      sessionStore: Store
-      /** The app's instance for this request's reader, at this request's level. */
-      readonly ff: Fourfold<RegisteredSchemas>
-    }
+    interface Request extends RequestParts {}
   }
 }
 
@@ -95,7 +99,8 @@ export { Cookie, MemoryStore, Session, Store }
 export { FourfoldStore, type FourfoldStoreOptions } from './express/fourfold-store.ts'
 export type { CookieData, CookieOptions } from './express/cookie.ts'
 export type { SessionMiddleware } from './express/middleware.ts'
-export type { SessionOptions } from './express/options.ts'
+export type { AnyStore, SessionOptions } from './express/options.ts'
+export type { SessionMethods } from './express/session-object.ts'
 export type { StoredSession } from './express/store.ts'
 
 export default session

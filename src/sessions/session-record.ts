@@ -18,6 +18,8 @@ export const metaFields = {
   reader: 'm:reader',
   /** Another random value with every write, so that a copy of the record can be checked for being complete. */
   write: 'm:write',
+  /** There is a copy in the store that the app came from, or there was one. */
+  copied: 'm:copied',
   /** In what is left of a session for a short time: the key of the record its data moved to, or nothing if it ended. */
   moved: 'm:moved',
 } as const
@@ -28,6 +30,7 @@ export interface SessionRecord {
   touched: number
   readonly created: number
   readonly reader: string
+  readonly copied: boolean
   write: Uint8Array | null
   /** The app's fields as they are stored, by key. */
   readonly data: Map<string, Uint8Array>
@@ -84,6 +87,7 @@ export function parseRecord(fields: StoreFields): SessionRecord {
     touched: readNumber(fields[metaFields.touched]),
     created: readNumber(fields[metaFields.created]),
     reader: Buffer.from(fields[metaFields.reader] ?? []).toString(),
+    copied: fields[metaFields.copied] !== undefined,
     write: fields[metaFields.write] ?? null,
     data,
   }

@@ -68,7 +68,7 @@ export class SessionState {
     this.#status = 'alive'
     this.#cookie = 'set'
     const { reader, created } = ticket
-    this.#seen = { touched: this.#store.now(), created, reader, write: null, data: new Map(kept) }
+    this.#seen = { touched: this.#store.now(), created, reader, copied: false, write: null, data: new Map(kept) }
     this.#record = Promise.resolve(this.#seen)
   }
 

@@ -26,6 +26,11 @@ export interface SessionLimits {
 /** Values by key; null takes the key away. */
 export type SessionChanges = ReadonlyMap<string, Uint8Array | null>
 
+interface Copied {
+  /** Whether there may be a copy in the store that the app came from. */
+  readonly copied?: boolean
+}
+
 /** How long what is left of a moved session says so to requests that were under way. */
 const movedForMs = 60_000
 const touchEveryMs = 60_000
@@ -54,12 +59,13 @@ export class SessionStore {
   }
 
   /** Begins a session under a new id. Answers whether it took place: false only if two of 2^256 ids were the same. */
-  create(ticket: SessionTicket, data: SessionChanges): Promise<boolean> {
+  create(ticket: SessionTicket, data: SessionChanges, { copied = false }: Copied = {}): Promise<boolean> {
     const fields: Record<string, Uint8Array> = {
       ...this.#stamp(),
       [metaFields.created]: encodeNumber(ticket.created),
       [metaFields.reader]: Buffer.from(ticket.reader),
     }
+    if (copied) fields[metaFields.copied] = Buffer.from('')
     for (const [key, value] of data) if (value !== null) fields[dataField(key)] = value
     return this.#store.create(recordKey(ticket.id), fields, { ttlMs: this.#ttlMs(ticket) })
   }
@@ -101,19 +107,30 @@ export class SessionStore {
     })
   }
 
+  /** Notes that a copy is about to be made elsewhere. */
+  markCopied(ticket: SessionTicket): Promise<UpdateResult> {
+    const set = { [metaFields.copied]: Buffer.from('') }
+    return this.#store.update(recordKey(ticket.id), { set, expect: { [metaFields.moved]: null } })
+  }
+
   /** Ends the old id of a session that begins anew under another one, with nothing of its data. */
-  supersede(ticket: SessionTicket, keys: readonly string[], next: SessionTicket): Promise<UpdateResult> {
+  supersede(
+    ticket: SessionTicket,
+    keys: readonly string[],
+    next: SessionTicket,
+    { copied = false }: Copied = {},
+  ): Promise<UpdateResult> {
     return this.#store.update(recordKey(ticket.id), {
       set: { [metaFields.moved]: Buffer.from(recordKey(next.id)) },
       remove: keys.map(dataField),
       expect: { [metaFields.moved]: null },
-      ttlMs: movedForMs,
+      ttlMs: copied ? this.limits.absoluteMs : movedForMs,
     })
   }
 
   /**
-   * Ends a session, and keeps on record that it ended for as long as any session may live: for ids that could be
-   * taken over from elsewhere once more.
+   * Ends a session, and keeps on record that it ended for as long as any session may live: its copy elsewhere must not
+   * be taken over again.
    */
   async bury(ticket: SessionTicket): Promise<void> {
     const ended = { [metaFields.moved]: Buffer.from('') }

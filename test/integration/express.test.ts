@@ -6,24 +6,20 @@ import { describe, it, type TestContext } from 'node:test'
 import type { Express, NextFunction, Request, Response } from 'express'
 import { FourfoldError } from '../../src/core/errors.ts'
 import sessionDefault, { FourfoldStore, fourfold, MemoryStore, session } from '../../src/http/express.ts'
-import type { SessionOptions } from '../../src/http/express.ts'
+import type { SessionMethods, SessionOptions } from '../../src/http/express.ts'
 import { openMemoryStore } from '../../src/store/memory/memory-store.ts'
 import type { Store } from '../../src/store/store.ts'
 import { Browser, expressMajors, Gate, serve } from '../support/express-app.ts'
 import { plantHost, type PlantedHost } from '../support/http-app.ts'
 import { plantFaults, type FaultyStore } from '../support/faulty-store.ts'
 
-declare module '../../src/http/express.ts' {
-  interface SessionData {
-    user: string
-    count: number
-    cart: string[]
-    theme: string
-  }
-}
-
 const require = createRequire(import.meta.url)
 const secret = 'a secret of at least thirty-two characters'
+
+/** What the sessions here hold. */
+type Held = SessionMethods & { user?: string; theme?: string; [name: string]: any }
+
+const held = (request: Request): Held => request.session as Held
 
 interface Running {
   readonly browser: Browser
@@ -38,22 +34,22 @@ function addRoutes(app: Express, gates: Record<string, Gate>): void {
     if (typeof name === 'string') await (gates[name] ??= new Gate()).pass()
   }
   app.get('/plain', (_, response) => void response.send('plain'))
-  app.get('/user', (request, response) => void response.json({ user: request.session.user ?? null }))
+  app.get('/user', (request, response) => void response.json({ user: held(request).user ?? null }))
   app.get('/all', (request, response) => void response.json(request.session))
   app.get('/set/:name', async (request, response) => {
     // The session was read when the request came; what is set now is written with the answer.
     await wait(request)
-    request.session[request.params.name] = (request.query['value'] as string | undefined) ?? 'set'
+    held(request)[request.params.name] = (request.query['value'] as string | undefined) ?? 'set'
     response.json({ set: true })
   })
   app.get('/read', async (request, response) => {
     await wait(request)
-    response.json({ user: request.session.user ?? null })
+    response.json({ user: held(request).user ?? null })
   })
   app.get('/login', (request, response, next) => {
     request.session.regenerate((error) => {
       if (error) return next(error)
-      request.session.user = 'ann'
+      held(request).user = 'ann'
       response.json({ user: 'ann' })
     })
   })
@@ -67,12 +63,12 @@ function addRoutes(app: Express, gates: Record<string, Gate>): void {
   app.get('/stream', (request, response) => {
     response.write('one,')
     setImmediate(() => {
-      request.session.theme = 'late'
+      held(request).theme = 'late'
       response.end('two')
     })
   })
   app.get('/sent', (request, response) => {
-    request.session.theme = 'sent'
+    held(request).theme = 'sent'
     response.json({})
     const told: unknown[] = [response.headersSent]
     try {
@@ -307,7 +303,7 @@ describe('who reads', () => {
 
   it('takes along at login and logout what the earlier reader wrote', async (t) => {
     const identify = async (request: unknown): Promise<string | null> => {
-      const { user } = (request as Request).session ?? {}
+      const { user } = held(request as Request) ?? {}
       return user === undefined ? null : `user:${user}`
     }
     for (const leave of ['/logout', '/null']) {

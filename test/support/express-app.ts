@@ -40,6 +40,15 @@ export class Browser extends CookieJar {
     return this.get(`${this.url}${path}`, headers)
   }
 
+  /** Sends JSON, and follows a redirect as a browser does. */
+  async post(path: string, body: object): Promise<any> {
+    const answer = await this.send('POST', `${this.url}${path}`, JSON.stringify(body), {
+      'content-type': 'application/json',
+    })
+    const next = this.last?.headers.get('location') ?? null
+    return next === null ? answer : this.ask(next)
+  }
+
   /** Another tab, or an attacker who has seen the cookie: the same cookies, from now on its own. */
   copy(): Browser {
     const other = new Browser(this.url)

@@ -128,9 +128,14 @@ export class CookieJar {
   readonly cookies: Map<string, string> = new Map()
   last: Response | null = null
 
-  async get(url: string, headers: Record<string, string> = {}): Promise<any> {
+  get(url: string, headers: Record<string, string> = {}): Promise<any> {
+    return this.send('GET', url, undefined, headers)
+  }
+
+  async send(method: string, url: string, body?: string, headers: Record<string, string> = {}): Promise<any> {
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-    const response = await fetch(url, { headers: { ...(cookie === '' ? {} : { cookie }), ...headers } })
+    const all = { ...(cookie === '' ? {} : { cookie }), ...headers }
+    const response = await fetch(url, { method, body, headers: all, redirect: 'manual' })
     this.last = response
     for (const line of response.headers.getSetCookie()) this.#take(line)
     const text = await response.text()

@@ -1,4 +1,4 @@
-/** `fourfold start` on Conduit as a user runs it, for tests that stop and kill it. */
+/** `fourfold start` as a user runs it, on Conduit or another app, for tests that stop and kill it. */
 
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
@@ -22,6 +22,8 @@ export interface Started extends Starting {
 }
 
 export interface StartCommandOptions {
+  /** Default: Conduit. */
+  readonly app?: string
   readonly data: string
   /** Default: any free one. */
   readonly port?: number
@@ -31,8 +33,9 @@ export interface StartCommandOptions {
 }
 
 /** Runs the command, without waiting for anything. */
-export function beginStart(t: TestContext, { data, port = 0, seed = false, env }: StartCommandOptions): Starting {
-  const words = ['start', 'examples/conduit/src/app.ts', '--data', data, '--port', String(port)]
+export function beginStart(t: TestContext, options: StartCommandOptions): Starting {
+  const { app = 'examples/conduit/src/app.ts', data, port = 0, seed = false, env } = options
+  const words = ['start', app, '--data', data, '--port', String(port)]
   const child = spawn(
     process.execPath,
     ['-C', 'fourfold:source', 'src/cli/main.ts', ...words, ...(seed ? [] : ['--no-seed'])],

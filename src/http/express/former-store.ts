@@ -4,8 +4,9 @@
  *
  * Invariants:
  * - Fourfold's store is the truth: a session that it holds, or whose end it holds, is not asked for elsewhere.
- * - A session that ended is not taken over again: its end stays on record as long as the session could have lived, and
- *   the former store is told before the logout resolves.
+ * - A session that ended is not taken over again: its end stays on record as long as the session could have lived,
+ *   also where it ends when the former store is not there any more; and where it is, it is told before the logout
+ *   resolves.
  * - The last copy is of the last change: whoever copies looks again afterwards whether the record is still the same.
  */
 
@@ -43,7 +44,7 @@ export class FormerStore {
     if (leftMs !== undefined && !(leftMs > 0)) return false
     const ticket = { id, reader: newReaderKey(), created: sessions.now(), idleMs: leftMs }
     // Not made: another request has taken it over, or ended it. Either way the record says what is true.
-    await sessions.create(ticket, valuesOf(data))
+    await sessions.create(ticket, valuesOf(data), { copied: true })
     return true
   }
 
@@ -65,6 +66,12 @@ export class FormerStore {
     await this.#destroy(id)
   }
 
+  async tryToForget(id: string): Promise<void> {
+    await this.#destroy(id).catch((error: unknown) => {
+      this.#options.log.warn({ error }, 'the copy of a session that is over could not be deleted')
+    })
+  }
+
   async #copy(id: string): Promise<void> {
     const { sessions, former } = this.#options
     const ticket = { id, reader: '', created: 0 }
@@ -72,6 +79,7 @@ export class FormerStore {
     for (let attempt = 0; attempt < maxCopies; attempt++) {
       const copied = record
       if (copied === null || copied === 'moved') return this.#destroy(id)
+      if (!copied.copied && (await sessions.markCopied(ticket)) !== 'updated') return this.#destroy(id)
       await this.#ask((done) => former.set(id, dataOf(copied.data), done))
       record = await sessions.read(ticket)
       if (record !== null && record !== 'moved' && sameWrite(record.write, copied.write)) return

@@ -36,6 +36,7 @@ export interface FourfoldStoreOptions {
 /** What a session object was when it was read or written last. */
 interface Past {
   readonly ticket: SessionTicket
+  readonly copied: boolean
   values: Values
   touched: number
 }
@@ -133,11 +134,13 @@ export class FourfoldStore extends Store {
       const adopted = await this.#former.adopt(id)
       if (adopted) record = await this.#sessions.read(ticket)
     }
+    // What is over here must not live on there, for an app that goes back.
+    if (record === 'moved') await this.#former?.tryToForget(id)
     if (record === null || record === 'moved') return record
     const values = readValues(record.data)
     const data = dataOf(values)
-    const { reader, created, touched } = record
-    this.#pasts.set(data, { ticket: { id, reader, created }, values, touched })
+    const { reader, created, touched, copied } = record
+    this.#pasts.set(data, { ticket: { id, reader, created }, values, touched, copied })
     return data
   }
 
@@ -184,9 +187,10 @@ export class FourfoldStore extends Store {
     const bond = request === undefined ? undefined : this.#bonds.get(request)
     const reader = bond?.reader ?? bond?.newReader() ?? newReaderKey()
     const ticket = { id, reader, created: this.#clock.now(), idleMs }
+    const copied = this.#former !== null
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
-      if (await this.#sessions.create(ticket, values)) {
-        this.#pasts.set(session, { ticket, values, touched: ticket.created })
+      if (await this.#sessions.create(ticket, values, { copied })) {
+        this.#pasts.set(session, { ticket, values, touched: ticket.created, copied })
         if (bond !== undefined) bond.reader = reader
         return
       }
@@ -219,13 +223,15 @@ export class FourfoldStore extends Store {
   async #end(id: string): Promise<void> {
     if (typeof id !== 'string') return
     const ticket = { id, reader: '', created: this.#clock.now() }
-    if (this.#former === null) await this.#sessions.end(ticket)
-    else await this.#former.end(ticket)
+    if (this.#former !== null) return this.#former.end(ticket)
+    const record = await this.#sessions.read(ticket)
+    if (record !== null && record !== 'moved' && record.copied) await this.#sessions.bury(ticket)
+    else await this.#sessions.end(ticket)
   }
 
-  async #supersede(past: Past, next: string): Promise<void> {
-    await this.#sessions.supersede(past.ticket, [...past.values.keys()], { ...past.ticket, id: next })
-    await this.#former?.forget(past.ticket.id)
+  async #supersede({ ticket, values, copied }: Past, next: string): Promise<void> {
+    await this.#sessions.supersede(ticket, [...values.keys()], { ...ticket, id: next }, { copied })
+    await this.#former?.forget(ticket.id)
   }
 }
 

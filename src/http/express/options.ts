@@ -12,8 +12,11 @@ import type { Secret } from './signature.ts'
 import type { Store } from './store.ts'
 
 /** What the session middleware needs of the stores that others wrote. */
-export type AnyStore = Pick<Store, 'get' | 'set' | 'destroy' | 'touch'> & {
-  on(event: string, listener: () => void): any
+export interface AnyStore {
+  get(id: string, found: (error?: any, session?: any) => void): unknown
+  set(id: string, session: any, done?: (error?: any) => void): unknown
+  destroy(id: string, done?: (error?: any) => void): unknown
+  touch?(id: string, session: any, done?: (error?: any) => void): unknown
 }
 
 export interface SessionOptions {

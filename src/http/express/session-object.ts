@@ -4,7 +4,7 @@
  */
 
 import type { IncomingMessage } from 'node:http'
-import type { Cookie } from './cookie.ts'
+import type { Cookie, CookieOptions } from './cookie.ts'
 import type { Done, Store } from './store.ts'
 
 /** A request that the session middleware has seen. */
@@ -12,6 +12,18 @@ export type SessionRequest = IncomingMessage & {
   session?: Session | null
   sessionID: string
   sessionStore: Store
+}
+
+/** What `req.session` can do, whoever made it. */
+export interface SessionMethods {
+  readonly id: string
+  cookie: CookieOptions & { originalMaxAge: number | null; maxAge?: any; expires?: any }
+  touch(): this
+  resetMaxAge(): this
+  save(done?: Done): this
+  reload(done: Done): this
+  destroy(done?: Done): this
+  regenerate(done: Done): this
 }
 
 export class Session {
