@@ -22,7 +22,7 @@ export interface FileFacts {
 
 /** A file on its way in. Calls follow one another. */
 export interface Stage {
-  /** Takes a piece of exactly `pieceBytes` bytes, that is not the last one. */
+  /** Takes a piece of exactly `pieceBytes` bytes, that is not the last one. It is written over once this has resolved. */
   write(piece: Uint8Array, signal: AbortSignal): Promise<void>
   /** Takes the last piece, of 0 to `pieceBytes` bytes, and gives the file its name. */
   finish(facts: FileFacts, last: Uint8Array, signal: AbortSignal): Promise<void>

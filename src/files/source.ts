@@ -33,9 +33,12 @@ export async function* readSource(source: FileSource, options: ReadSourceOptions
   }
 }
 
-/** Joins and cuts bytes to pieces of `pieceBytes`; the last one is shorter, and there is always one. */
+/**
+ * Joins and cuts bytes to pieces of `pieceBytes`; the last one is shorter, and there is always one. A piece is good until
+ * the one after the next is asked for: two places take turns, since each new one would be garbage for a while.
+ */
 export async function* cutPieces(bytes: AsyncIterable<Uint8Array>, pieceBytes: number): AsyncGenerator<Uint8Array> {
-  let piece = new Uint8Array(0)
+  let [piece, other] = [new Uint8Array(0), new Uint8Array(0)]
   let filled = 0
   for await (const some of bytes) {
     let rest = some
@@ -43,7 +46,7 @@ export async function* cutPieces(bytes: AsyncIterable<Uint8Array>, pieceBytes: n
       // A full piece goes out only when more comes, so that the last one is told apart.
       if (filled === pieceBytes) {
         yield piece
-        piece = new Uint8Array(0)
+        ;[piece, other] = [other, piece]
         filled = 0
       }
       const taken = rest.subarray(0, pieceBytes - filled)
