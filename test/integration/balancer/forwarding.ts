@@ -398,6 +398,27 @@ export function testForwarding(way: string, nativeParser: boolean): void {
     assert.ok(taken < total / 2, `the client sent ${taken} bytes that nobody read`)
   })
 
+  test(`${way}: a connection whose answer waited for its client to the end serves the next request`, async (t) => {
+    let halves = 0
+    const { url, port } = await balance(t, [
+      (request, response) => {
+        if (request.url === '/fill') return void response.end(Buffer.alloc(50_000_000))
+        if (request.url !== '/halves') return void response.end('small')
+        response.write(Buffer.alloc(50_000))
+        // The second half comes when the first is on its way, and finds no room for itself.
+        setTimeout(() => response.end(Buffer.alloc(50_000), () => (halves += 1)), 20)
+      },
+    ])
+    const head = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`
+    const reader = openRaw(t, port, head('/fill') + head('/halves').repeat(3))
+    reader.socket.pause()
+    await waitFor('the clone to have answered', () => halves === 3)
+    for (let count = 0; count < 10; count += 1) {
+      const others = Array.from({ length: 5 }, () => fetch(url, { signal: AbortSignal.timeout(3000) }))
+      for (const other of await Promise.all(others)) assert.equal(await other.text(), 'small')
+    }
+  })
+
   test(`${way}: an event stream arrives event by event, does not hold up a drain, and ends with it`, async (t) => {
     const { url, balancer } = await balance(t, [
       (_request, response) => {

@@ -44,6 +44,7 @@ export class NativeConnection implements AnswerEvents {
   /** The head of an answer has come: its body may take its time. */
   #answering = false
   #interim = false
+  #paused = false
   #complete = false
   #trailers: readonly string[] = []
   /** Whether it may be used again, as far as is known. */
@@ -92,10 +93,12 @@ export class NativeConnection implements AnswerEvents {
   }
 
   pause(): void {
+    this.#paused = true
     this.#socket.pause()
   }
 
   resume(): void {
+    this.#paused = false
     this.#socket.resume()
   }
 
@@ -206,6 +209,8 @@ export class NativeConnection implements AnswerEvents {
     this.#uploading = null
     // The clone has answered without the rest of the body: only a new connection knows where the next request begins.
     const free = this.#clean && upload === null && !this.#socket.destroyed
+    // Its client may still be slow: the next one need not be.
+    if (this.#paused) this.resume()
     if (free) this.#options.onFree(this)
     else this.#socket.destroy()
     upload?.destroy()
