@@ -145,7 +145,7 @@ export class Rollouts {
       expand: async () => void (facts = await this.#release(build, 'expand', tell, signal)),
       contract: async () => {
         this.#build = build
-        await this.#contract(build, tell)
+        if (facts?.contractWaits === true) await this.#contract(build, tell)
       },
       check: (member) => checkClone(member, facts?.rollout ?? config.rollout, signal),
       say: tell,

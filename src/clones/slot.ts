@@ -9,8 +9,8 @@
  */
 
 import { systemClock } from '../core/clock.ts'
-import { FourfoldError } from '../core/errors.ts'
-import { shortBuildId } from './build/build-id.ts'
+import { FourfoldError, isFourfoldError } from '../core/errors.ts'
+import { quarantine } from './build/quarantine.ts'
 import type { Backoff } from './backoff.ts'
 import { startProcess, type ProcessExit, type ProcessSpec, type RunningProcess } from './process.ts'
 import type { HealthMessage, ListenAddress } from './protocol.ts'
@@ -102,6 +102,8 @@ export function createSlot(options: SlotOptions): Slot {
       member.buildId = buildId
       requireBuild(member)
     } catch (error) {
+      // It found by itself that it is another build, before it ran any of it.
+      if (isFourfoldError(error) && error.fields['code'] === 'FF_CLONES_QUARANTINED') change(member, 'quarantined')
       await process.kill()
       throw error
     }
@@ -114,9 +116,7 @@ export function createSlot(options: SlotOptions): Slot {
   const requireBuild = (member: Member): void => {
     if (options.buildId === undefined || member.buildId === options.buildId) return
     change(member, 'quarantined')
-    const fields = { process: member.id, buildId: member.buildId, expected: options.buildId }
-    const message = `${member.id} runs build ${shortBuildId(member.buildId ?? '')} and was started for ${shortBuildId(options.buildId)}: files, packages or Node were changed in place. It gets no requests; roll the change out, or take it back`
-    throw new FourfoldError('FF_CLONES_QUARANTINED', message, { fields })
+    throw quarantine(options.buildId, member.buildId ?? '')
   }
 
   /** Somebody else sent SIGTERM: another process takes its place, and then it may go without losing a request. */

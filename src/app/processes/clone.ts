@@ -7,6 +7,7 @@ import { listenApp } from '../app-server.ts'
 import { loadApp } from '../load-app.ts'
 import { open } from '../open.ts'
 import { configSchemaText } from '../config.ts'
+import { quarantine } from '../../clones/build/quarantine.ts'
 import { resolveFromOrigin } from '../../clones/build/snapshot-modules.ts'
 import { checkBuild } from '../../clones/build/snapshot.ts'
 import { readSettings, serveClone } from '../../clones/child.ts'
@@ -39,7 +40,10 @@ await serveClone({
     const { build } = settings
     // Before anything of the app is imported: what is imported later is what was hashed, or the same as its siblings'.
     const buildId = build === undefined ? undefined : await checkBuild(build, configSchemaText)
-    if (build !== undefined) resolveFromOrigin(build)
+    if (build !== undefined) {
+      if (buildId !== build.id) throw quarantine(build.id, buildId ?? '')
+      resolveFromOrigin(build)
+    }
     const app = await loadApp(settings.appFile)
     const ff = await open(app, { connections: settings.connections, config: settings.config, log })
     const listener = await listenApp(app, ff)

@@ -34,6 +34,8 @@ export interface ReleaseFacts {
   readonly rollout: ResolvedConfig['rollout']
   /** The migrations that ran, by database. */
   readonly applied: Readonly<Record<string, readonly string[]>>
+  /** Whether a contract phase has anything to do. */
+  readonly contractWaits: boolean
 }
 
 const settings = readSettings<ReleaseSettings>()
@@ -60,6 +62,7 @@ async function release({ build, phase, overrides, connections, running }: Releas
     for (const path of later) parent.send({ type: 'progress', text: `${path} changed: takes effect at the next start` })
   }
   const applied: Record<string, readonly string[]> = {}
+  let contractWaits = false
   for (const [name, { migrations }] of Object.entries(config.databases)) {
     const found = connections.databases[name]
     if (migrations === undefined || found === undefined) continue
@@ -73,9 +76,10 @@ async function release({ build, phase, overrides, connections, running }: Releas
       say,
     })
     applied[name] = done.applied
+    contractWaits ||= done.waiting.length > 0
   }
   const { writes, graceMs } = config.clones
-  return { clones: { writes, graceMs }, rollout: config.rollout, applied }
+  return { clones: { writes, graceMs }, rollout: config.rollout, applied, contractWaits }
 }
 
 function needsRestart(paths: readonly string[]): string {

@@ -44,6 +44,8 @@ export interface RunMigrationsOptions {
 export interface AppliedMigrations {
   /** The names of those that this call ran, in order. */
   readonly applied: readonly string[]
+  /** The contract migrations that an expand phase has left for later. */
+  readonly waiting: readonly string[]
 }
 
 const tenMinutesMs = 600_000
@@ -58,7 +60,7 @@ export async function runMigrations(options: RunMigrationsOptions): Promise<Appl
   const files = await readMigrations(options.directory, judge)
   const run = new Run(options, files, judge)
   try {
-    return { applied: await run.all() }
+    return await run.all()
   } finally {
     await run.close()
   }
@@ -80,10 +82,10 @@ class Run {
     this.#db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
   }
 
-  async all(): Promise<readonly string[]> {
+  async all(): Promise<AppliedMigrations> {
     const { phase = 'all', log } = this.#options
     const executed = await this.#executed()
-    const { shown, batches, ahead } = planMigrations(this.#files, executed, phase)
+    const { shown, batches, ahead, waiting } = planMigrations(this.#files, executed, phase)
     if (ahead.length > 0) log.warn({ migrations: ahead }, 'the database was migrated by a newer build')
     // What can be told before anything runs is.
     if (phase === 'expand') await this.#checkTexts(batches.flatMap(({ names }) => names))
@@ -91,7 +93,7 @@ class Run {
     for (const { names, alone } of batches) applied.push(...(await this.#batch(names, alone, shown)))
     if (batches.length === 0) await this.#batch([], false, shown)
     if (applied.length > 0) log.info({ migrations: applied }, 'migrations applied')
-    return applied
+    return { applied, waiting }
   }
 
   async close(): Promise<void> {

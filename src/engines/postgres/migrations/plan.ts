@@ -14,6 +14,8 @@ export interface MigrationPlan {
   readonly batches: readonly { readonly names: readonly string[]; readonly alone: boolean }[]
   /** What a newer build has run that these files do not know. */
   readonly ahead: readonly string[]
+  /** What an expand phase leaves for later. */
+  readonly waiting: readonly string[]
 }
 
 /** @throws FF_ENGINE_MIGRATION */
@@ -31,7 +33,8 @@ export function planMigrations(
     )
   }
   if (phase === 'expand') requireContractLast(pending)
-  return { shown: [...executed, ...now.map(({ name }) => name)], batches: cut(now, phase !== 'all'), ahead }
+  const waiting = pending.filter((one) => !now.includes(one)).map(({ name }) => name)
+  return { shown: [...executed, ...now.map(({ name }) => name)], batches: cut(now, phase !== 'all'), ahead, waiting }
 }
 
 /** An older build may run on a database that a newer one has expanded; not on one that it has contracted. */

@@ -1,0 +1,112 @@
+/** What must not happen, tried one by one: each act answers what was wrong, nothing if all was as promised. */
+
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { Load } from './load.ts'
+import { waitFor } from '../../support/wait-for.ts'
+
+import type { System } from './system.ts'
+
+export interface Act {
+  readonly name: string
+  /** @param build the build that serves; @returns what is wrong */
+  run(system: System, build: number): Promise<string[]>
+}
+
+const readers = 6
+const foreignBuild = 666
+
+export const acts: readonly Act[] = [
+  {
+    name: 'a clone whose files were changed is quarantined',
+    async run(system, build) {
+      const { admission, clones } = await system.status()
+      const file = join(system.data, 'builds', admission.current.id, 'app', 'build.ts')
+      const before = await readFile(file, 'utf8')
+      const load = new Load(system.url)
+      load.start(readers)
+      await writeFile(file, before.replace(/build = \d+/, `build = ${foreignBuild}`))
+      process.kill(clones[0]?.pid ?? Number.NaN, 'SIGKILL')
+      const seen = await waitFor(
+        'a quarantine',
+        async () => (await system.status()).quarantinedSinceStart > 0,
+        60_000,
+      ).catch(String)
+      await delay(500)
+      await writeFile(file, before)
+      await waitFor(
+        'the clone to be back',
+        async () => {
+          const { clones: now } = await system.status()
+          return now.filter(({ state }) => state === 'ready').length === clones.length
+        },
+        60_000,
+      )
+      await load.stop()
+      const foreign = load.sent.filter((one) => one.build !== null && one.build !== build)
+      return [
+        ...(seen === true ? [] : [String(seen)]),
+        ...(foreign.length === 0 ? [] : [`${foreign.length} answers of a quarantined clone`]),
+        ...(/runs another build than it should/.test(system.said) ? [] : ['it was not reported']),
+      ]
+    },
+  },
+  {
+    name: 'a build that fails is taken back by itself',
+    async run(system, build) {
+      const load = new Load(system.url)
+      load.start(readers * 2)
+      await system.edit(build + 100, { failing: true })
+      const { code, output } = await system.rollout(['--percent', '50,100', '--hold', '20s'])
+      const backMs = performance.now()
+      await delay(500)
+      await load.stop()
+      await system.edit(build)
+      const late = load.sent.filter((one) => one.begunMs > backMs && (one.build !== build || one.status !== 200))
+      const { admission } = await system.status()
+      return [
+        ...(code === 1 ? [] : [`the command ended with ${code}`]),
+        ...(/was taken back: \d+ of its \d+ requests failed/.test(output) ? [] : [`it does not say why: ${output}`]),
+        ...(late.length === 0 ? [] : [`${late.length} requests after the return were not answered by the old build`]),
+        ...(admission.share === 0 ? [] : ['the rollout is not over']),
+      ]
+    },
+  },
+  {
+    name: 'a build that does not start changes nothing',
+    async run(system, build) {
+      const load = new Load(system.url)
+      load.start(readers)
+      await system.edit(build + 100, { starts: false })
+      const { code, output } = await system.rollout()
+      await system.edit(build)
+      await load.stop()
+      const wrong = load.sent.filter((one) => one.build !== build || one.status !== 200)
+      return [
+        ...(code === 1 ? [] : [`the command ended with ${code}`]),
+        ...(output.includes('this build cannot start') ? [] : [`it does not say why: ${output}`]),
+        ...(wrong.length === 0
+          ? []
+          : [`${wrong.length} requests were not answered by the old build: ${JSON.stringify(wrong[0])}`]),
+      ]
+    },
+  },
+  {
+    name: 'a migration that the old build cannot live with is refused',
+    async run(system, build) {
+      const file = join(system.app, 'migrations', `9${build}_drop.sql`)
+      await writeFile(file, 'alter table posts drop column build')
+      await system.edit(build + 200)
+      const { code, output } = await system.rollout()
+      await rm(file)
+      await system.edit(build)
+      const ok = await fetch(`${system.url}/write?id=after-${build}`, { method: 'POST' })
+      return [
+        ...(code === 1 && output.includes('would break the build that still serves') ? [] : [`not refused: ${output}`]),
+        ...(ok.status === 200 ? [] : [`the old build answers ${ok.status}`]),
+      ]
+    },
+  },
+]
