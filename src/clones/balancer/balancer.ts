@@ -8,11 +8,12 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { FourfoldError, isFourfoldError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 import type { Admission, BuildCounts, ListenAddress, Upstream } from '../protocol.ts'
-import { answerError, writeErrorText } from './error-answer.ts'
+import { answerError, closesConnection, writeErrorText } from './error-answer.ts'
 import { followCertificate, readCertificate, type Certificate, type CertificateFiles } from './certificate.ts'
 import { createClientConnections, type ClientConnections } from './client-connections.ts'
 import { Exchange, type ExchangeContext } from './exchange.ts'
@@ -90,6 +91,10 @@ class Front {
   readonly #log: Logger
   readonly #warnings = createWarnings()
   readonly #connections: ClientConnections
+  /** Connections that end with an answer that is on its way: nothing more is taken from them. */
+  readonly #ending = new WeakSet<Duplex>()
+  /** Answers of the balancer's own that refuse a request, whatever is still to come of it. */
+  readonly #refusals = new WeakSet<ServerResponse>()
   #stopping = false
 
   constructor(limits: BalancerLimits, log: Logger, certificate: Certificate | null) {
@@ -125,13 +130,17 @@ class Front {
     this.server.on('connection', (socket) => this.#connections.admit(socket))
     this.server.on('request', (request, response) => this.#serve(request, response, false))
     this.server.on('checkContinue', (request, response) => this.#serve(request, response, true))
+    this.server.on('checkExpectation', (request, response) => this.#serve(request, response, true))
     this.server.on('upgrade', (request, socket, head) => {
+      // What is still to be answered would land behind the change of protocol.
+      if (this.#connections.latest(socket) !== null) return void socket.destroy()
       this.#connections.begin(socket, null)
       void upgrade(this.#context, this.#trust, request, socket, head)
     })
-    this.server.on('connect', (_request, socket: Duplex) =>
-      refuse(socket, badRequest('CONNECT is not for this server')),
-    )
+    this.server.on('connect', (_request, socket: Duplex) => {
+      if (this.#connections.latest(socket) !== null) socket.destroy()
+      else refuse(socket, badRequest('CONNECT is not for this server'))
+    })
     this.server.on('clientError', (error: Error & { code?: string }, socket) => this.#refuseBytes(error, socket))
   }
 
@@ -146,16 +155,19 @@ class Front {
 
   #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const { socket } = request
+    if (this.#ending.has(socket)) return
     this.#connections.begin(socket, response)
+    // Node's parser drops what comes in one piece with an upgrade that was not taken: nothing may follow it.
+    if (request.headers.upgrade !== undefined) this.#endWith(socket, response)
     try {
       if (request.method === 'TRACE') throw badRequest('TRACE is not for this server')
       const head = readRequestHead(request, this.#trust, this.#context.nextRequestId)
+      if (expectsContinue) this.#invite(request, response, head.bodyLength)
       if (isHealthCheck(head.path)) {
         this.#endWhenClosed(socket, response)
         return this.#answerHealth(request, response)
       }
       this.#context.budget.note()
-      if (expectsContinue && (head.bodyLength ?? 0) <= this.#limits.bodyLimitBytes) response.writeContinue()
       new Exchange(this.#context, request, response, head).start()
     } catch (error) {
       this.#endWhenClosed(socket, response)
@@ -167,11 +179,26 @@ class Front {
     response.once('close', () => this.#connections.end(socket))
   }
 
+  /** Answers what a client expects before it sends a body (RFC 9110, 10.1.1), if that is what it says. */
+  #invite({ headers }: IncomingMessage, response: ServerResponse, length: number | null): void {
+    if (headers.expect?.toLowerCase() !== '100-continue') throw badRequest('the only expectation is "100-continue"')
+    if (length !== 0 && (length ?? 0) <= this.#limits.bodyLimitBytes) response.writeContinue()
+  }
+
+  /** The connection ends with this answer. */
+  #endWith(socket: Duplex, response: ServerResponse): void {
+    this.#ending.add(socket)
+    response.shouldKeepAlive = false
+    if (response.headersSent) response.once('finish', () => (socket as Socket).destroySoon())
+  }
+
   #fail(request: IncomingMessage, response: ServerResponse, error: unknown, requestId?: string): void {
     const known = isFourfoldError(error)
       ? error
       : new FourfoldError('FF_BALANCER_UPSTREAM_FAILED', 'the request could not be forwarded', { cause: error })
     if (known.httpStatus >= 500) this.#warn(known, { requestId, method: request.method })
+    if (closesConnection(request, known)) this.#ending.add(request.socket)
+    this.#refusals.add(response)
     answerError(request, response, known, requestId)
   }
 
@@ -199,7 +226,13 @@ class Front {
 
   /** Bytes that Node's parser refused, or headers that did not come in time. */
   #refuseBytes(error: Error & { code?: string }, socket: Duplex): void {
-    if (error.code === 'ECONNRESET' || !socket.writable || this.#connections.isAnswering(socket)) socket.destroy()
+    if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+    const latest = this.#connections.latest(socket)
+    if (latest !== null && this.#refusals.has(latest)) latest.end()
+    // It is not about what was asked before: that is still answered, and nothing behind it is heard.
+    else if (latest?.req.complete === true) {
+      if (!this.#ending.has(socket)) this.#endWith(socket, latest)
+    } else if (this.#connections.isAnswering(socket)) socket.destroy()
     else refuse(socket, describeClientError(error, this.#limits))
   }
 

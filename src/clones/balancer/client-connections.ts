@@ -26,6 +26,8 @@ export interface ClientConnections {
   begin(socket: Duplex, response: ServerResponse | null): void
   /** It is written, or never will be. */
   end(socket: Duplex): void
+  /** The last answer that is waited for, if there is one. */
+  latest(socket: Duplex): ServerResponse | null
   /** Whether an error written now would land between or inside answers. */
   isAnswering(socket: Duplex): boolean
   readonly counts: { readonly open: number; readonly refused: number; readonly madeRoom: number }
@@ -124,6 +126,7 @@ export function createClientConnections(limits: ConnectionLimits, trust: Trust):
       connection.pending -= 1
       if (connection.pending === 0) connection.latest = null
     },
+    latest: (socket) => bySocket.get(socket)?.latest ?? null,
     isAnswering: (socket) => {
       const connection = bySocket.get(socket)
       // Answers leave in order: the only one that is waited for is the latest.

@@ -3,6 +3,14 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { FourfoldError } from '../../core/errors.ts'
 
+/**
+ * Whether nothing more is read from the connection after this answer: what was refused may end elsewhere for another
+ * reader, and a body that is not read to its end may never come (`Expect`).
+ */
+export function closesConnection(request: IncomingMessage, error: FourfoldError): boolean {
+  return error.httpStatus < 500 || !request.complete
+}
+
 /** Answers a request with an error; if an answer has begun already, the connection is cut instead. */
 export function answerError(
   request: IncomingMessage,
@@ -20,9 +28,11 @@ export function answerError(
   }
   if (requestId !== undefined) headers['x-request-id'] = requestId
   if (error.httpStatus === 503) headers['retry-after'] = 1
+  if (closesConnection(request, error)) headers['connection'] = 'close'
   response.writeHead(error.httpStatus, headers)
-  response.end(request.method === 'HEAD' ? undefined : body)
-  drainRest(request)
+  if (request.complete) return void response.end(request.method === 'HEAD' ? undefined : body)
+  if (request.method !== 'HEAD') response.write(body)
+  drainRest(request, () => response.end())
 }
 
 /** The same for a connection that has no response object: an upgrade, or bytes that were no request at all. */
@@ -63,11 +73,13 @@ const lingerMs = 5000
  * A client that is still sending when its answer goes out would get a reset, and lose the answer, if the connection were
  * closed at once: what it sends is thrown away for a moment first.
  */
-function drainRest(request: IncomingMessage): void {
-  if (request.complete) return
+function drainRest(request: IncomingMessage, onEnd: () => void): void {
   request.resume()
   const timer = setTimeout(() => request.socket.destroy(), lingerMs)
   timer.unref()
-  request.once('close', () => clearTimeout(timer))
-  request.once('end', () => clearTimeout(timer))
+  const end = (): void => {
+    clearTimeout(timer)
+    onEnd()
+  }
+  request.once('close', end).once('end', end)
 }

@@ -82,6 +82,8 @@ class Gathering {
   /** What comes in chunks may come for as long as its sender likes, and the clone may have to see its beginning. */
   #settleDown(): void {
     if (this.#over) return
+    // The parser has refused what came with the head: the client was told already.
+    if (this.#request.socket.writableEnded) return this.#fail(gone())
     if (this.#length === null) return this.#stream()
     this.#timer = setTimeout(() => this.#fail(tooSlow(this.#limits)), this.#limits.bodyTimeoutMs)
   }

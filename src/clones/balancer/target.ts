@@ -27,11 +27,13 @@ export interface FramingHeaders {
 
 /** @throws FF_BALANCER_BAD_REQUEST */
 export function readTarget(request: IncomingMessage, headers: FramingHeaders): Target {
+  const { httpVersion } = request
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') throw refuse(`HTTP/${httpVersion} is not for this server`)
   const { path, authority } = splitTarget(request.url ?? '')
   if (!pathPattern.test(path)) throw refuse('the target of the request has characters that must be percent-encoded')
   const ofHeader = readHost(request, headers)
   const host = authority ?? ofHeader
-  if (!hostPattern.test(host)) throw refuse('the Host header is not a host name')
+  if (!isHost(host) || (host !== ofHeader && !isHost(ofHeader))) throw refuse('the Host header is not a host name')
   return { path, host, bodyLength: readLength(request, headers) }
 }
 
@@ -40,8 +42,10 @@ function splitTarget(url: string): { path: string; authority?: string } {
   const absolute = absolutePattern.exec(url)
   if (absolute === null) throw refuse('the target of the request is neither a path nor an http URL')
   const rest = absolute[2] ?? ''
+  const authority = absolute[1] ?? ''
+  if (authority === '' || authority.startsWith(':')) throw refuse('the target of the request names no host')
   // The authority of an absolute target wins over the Host header (RFC 9112, 3.2.2).
-  return { path: rest.startsWith('/') ? rest : `/${rest}`, authority: absolute[1] ?? '' }
+  return { path: rest.startsWith('/') ? rest : `/${rest}`, authority }
 }
 
 function readHost(request: IncomingMessage, { hosts, host }: FramingHeaders): string {
@@ -62,12 +66,21 @@ function readLength(request: IncomingMessage, { lengths, length, codings, coding
   return Number(length)
 }
 
+function isHost(host: string): boolean {
+  const port = hostPattern.exec(host)?.[1]
+  return port === undefined ? hostPattern.test(host) : Number(port) <= mostPort
+}
+
 function refuse(message: string): FourfoldError {
   return new FourfoldError('FF_BALANCER_BAD_REQUEST', message)
 }
 
 const absolutePattern = /^https?:\/\/([^/?#]*)([^#]*)$/i
-/** A path has neither blanks nor controls in it, nor a fragment: some servers would cut it there. */
-const pathPattern = /^\/[\x21\x22\x24-\x7e\x80-\xff]*$/
-/** What a host, an IPv6 literal and a port are made of; empty is allowed by HTTP/1.1 for targets without one. */
-const hostPattern = /^[\w.~!$&'()*+,;=%:[\]-]*$/
+/**
+ * A path has neither blanks nor controls in it, nor a fragment: some servers would cut it there. A backslash would be
+ * a slash to others; behind the question mark it is a character like others, which browsers send.
+ */
+const pathPattern = /^\/[\x21\x22\x24-\x3e\x40-\x5b\x5d-\x7e\x80-\xff]*(?:\?[\x21\x22\x24-\x7e\x80-\xff]*)?$/
+/** A name, an IPv4 address or an IPv6 literal, and a port; empty is allowed by HTTP/1.1 for targets without one. */
+const hostPattern = /^(?:\[[\da-fA-F:.]+\]|[\w.~!$&'()*+;=%-]*)(?::(\d{0,5}))?$/
+const mostPort = 65_535

@@ -14,7 +14,8 @@ import type { Lease } from './place.ts'
 
 /** Whether a request asks for a WebSocket. Other upgrades (HTTP/2 in the clear) are answered as if they had not asked. */
 export function asksForWebSocket(request: IncomingMessage): boolean {
-  return request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket'
+  if (request.method !== 'GET' || request.httpVersion === '1.0') return false
+  return request.headers.upgrade?.toLowerCase() === 'websocket'
 }
 
 export async function upgrade(
@@ -29,7 +30,11 @@ export async function upgrade(
   socket.on('error', () => socket.destroy())
   socket.once('close', leave)
   try {
-    const { path, headers } = readRequestHead(request, trust, context.nextRequestId)
+    const { path, headers, bodyLength } = readRequestHead(request, trust, context.nextRequestId)
+    // What would be its body is what comes first on the joined connection.
+    if (bodyLength !== 0) {
+      throw new FourfoldError('FF_BALANCER_BAD_REQUEST', 'a request for a WebSocket has no body')
+    }
     headers.push('connection', 'upgrade', 'upgrade', 'websocket')
     const lease = await waitForPlace(context, request, gone.signal)
     await join(context, lease, socket, head, { path, headers, signal: gone.signal })

@@ -161,13 +161,16 @@ export function testForwarding(way: string, nativeParser: boolean): void {
     let outcome = ''
     const { port } = await balance(t, [
       (request, response) => {
+        outcome = 'begun'
         readAll(request).then(
           () => response.end('whole'),
           (error: NodeJS.ErrnoException) => (outcome = error.code ?? ''),
         )
       },
     ])
-    const raw = openRaw(t, port, 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nZZ\r\n')
+    const raw = openRaw(t, port, 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n')
+    await waitFor('the clone to see its beginning', () => outcome === 'begun')
+    raw.socket.write('ZZ\r\n')
     assert.match(await raw.closed, /^HTTP\/1\.1 400 /)
     await waitFor('the clone to see the request break off', () => outcome === 'ECONNRESET')
   })
@@ -530,7 +533,16 @@ export function testForwarding(way: string, nativeParser: boolean): void {
     const held: (() => void)[] = []
     const { port } = await balance(t, [(_request, response) => void held.push(() => response.end('first'))])
     const raw = openRaw(t, port, 'GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\nGARBAGE\r\n\r\n')
-    assert.equal(await raw.closed, '')
+    await waitFor('both to be held', () => held.length === 2)
+    for (const answer of held) answer()
+    const answers = (await raw.closed).split(/(?=HTTP\/1\.1 )/)
+    assert.deepEqual(
+      answers.map((answer) => [answer.slice(9, 12), answer.slice(-5), /connection: close/i.test(answer)]),
+      [
+        ['200', 'first', false],
+        ['200', 'first', true],
+      ],
+    )
   })
 
   test(`${way}: an answer whose last piece nobody takes does not wait for ever`, async (t) => {

@@ -1,0 +1,147 @@
+/** The request line and the lines of headers: blanks, controls, names and versions. */
+
+import { behind, forwarded, get, refused, type Case } from './case.ts'
+
+const tail = `\r\nHost: a\r\n\r\n`
+
+const lines: readonly (readonly [what: string, bytes: string, source: string])[] = [
+  ['a tab after the method', `GET\t/case HTTP/1.1${tail}`, 'RFC 9112 3'],
+  ['a tab before the version', `GET /case\tHTTP/1.1${tail}`, 'RFC 9112 3; CVE-2013-4547 (nginx) family'],
+  ['a blank in the target', `GET /a b HTTP/1.1${tail}`, 'CVE-2013-4547 (nginx), CVE-2021-33193 (Apache)'],
+  ['a version in the target', `GET /a HTTP/1.1 HTTP/1.1${tail}`, 'CVE-2021-33193 (Apache), CVE-2023-25690'],
+  ['a blank behind the version', `GET /case HTTP/1.1 ${tail}`, 'RFC 9112 3'],
+  ['a blank before the method', ` GET /case HTTP/1.1${tail}`, 'RFC 9112 2.2, 3'],
+  ['a NUL before the method', `\0GET /case HTTP/1.1${tail}`, 'RFC 9112 3'],
+  ['a NUL in the target', `GET /a\0b HTTP/1.1${tail}`, 'RFC 9112 3.2; CVE-2019-9900 (Envoy)'],
+  ['a control in the target', `GET /a\x01b HTTP/1.1${tail}`, 'RFC 9112 3.2'],
+  ['DEL in the target', `GET /a\x7fb HTTP/1.1${tail}`, 'RFC 9112 3.2'],
+  ['a bare CR in the line', `GET /case HTTP/1.1\rX: y${tail}`, 'RFC 9112 2.2; CVE-2023-30589 (Node)'],
+  ['a bare LF behind the line', `GET /case HTTP/1.1\nHost: a\r\n\r\n`, 'RFC 9112 2.2; CVE-2022-32214 (Node)'],
+  ['no version (HTTP/0.9)', `GET /case\r\n\r\n`, 'RFC 9112 3; HTTP/0.9 smuggling: Linhart et al. 2005'],
+  ['no version, with headers', `GET /case${tail}`, 'HTTP/0.9: Klein 2020'],
+  ['version 0.9', `GET /case HTTP/0.9${tail}`, 'RFC 9112 2.3; Http11Probe'],
+  ['version 1.2', `GET /case HTTP/1.2${tail}`, 'RFC 9112 2.3'],
+  ['version 1.10', `GET /case HTTP/1.10${tail}`, 'RFC 9112 2.3: one digit'],
+  ['version 1.1x', `GET /case HTTP/1.1x${tail}`, 'RFC 9112 2.3'],
+  ['version 01.1', `GET /case HTTP/01.1${tail}`, 'RFC 9112 2.3'],
+  ['version 2.0', `GET /case HTTP/2.0${tail}`, 'RFC 9112 2.3; Http11Probe'],
+  ['a version without numbers', `GET /case HTTP/${tail}`, 'RFC 9112 2.3'],
+  ['a version in small letters', `GET /case http/1.1${tail}`, 'RFC 9112 2.3: case-sensitive'],
+  ['another protocol', `GET /case ICE/1.0${tail}`, 'RFC 9112 2.3; llhttp takes ICE and RTSP'],
+  ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'RFC 9113 3.4; h2c smuggling: Bishop Fox 2020'],
+  ['a TLS hello', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 'RFC 9112 3'],
+  ['a method in small letters', `get /case HTTP/1.1${tail}`, 'RFC 9110 9.1: case-sensitive'],
+  ['a method nobody knows', `FOO /case HTTP/1.1${tail}`, 'RFC 9110 9.1'],
+  ['a method with a bracket', `G(T /case HTTP/1.1${tail}`, 'RFC 9110 5.6.2'],
+  ['a method with a colon', `GET: /case HTTP/1.1${tail}`, 'RFC 9110 5.6.2'],
+  ['a method alone', 'GET\r\n\r\n', 'RFC 9112 3'],
+  ['a method of RTSP', `DESCRIBE /case HTTP/1.1${tail}`, 'RFC 9110 9.1; llhttp knows methods of RTSP'],
+]
+
+const headers: readonly (readonly [what: string, lines: string, source: string])[] = [
+  ['no colon', 'X-A', 'RFC 9112 5'],
+  ['no name', ': y', 'CVE-2023-25725 (HAProxy): empty name'],
+  ['a blank in its name', 'X A: y', 'RFC 9112 5.1'],
+  ['a blank before its colon', 'X-A : y', 'RFC 9112 5.1'],
+  ['a NUL in its name', 'X\0A: y', 'RFC 9110 5.1; CVE-2019-9900 (Envoy)'],
+  ['a NUL in its value', 'X-A: y\0z', 'RFC 9110 5.5; CVE-2019-9900 (Envoy)'],
+  ['a control in its value', 'X-A: y\x08z', 'RFC 9110 5.5'],
+  ['DEL in its value', 'X-A: y\x7fz', 'RFC 9110 5.5'],
+  ['a bare CR in its value', 'X-A: y\rX-B: z', 'RFC 9112 2.2; CVE-2023-30589 (Node)'],
+  ['a bare CR at the end of its value', 'X-A: y\r\r', 'CVE-2022-35256 (Node)'],
+  ['a bare LF in its value', 'X-A: y\nX-B: z', 'CVE-2022-32214 (Node)'],
+  ['folding', 'X-A: y\r\n z', 'RFC 9112 5.2'],
+  ['folding with a tab', 'X-A: y\r\n\tz', 'RFC 9112 5.2'],
+  ['folding to an empty line', 'X-A: y\r\n ', 'RFC 9112 5.2; CVE-2022-32215 (Node)'],
+  ['bytes beyond ASCII in its name', 'X-\xc3\xa4: y', 'RFC 9110 5.1'],
+  ['a bracket in its name', 'X[A]: y', 'RFC 9110 5.6.2'],
+  ['a slash in its name', 'X/A: y', 'RFC 9110 5.6.2'],
+]
+
+export const lineCases: readonly Case[] = [
+  ...lines.map(([what, bytes, source]): Case => ({ name: `a request with ${what}`, source, bytes, expect: refused })),
+  ...headers.map(([what, header, source]): Case => ({
+    name: `a header with ${what}`,
+    source,
+    bytes: `${get}${header}\r\nX-Z: 1\r\n\r\n${behind}`,
+    expect: refused,
+  })),
+  {
+    name: 'a blank line that is CR and a letter',
+    source: 'CVE-2025-23167 (Node): \\r\\n\\rX ended the headers',
+    bytes: `${get}\rX${behind}`,
+    expect: refused,
+  },
+  {
+    name: 'a header as the first line, folded',
+    source: 'RFC 9112 2.2: whitespace before the first header',
+    bytes: `GET /case HTTP/1.1\r\n X: y\r\nHost: a\r\n\r\n`,
+    expect: refused,
+  },
+  {
+    name: 'headers over the limit',
+    source: 'RFC 6585 5',
+    bytes: `${get}X-A: ${'a'.repeat(20_000)}\r\n\r\n`,
+    expect: { refused: 431 },
+  },
+  {
+    name: 'a target over the limit',
+    source: 'RFC 9110 15.5.15 (414 or 431)',
+    bytes: `GET /${'a'.repeat(20_000)} HTTP/1.1\r\nHost: a\r\n\r\n`,
+    expect: { refused: 431 },
+  },
+  {
+    name: 'a header name over the limit',
+    source: 'CVE-2021-40346 (HAProxy): names of more than 255 bytes',
+    bytes: `${get}Content-Length0${'a'.repeat(20_000)}: y\r\n\r\n`,
+    expect: { refused: 431 },
+  },
+  {
+    name: 'a header name of 270 bytes that begins like a length goes on as it is',
+    source: 'CVE-2021-40346 (HAProxy): names of more than 255 bytes',
+    bytes: `POST /case HTTP/1.1\r\nHost: a\r\nContent-Length0${'a'.repeat(255)}:\r\nContent-Length: 2\r\n\r\nhi`,
+    expect: forwarded('POST /case', 'hi', { 'content-length': ['2'] }),
+  },
+  {
+    name: 'two blanks after the method become one',
+    source: 'RFC 9112 3: may be parsed at blanks',
+    bytes: `GET  /case HTTP/1.1${tail}`,
+    expect: forwarded('GET /case'),
+  },
+  {
+    name: 'RTSP/1.0, which the parser takes for HTTP/1.0, is sent on as HTTP/1.1',
+    source: 'RFC 9112 2.3; llhttp takes ICE and RTSP',
+    bytes: `GET /case RTSP/1.0${tail}`,
+    expect: forwarded('GET /case'),
+  },
+  {
+    name: 'empty lines before a request are skipped',
+    source: 'RFC 9112 2.2',
+    bytes: `\r\n\r\n${get}\r\n`,
+    expect: forwarded('GET /case'),
+  },
+  {
+    name: 'a header many times keeps its order and every value',
+    source: 'RFC 9110 5.3',
+    bytes: `${get}X-A: 1\r\nx-a: 2\r\nX-A:\r\n\r\n`,
+    expect: forwarded('GET /case', '', { 'x-a': ['1', '2', ''] }),
+  },
+  {
+    name: 'bytes beyond ASCII in a value go on as they are',
+    source: 'RFC 9110 5.5: obs-text',
+    bytes: `${get}X-A: \xe4\xff\r\n\r\n`,
+    expect: forwarded('GET /case', '', { 'x-a': ['\xe4\xff'] }),
+  },
+  {
+    name: 'two requests in one write are two',
+    source: 'RFC 9112 9.3.2',
+    bytes: `${get}\r\n${behind}`,
+    expect: { forwarded: [{ line: 'GET /case' }, { line: 'GET /smuggled' }] },
+  },
+  {
+    name: 'nothing is taken behind a request that closes',
+    source: 'RFC 9112 9.6',
+    bytes: `${get}Connection: close\r\n\r\n${behind}`,
+    expect: forwarded('GET /case'),
+  },
+]
