@@ -35,11 +35,14 @@ export const packageHomes: Readonly<Record<string, readonly string[]>> = {
   redis: ['store/redis'],
   undici: ['clones/balancer'],
   fastify: ['http'],
+  hono: ['http'],
+  cookie: ['http/express'],
   '@fastify/cookie': ['http'],
   'file-type': ['files'],
   '@aws-sdk/client-s3': ['files/s3'],
   commander: ['cli'],
   diff: ['cli/check'],
+  'es-module-lexer': ['clones/release'],
 }
 
 interface RestrictedPattern {

@@ -354,6 +354,13 @@ export class FourfoldError extends Error {
   get statusCode(): number {
     return this.httpStatus
   }
+
+  /** The answer that Hono gives for it, under the name that it looks for. */
+  getResponse(): Response {
+    const { httpStatus: statusCode, code, message } = this
+    const headers = { 'cache-control': 'no-store', ...(this.retryable ? { 'retry-after': '1' } : {}) }
+    return Response.json({ statusCode, code, message }, { status: statusCode, headers })
+  }
 }
 
 /** Whether a value is a Fourfold error, optionally of one code. */

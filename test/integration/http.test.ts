@@ -11,6 +11,7 @@ import {
   CookieJar,
   plantHost,
   startFastify,
+  startHono,
   startNode,
   type PlantedHost,
   type StartApp,
@@ -21,6 +22,7 @@ import {
 const adapters: [string, StartApp][] = [
   ['fastify', startFastify],
   ['node:http', startNode],
+  ['hono', startHono],
 ]
 
 interface Running {

@@ -7,8 +7,11 @@
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import { createAdaptorServer } from '@hono/node-server'
 import Fastify from 'fastify'
+import { Hono } from 'hono'
 import { fourfold } from '../../src/http/fastify.ts'
+import { fourfold as honoFourfold } from '../../src/http/hono.ts'
 import { withFourfold } from '../../src/http/node.ts'
 import type { ScopeRequest } from '../../src/http/request-context.ts'
 import type { Fourfold } from '../../src/app/fourfold.ts'
@@ -107,6 +110,38 @@ export const startNode: StartApp = async (ff, routes) => {
     { level: (request) => (request.headers['x-strict'] === undefined ? undefined : 'strict') },
   )
   const server = createServer(listener)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    url: addressOf(server),
+    close: async () => {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
+
+export const startHono: StartApp = async (ff, routes) => {
+  const app = new Hono()
+  app.use(honoFourfold({ ff, level: (c) => (c.req.header('x-strict') === undefined ? undefined : 'strict') }))
+  for (const [path, handler] of Object.entries(routes)) {
+    app.get(path, async (c) => {
+      const headers = Object.fromEntries(c.req.raw.headers)
+      const request: TestRequest = {
+        headers,
+        url: c.req.path,
+        get session() {
+          return c.get('session')
+        },
+        get ff() {
+          return c.var.ff
+        },
+      }
+      return c.json((await handler(request)) ?? {})
+    })
+  }
+  const server = createAdaptorServer({ fetch: app.fetch }) as Server
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {

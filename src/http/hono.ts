@@ -1,0 +1,109 @@
+/**
+ * Fourfold for Hono: `c.get('ff')` or `c.var.ff`, the app's instance scoped to the request's reader, and
+ * `c.get('session')`. Both are made when first asked for. What a handler changed is stored before its answer goes out;
+ * if that fails, the failure is the answer, through the app's own `onError`.
+ *
+ * ```ts
+ * const app = new Hono()
+ * app.use(fourfold({ ff }))
+ * app.get('/me', async (c) => c.json({ user: (await c.get('session').get('user')) ?? null }))
+ * ```
+ *
+ * `createAdaptorServer({ fetch: app.fetch })` of @hono/node-server makes the server that `defineApp` takes.
+ */
+
+import type { IncomingMessage } from 'node:http'
+import type { Context, MiddlewareHandler } from 'hono'
+import type { IncomingRequest } from '../app/define-app.ts'
+import type { Fourfold, Schemas } from '../app/fourfold.ts'
+import type { Level } from '../freshness/level.ts'
+import type { Session } from '../sessions/session.ts'
+import type { Head } from './held-response.ts'
+import { addAnswer, RequestContext } from './request-context.ts'
+import type { RawRequest } from './secure.ts'
+
+/** Declare `schemas` here, by declaration merging, and every `c.get('ff')` knows them. */
+export interface Register {}
+
+export type RegisteredSchemas = Register extends { schemas: infer S extends Schemas } ? S : Schemas
+
+declare module 'hono' {
+  interface ContextVariableMap {
+    /** The app's instance for this request's reader, at this request's level. */
+    readonly ff: Fourfold<RegisteredSchemas>
+    /** This client's session, read from the store when first needed. */
+    readonly session: Session
+  }
+}
+
+export interface FourfoldMiddlewareOptions {
+  /** The opened app. */
+  readonly ff: Fourfold<any>
+  /** The level of a request's reads, or a function of the request. Default, also for undefined: each database's own. */
+  readonly level?: Level | ((c: Context) => Level | undefined)
+}
+
+type Requests = RequestContext<Fourfold<RegisteredSchemas>>
+
+/** The middleware. Register it before whatever uses what it gives. */
+export function fourfold({ ff, level }: FourfoldMiddlewareOptions): MiddlewareHandler {
+  return async (c, next) => {
+    const context: Requests = new RequestContext<Fourfold<RegisteredSchemas>>({
+      host: ff,
+      raw: rawRequest(c),
+      identify: ff.identify === undefined ? undefined : () => ff.identify?.(incomingRequest(c, context)),
+      level: () => (typeof level === 'function' ? level(c) : level),
+    })
+    giveVariables(c, context)
+    await next()
+    await addAnswer(context, c.res.status, headOf(c))
+  }
+}
+
+/** Variables that are made when first asked for; Hono's own are made when the middleware runs. */
+function giveVariables(c: Context, context: Requests): void {
+  const made = {
+    get ff(): Fourfold<RegisteredSchemas> {
+      return context.ff
+    },
+    get session(): Session {
+      return context.session
+    },
+  }
+  const { get } = c
+  const own = (): object => Reflect.get(Object.getPrototypeOf(c) as object, 'var', c) as object
+  c.get = ((key: string) => (key in made ? made[key as keyof typeof made] : get(key as never))) as typeof c.get
+  Object.defineProperty(c, 'var', {
+    configurable: true,
+    get: () => Object.defineProperties(own(), Object.getOwnPropertyDescriptors(made)),
+  })
+}
+
+function headOf(c: Context): Head {
+  return {
+    append: (name, value) => {
+      for (const one of typeof value === 'string' ? [value] : value) c.header(name, one, { append: true })
+    },
+    set: (name, value) => c.header(name, value),
+  }
+}
+
+/** On Node, the request beneath; elsewhere and in tests its headers alone. */
+export function rawRequest(c: Context): RawRequest {
+  const { incoming } = (c.env ?? {}) as { incoming?: IncomingMessage }
+  return incoming ?? { headers: Object.fromEntries(c.req.raw.headers) }
+}
+
+function incomingRequest(c: Context, context: Requests): IncomingRequest {
+  const { pathname, search } = new URL(c.req.url)
+  return {
+    method: c.req.method,
+    url: pathname + search,
+    headers: rawRequest(c).headers,
+    get session() {
+      return context.session
+    },
+  }
+}
+
+export default fourfold
