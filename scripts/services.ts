@@ -1,5 +1,6 @@
 /**
- * The servers that tests and benchmarks need and npm does not bring: Redis or Valkey, and a browser; S3 has a file of its own. What is installed is used;
+ * The servers that tests and benchmarks need and npm does not bring: Redis or Valkey, and a browser (and S3, in
+ * `s3-service.ts`). What is installed is used;
  * where this may install (root on Debian, or CI) Debian's package is installed; elsewhere the error says what to do.
  * A server started here listens on a free port of the loopback, keeps no data and is stopped by its caller.
  *
@@ -176,6 +177,8 @@ function answersPing(port: number): Promise<boolean> {
 if (import.meta.main) {
   const program = await findRedis()
   if (program !== null) console.log(`Redis: ${program}`)
-  const { hasS3 } = await import('./s3-service.ts')
-  if (await hasS3()) console.log('S3: OpenStack Swift')
+  // Not waited for here: that module waits for this one.
+  void import('./s3-service.ts').then(async ({ hasS3 }) => {
+    if (await hasS3()) console.log('S3: OpenStack Swift')
+  })
 }
