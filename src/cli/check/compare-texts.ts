@@ -11,13 +11,15 @@ import type { Difference } from './compare.ts'
 export interface Token {
   readonly text: string
   readonly line: number
+  /** Whether white space stands before it. */
+  readonly apart: boolean
 }
 
 /** A stretch of the expected text, from one word to before another, and what stands there instead. */
 interface Hunk {
   readonly from: number
   readonly to: number
-  readonly added: readonly string[]
+  readonly added: readonly Token[]
 }
 
 export interface TextNoise {
@@ -28,13 +30,15 @@ export interface TextNoise {
 }
 
 /** Past so many changes, everything between the first and the last is one change. */
-const maxEdits = 1500
+const maxEdits = 600
 
 /** Words, and the signs that part them in HTML and prose; lines that match are left out. */
 export function tokensOf(text: string, leaveOut: readonly RegExp[]): readonly Token[] {
   return text.split('\n').flatMap((content, index) => {
     if (leaveOut.some((pattern) => pattern.test(content))) return []
-    return (content.match(/[<>"'=&;,()]|[^\s<>"'=&;,()]+/g) ?? []).map((word) => ({ text: word, line: index + 1 }))
+    return [...content.matchAll(/(\s*)([<>"'=&;,()]|[^\s<>"'=&;,()]+)/g)].map(([, space = '', text = ''], nth) => {
+      return { text, line: index + 1, apart: space !== '' || nth === 0 }
+    })
   })
 }
 
@@ -51,7 +55,7 @@ export function compareTexts(
   const differences = hunks.map(({ from, to, added }): Difference => ({
     place: place(from),
     kind: 'value',
-    expected: show(tokens.slice(from, to).map(({ text }) => text)),
+    expected: show(tokens.slice(from, to)),
     got: show(added),
   }))
   return { differences, noise }
@@ -59,32 +63,43 @@ export function compareTexts(
 
 /** What must be done to `a` to get `b`, as stretches of `a`. */
 function findHunks(a: readonly Token[], b: readonly Token[]): readonly Hunk[] {
-  const left = a.map(({ text }) => text)
-  const right = b.map(({ text }) => text)
+  const [left, right] = [a, b].map((tokens) => tokens.map(({ text }) => text)) as [string[], string[]]
   const changes = diffArrays(left, right, { maxEditLength: maxEdits })
-  if (changes === undefined) return [wholeMiddle(left, right)]
-  const hunks: Hunk[] = []
-  let at = 0
-  let open: { from: number; to: number; added: string[] } | null = null
+  if (changes === undefined) return [wholeMiddle(a, b)]
+  const hunks: { from: number; to: number; added: Token[] }[] = []
+  let [at, other, open] = [0, 0, false]
   for (const { added, removed, value } of changes) {
-    if (!added && !removed) {
-      open = null
-      at += value.length
-      continue
-    }
-    if (open === null) hunks.push((open = { from: at, to: at, added: [] }))
-    if (added) open.added.push(...value)
-    else open.to = at += value.length
+    const same = !added && !removed
+    if (!same && !open) hunks.push({ from: at, to: at, added: [] })
+    open = !same
+    const hunk = hunks.at(-1)
+    if (!removed) other += value.length
+    if (!added) at += value.length
+    if (added) hunk?.added.push(...b.slice(other - value.length, other))
+    if (removed && hunk !== undefined) hunk.to = at
   }
-  return hunks
+  return hunks.map((hunk) => slide(hunk, a))
 }
 
-function wholeMiddle(a: readonly string[], b: readonly string[]): Hunk {
+/** The same insertion a little earlier, where it then begins with a tag: `<b>new</b>` and not `b>new</b><`. */
+function slide(hunk: Hunk, a: readonly Token[]): Hunk {
+  if (hunk.from !== hunk.to) return hunk
+  let [from, added] = [hunk.from, hunk.added]
+  while (added[0]?.text !== '<') {
+    const before = a[from - 1]
+    if (before === undefined || before.text !== added.at(-1)?.text) return hunk
+    from -= 1
+    added = [before, ...added.slice(0, -1)]
+  }
+  return { from, to: from, added }
+}
+
+function wholeMiddle(a: readonly Token[], b: readonly Token[]): Hunk {
   const shorter = Math.min(a.length, b.length)
   let from = 0
-  while (from < shorter && a[from] === b[from]) from += 1
+  while (from < shorter && a[from]?.text === b[from]?.text) from += 1
   let behind = 0
-  while (behind < shorter - from && a.at(-1 - behind) === b.at(-1 - behind)) behind += 1
+  while (behind < shorter - from && a.at(-1 - behind)?.text === b.at(-1 - behind)?.text) behind += 1
   return { from, to: a.length - behind, added: b.slice(from, b.length - behind) }
 }
 
@@ -116,8 +131,13 @@ function isWithin(hunk: Hunk, range: Range): boolean {
 
 const longestShown = 120
 
-function show(words: readonly string[]): string | undefined {
-  if (words.length === 0) return undefined
-  const text = JSON.stringify(words.join(' '))
+function show(tokens: readonly Token[]): string | undefined {
+  if (tokens.length === 0) return undefined
+  const text = JSON.stringify(
+    tokens
+      .map(({ text, apart }) => (apart ? ` ${text}` : text))
+      .join('')
+      .trim(),
+  )
   return text.length > longestShown ? `${text.slice(0, longestShown)}…"` : text
 }

@@ -36,6 +36,8 @@ export interface AccessFinding {
 }
 
 export interface Findings {
+  /** The way that should be gone once more, for most of what is not sure yet; null: all is. */
+  readonly toRepeat: string | null
   /** What one clone answered, request by request. */
   readonly replayed: readonly { readonly request: ScriptRequest; readonly status: number }[]
   readonly differences: readonly Finding[]
@@ -49,7 +51,7 @@ export interface Findings {
 export interface FindOptions {
   readonly singles: readonly [Run, ...Run[]]
   readonly spread: readonly Run[]
-  /** Some of the ways a second time: what does not differ there again is not a difference of clones. */
+  /** Some of the ways once more: what does not differ there again is not a difference of clones. */
   readonly repeated: readonly Run[]
   readonly ignored: Ignored
   /** Paths below which files may be written. */
@@ -60,12 +62,15 @@ export function findDifferences({ singles, spread, repeated, ignored, ignoredWri
   const [first] = singles
   const comparisons = first.steps.map((_, index) => compareStep(singles, index, ignored))
   const found = spread.flatMap((run) => differencesOf(run, first, comparisons)).reduce(mergeSame, [])
-  const again = repeated.flatMap((run) => differencesOf(run, first, comparisons))
-  const isSteady = ({ request, place, runs }: Finding): boolean =>
-    !repeated.some(({ name }) => runs.includes(name)) ||
-    again.some((other) => other.request === request && other.place === place)
+  const again = repeated.map((run) => ({ name: run.name, found: differencesOf(run, first, comparisons) }))
+  const verdicts = new Map(found.map((finding) => [finding, judge(finding, again)]))
+  const isSteady = (finding: Finding): boolean => verdicts.get(finding) !== 'unsteady'
   return {
     replayed: first.steps.map(({ request, answer }) => ({ request, status: answer?.status ?? 0 })),
+    toRepeat: mostWanted(
+      found.filter((finding) => verdicts.get(finding) === 'open'),
+      again,
+    ),
     differences: found.filter(isSteady).toSorted((a, b) => indexOf(first, a) - indexOf(first, b)),
     accesses: [...singles, ...spread].flatMap(accessesOf).filter(isReported(ignoredWrites)).reduce(mergeAccess, []),
     noise: comparisons.flatMap((comparison, index) => {
@@ -74,6 +79,34 @@ export function findDifferences({ singles, spread, repeated, ignored, ignoredWri
     }),
     notes: [...first.steps.flatMap(noteOf), ...found.filter((finding) => !isSteady(finding)).map(unsteadyNote)],
   }
+}
+
+interface Again {
+  readonly name: string
+  readonly found: readonly Finding[]
+}
+
+/** A difference of clones is there every time the same way is gone; what is only sometimes there varies by itself. */
+function judge(finding: Finding, again: readonly Again[]): 'steady' | 'unsteady' | 'open' {
+  const outcomes = finding.runs.map((name) => outcomesOf(finding, name, again))
+  if (outcomes.some((seen) => seen.length >= repeats && seen.every(Boolean))) return 'steady'
+  return outcomes.every((seen) => seen.includes(false)) ? 'unsteady' : 'open'
+}
+
+const repeats = 2
+
+function outcomesOf({ request, place }: Finding, name: string, again: readonly Again[]): readonly boolean[] {
+  const runs = again.filter((run) => run.name === name)
+  return runs.map(({ found }) => found.some((other) => other.request === request && other.place === place))
+}
+
+function mostWanted(open: readonly Finding[], again: readonly Again[]): string | null {
+  const wanted = open.flatMap((finding) =>
+    finding.runs.filter((name) => !outcomesOf(finding, name, again).includes(false)).slice(0, 1),
+  )
+  const counts = Map.groupBy(wanted, (name) => name)
+  const [most] = [...counts].toSorted(([, a], [, b]) => b.length - a.length)
+  return most?.[0] ?? null
 }
 
 function compareStep(singles: readonly Run[], index: number, ignored: Ignored): Comparison | null {
@@ -145,7 +178,7 @@ const indexOf = ({ steps }: Run, { request }: Finding): number => steps.findInde
 
 function unsteadyNote({ request, place, expected, got, runs }: Finding): string {
   const values = `expected ${expected ?? 'nothing'}, got ${got ?? 'nothing'}`
-  return `${request.place}: ${place} differed once and not again: ${values} (${runs[0]})`
+  return `${request.place}: ${place} did not differ every time: ${values} (${runs[0]})`
 }
 
 function noteOf({ request, answer }: Step): readonly string[] {

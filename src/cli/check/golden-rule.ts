@@ -13,7 +13,7 @@ import { embed, prepareGround, type Ground } from './ground.ts'
 import { copyDisc } from './own-disc.ts'
 import { replay } from './replay.ts'
 import { createRoute, singleRoute, type Route } from './routes.ts'
-import { withClones, withSupervisor, type ClonePlace } from './run-clones.ts'
+import { withClones, withStore, type ClonePlace } from './run-clones.ts'
 import { scriptError, type Script } from './script.ts'
 
 import type { Ignored } from './compare.ts'
@@ -50,7 +50,7 @@ interface Checking extends CheckOptions {
   readonly directory: string
 }
 
-/** More runs on one clone, when something was found that might only vary: three, so that one of two values shows. */
+/** More runs on one clone, when something was found that might only vary. */
 const confirmingRuns = 3
 
 /** Rejects with the signal's reason when it says so; whatever was started is stopped and deleted by then. */
@@ -77,8 +77,7 @@ async function withGround<T>(
     config: { ...config, clones: { ...config.clones, max: clones } },
     secrets,
     seed: options.seed && !options.external,
-    withStore: (work) =>
-      withSupervisor({ config, directory: join(directory, 'ground'), log, signal }, (_, storeUrl) => work(storeUrl)),
+    withStore: (work) => withStore({ config, directory: join(directory, 'ground'), log }, work),
   })
   try {
     signal.throwIfAborted()
@@ -109,19 +108,11 @@ async function checkOn(checking: Checking): Promise<Findings> {
   for (let more = 0; more < confirmingRuns && find().differences.length > 0; more += 1) {
     singles.push(await run(1, singleRoute()))
   }
-  for (let way = nextToRepeat(find(), spread, repeated); way >= 0; way = nextToRepeat(find(), spread, repeated)) {
+  for (let name = find().toRepeat; name !== null; name = find().toRepeat) {
+    const way = spread.findIndex((run) => run.name === name)
     repeated.push(await run(clones, createRoute(way, clones)))
   }
   return find()
-}
-
-/** The way that showed most of what has not been looked at a second time; -1: all has. */
-function nextToRepeat({ differences }: Findings, spread: readonly Run[], repeated: readonly Run[]): number {
-  const done = new Set(repeated.map(({ name }) => name))
-  const open = differences.filter(({ runs }) => !runs.some((name) => done.has(name)))
-  const counts = spread.map(({ name }) => open.filter(({ runs }) => runs.includes(name)).length)
-  const most = Math.max(...counts)
-  return most === 0 ? -1 : counts.indexOf(most)
 }
 
 async function runOnce(checking: Checking, number: number, count: number, route: Route): Promise<Run> {

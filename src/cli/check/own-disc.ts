@@ -3,8 +3,9 @@
  * are linked, not copied. What an app writes to other places is on everybody's disc, and is only reported.
  */
 
-import { cp, mkdir, readdir, symlink } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
+import { cp, mkdir, readdir, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, isAbsolute, join, relative } from 'node:path'
 
 import type { ClonePlace } from './run-clones.ts'
@@ -22,7 +23,15 @@ export async function copyDisc(appFile: string, directory: string, here: string 
   await copyFolder(root, copy)
   const within = relative(root, here)
   const isInside = !within.startsWith('..') && !isAbsolute(within)
-  return { appFile: join(copy, relative(root, appFile)), temporary, folder: isInside ? join(copy, within) : copy }
+  return {
+    appFile: join(copy, relative(root, appFile)),
+    temporary,
+    folder: isInside ? join(copy, within) : copy,
+    standsFor: [
+      [copy, root],
+      [temporary, tmpdir()],
+    ],
+  }
 }
 
 /** The nearest folder with a package.json, or the file's own. */

@@ -4,10 +4,11 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
-import { cloneGroup, storeGroup } from '../../app/groups.ts'
+import { cloneGroup } from '../../app/groups.ts'
 import { socketPathFor } from '../../app/socket-path.ts'
 import { createSupervisor, type Supervisor } from '../../clones/supervisor.ts'
 import { FourfoldError } from '../../core/errors.ts'
+import { startStoreServer } from '../../store/memory/server.ts'
 import { folderVariable, type AccessMessage } from './access-message.ts'
 
 import type { ResolvedConfig } from '../../app/config.ts'
@@ -34,48 +35,62 @@ export interface ClonePlace {
   /** The folder it works in, and the one for temporary files; absent: this process's own. */
   readonly folder?: string
   readonly temporary?: string
+  /** Copies, and what they are copies of: what the app did there, it would have done here. */
+  readonly standsFor?: readonly (readonly [copy: string, original: string])[]
 }
 
 /** Runs work with clones that end after it, however it ends. */
 export async function withClones<T>(options: RunClonesOptions, work: (clones: Clones) => Promise<T>): Promise<T> {
-  const { count, log, signal, databases } = options
-  return await withSupervisor(options, async (supervisor, storeUrl) => {
-    const heard = hearAccesses(supervisor)
-    const places = await Promise.all(Array.from({ length: count }, (_, index) => options.placeOf(index + 1)))
-    const connections = { databases, storeUrl }
-    await supervisor.run(checkedClones(options, connections, places))
-    log.debug({ clones: count }, 'the clones of a run are ready')
-    return await work({
-      numbers: places.map((_, index) => index + 1),
-      address: (clone) => addressOf(supervisor, clone, signal),
-      accesses: async (clone) => {
-        // The channel keeps its order: what was said before the answer to a ping is here when the answer is.
-        await memberOf(supervisor, clone)?.process.ping(channelMs)
-        return heard.get(clone)?.splice(0) ?? []
-      },
-    })
-  })
-}
-
-/** Runs work with a store; `config.store.url` leads to one that is there. */
-export async function withSupervisor<T>(
-  { config, directory, log, signal }: Pick<RunClonesOptions, 'config' | 'directory' | 'log' | 'signal'>,
-  work: (supervisor: Supervisor, storeUrl: string) => Promise<T>,
-): Promise<T> {
-  signal.throwIfAborted()
+  const { log, signal } = options
   const supervisor = createSupervisor({ log })
   const callOff = (): void => void supervisor.stop()
+  signal.throwIfAborted()
   signal.addEventListener('abort', callOff)
-  await mkdir(directory, { recursive: true })
-  const { path, directory: made } = await socketPathFor(directory, 'store')
   try {
-    if (config.store.url === undefined) await supervisor.run(storeGroup(path, join(directory, 'store.log'), config))
-    return await work(supervisor, config.store.url ?? `unix:${path}`)
+    return await withStore(options, async (storeUrl) => {
+      try {
+        return await work(await startClones(options, supervisor, storeUrl))
+      } finally {
+        await supervisor.stop()
+      }
+    })
   } catch (error) {
     throw signal.aborted ? signal.reason : error
   } finally {
     signal.removeEventListener('abort', callOff)
-    await supervisor.stop()
+  }
+}
+
+async function startClones(options: RunClonesOptions, supervisor: Supervisor, storeUrl: string): Promise<Clones> {
+  const { count, databases, signal } = options
+  const heard = hearAccesses(supervisor)
+  const places = await Promise.all(Array.from({ length: count }, (_, index) => options.placeOf(index + 1)))
+  await supervisor.run(checkedClones(options, { databases, storeUrl }, places))
+  return {
+    numbers: places.map((_, index) => index + 1),
+    address: (clone) => addressOf(supervisor, clone, signal),
+    accesses: async (clone) => {
+      // The channel keeps its order: what was said before the answer to a ping is here when the answer is.
+      await memberOf(supervisor, clone)?.process.ping(channelMs)
+      const accesses = heard.get(clone)?.splice(0) ?? []
+      return accesses.map((access) => inOriginal(access, places[clone - 1]?.standsFor ?? []))
+    },
+  }
+}
+
+/** Runs work with an empty store, in this process; `config.store.url` leads to one that is there. */
+export async function withStore<T>(
+  { config, directory, log }: Pick<RunClonesOptions, 'config' | 'directory' | 'log'>,
+  work: (storeUrl: string) => Promise<T>,
+): Promise<T> {
+  if (config.store.url !== undefined) return await work(config.store.url)
+  await mkdir(directory, { recursive: true })
+  const { path, directory: made } = await socketPathFor(directory, 'store')
+  const store = await startStoreServer({ socketPath: path, logPath: join(directory, 'store.log'), log })
+  try {
+    return await work(`unix:${path}`)
+  } finally {
+    await store.stop()
     if (made !== null) await rm(made, { recursive: true, force: true })
   }
 }
@@ -109,6 +124,14 @@ function checkedClones(
 /** Beside this file: `.ts` from source, `.js` when built. */
 function hearing(): URL {
   return new URL(`./hear-accesses.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url)
+}
+
+function inOriginal(access: Access, standsFor: NonNullable<ClonePlace['standsFor']>): Access {
+  const rename = (path: string): string => {
+    const found = standsFor.find(([copy]) => path === copy || path.startsWith(`${copy}/`))
+    return found === undefined ? path : found[1] + path.slice(found[0].length)
+  }
+  return { ...access, resource: rename(access.resource), by: rename(access.by) }
 }
 
 const channelMs = 2_000

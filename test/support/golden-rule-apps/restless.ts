@@ -1,5 +1,5 @@
 /**
- * Keeps the golden rule, and answers differently each time all the same: ids, times, tokens, a choice of two, an order
+ * Keeps the golden rule, and answers differently each time all the same: ids, times, tokens, a choice of six, an order
  * that nobody promised. Its visits are counted where they belong, in the session.
  */
 
@@ -8,7 +8,7 @@ import { randomBytes, randomInt, randomUUID } from 'node:crypto'
 import { defineApp, type App } from 'fourfold'
 import { withFourfold } from 'fourfold/node'
 
-const banners = ['Spring sale', 'Summer is near']
+const banners = ['Spring sale', 'Summer is near', 'New books', 'Old books', 'Opening hours', 'We are hiring']
 
 const app: App = defineApp({
   databases: {},
@@ -40,7 +40,7 @@ const app: App = defineApp({
       response.setHeader('etag', `"${randomInt(1e9)}"`)
       response.end(`<!doctype html>
 <title>Restless</title>
-<p class="banner">${banners[randomInt(2)]}</p>
+<p class="banner">${banners[randomInt(banners.length)]}</p>
 <p>Visit ${visits}, rendered in ${(Math.random() * 9).toFixed(1)} ms at ${new Date().toLocaleTimeString('en')}</p>
 <form method="post"><input type="hidden" name="csrf" value="${csrf}"></form>
 <script nonce="${randomBytes(8).toString('base64')}">start()</script>

@@ -1,0 +1,45 @@
+/** The golden-rule check on an app that writes a file. */
+
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { suite, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+import { appFolder, checkApp, told } from '../support/golden-rule.ts'
+
+suite('the golden rule and files', { concurrency: 1 }, () => {
+  test('a file that the app writes is found although the app hides that it was refused, with request and line', async () => {
+    const found = await checkApp('file-writer', 'GET /\n###\nPOST /notes\n\nhello\n###\nGET /notes\n', {
+      clones: 2,
+      ways: 1,
+    })
+    const [access, ...others] = found.accesses
+    assert.deepEqual(others, [])
+    assert.equal(access?.permission, 'FileSystemWrite')
+    assert.deepEqual(access?.resources, [fileURLToPath(new URL('note.txt', appFolder))])
+    assert.match(access?.by ?? '', /file-writer\.ts:13$/)
+    assert.deepEqual(
+      access?.requests.map((request) => request?.place),
+      ['file-writer.http:3'],
+    )
+    // Refused to all, it is missing everywhere.
+    assert.deepEqual(found.differences, [])
+    const spared = await checkApp('file-writer', 'POST /notes\n', {
+      ways: 1,
+      ignoredWrites: [fileURLToPath(appFolder).slice(0, -1)],
+    })
+    assert.deepEqual(spared.accesses, [])
+  })
+
+  test('where clones may write, a file is on the disc of one clone, and not on this one', async () => {
+    const found = await checkApp('file-writer', 'POST /notes\n\nhello\n###\nGET /notes\n', {
+      clones: 2,
+      ways: 1,
+      writes: 'report',
+    })
+    const note = fileURLToPath(new URL('note.txt', appFolder))
+    assert.deepEqual(told(found), ['5 body $.note: a file on the disc of another clone'])
+    assert.deepEqual(found.accesses[0]?.resources, [note])
+    await assert.rejects(readFile(note), { code: 'ENOENT' })
+  })
+})
