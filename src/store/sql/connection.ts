@@ -4,6 +4,7 @@
  * statement may meet another.
  */
 
+import { createHash } from 'node:crypto'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 
@@ -21,12 +22,40 @@ export interface SqlConnection extends CallerConnection {
   send(text: string, values: unknown[]): Promise<{ readonly rows: Row[]; readonly rowCount: number }>
 }
 
+/**
+ * Whether statements have names, so that the server reads and plans each once a connection. The first that a transaction
+ * pooler leads to a server which does not know its name ends that for the whole store; it had no effect and is sent again.
+ * A name is a digest of its text: whoever made it on that server meant the same statement.
+ */
+export class Naming {
+  private on = true
+  private readonly names = new Map<string, string>()
+
+  nameOf(text: string): string | undefined {
+    if (!this.on) return undefined
+    let name = this.names.get(text)
+    if (name === undefined) {
+      name = `fourfold_${createHash('sha256').update(text).digest('base64url').slice(0, 22)}`
+      this.names.set(text, name)
+    }
+    return name
+  }
+
+  end(): void {
+    this.on = false
+  }
+}
+
 /** Sent with each connection: one that cannot serve must not count as one. */
 const HELLO_SQL = 'select version, pg_is_in_recovery() as standby from fourfold.store_version'
 
 /** Connects and asks whether the store is there. The connection counts only when it has answered. */
-export async function dialSql(address: PostgresAddress, options: DialOptions<SqlConnection>): Promise<SqlConnection> {
-  const connection = new LiveConnection(address, options)
+export async function dialSql(
+  address: PostgresAddress,
+  naming: Naming,
+  options: DialOptions<SqlConnection>,
+): Promise<SqlConnection> {
+  const connection = new LiveConnection(address, naming, options)
   const { promise: aborted, reject } = Promise.withResolvers<never>()
   const abort = (): void => reject(options.signal.reason)
   options.signal.addEventListener('abort', abort, { once: true })
@@ -44,10 +73,12 @@ export async function dialSql(address: PostgresAddress, options: DialOptions<Sql
 class LiveConnection implements SqlConnection {
   received = 0
   private readonly client: pg.Client
+  private readonly naming: Naming
   private underWay = 0
   private over = false
 
-  constructor(address: PostgresAddress, { onLost }: DialOptions<SqlConnection>) {
+  constructor(address: PostgresAddress, naming: Naming, { onLost }: DialOptions<SqlConnection>) {
+    this.naming = naming
     this.client = new pg.Client({
       ...(address as pg.ClientConfig),
       application_name: address.application_name ?? 'fourfold store',
@@ -74,8 +105,13 @@ class LiveConnection implements SqlConnection {
   async send(text: string, values: unknown[]): Promise<{ rows: Row[]; rowCount: number }> {
     this.underWay += 1
     try {
-      const { rows, rowCount } = await this.client.query<Row>(text, values)
+      const name = this.naming.nameOf(text)
+      const query = name === undefined ? { text, values } : { name, text, values }
+      const { rows, rowCount } = await this.client.query<Row>(query)
       return { rows, rowCount: rowCount ?? 0 }
+    } catch (error) {
+      if (isUnknownName(error)) this.naming.end()
+      throw error
     } finally {
       this.underWay -= 1
       this.received += 1
@@ -115,6 +151,12 @@ function cancel(host: string, port: number, processID: number, secretKey: number
   socket.unref()
 }
 
+/** Not there, or there already: a pooler's other connection. */
+function isUnknownName(error: unknown): boolean {
+  const state = sqlState(error)
+  return state === '26000' || state === '42P05'
+}
+
 /** Whether the tables are not there: a new database, or one that was restored from before. */
 export function isWithoutTables(error: unknown): boolean {
   const state = sqlState(error)
@@ -125,7 +167,7 @@ export function judgeSql(error: unknown): Judgement {
   const state = sqlState(error)
   // Among these a server that shuts down: it may have committed before it said so.
   if (state === null || isConnectionLost(error)) return 'broken'
-  if (state === '40001' || state === '40P01') return 'again'
+  if (state === '40001' || state === '40P01' || isUnknownName(error)) return 'again'
   if (isWithoutTables(error) || isStandby(error, state)) return 'replaced'
   return state.startsWith('53') || state === '57014' ? 'away' : 'refused'
 }

@@ -31,10 +31,12 @@ create table if not exists fourfold.store_streams (
   with (fillfactor = 50);
 create table if not exists fourfold.store_entries (
   stream bytea, number bigint, value bytea not null, primary key (stream, number));
+create table if not exists fourfold.store_budgets (
+  key bytea primary key, expires_at timestamptz not null) with (fillfactor = 50);
 create table if not exists fourfold.store_sweeps (
   name text primary key, swept_at timestamptz not null default clock_timestamp(), next bytea not null default '');
 insert into fourfold.store_sweeps (name)
-  values ('records'), ('tokens'), ('leases'), ('streams'), ('registry') on conflict do nothing;
+  values ('records'), ('tokens'), ('leases'), ('streams'), ('registry'), ('budgets') on conflict do nothing;
 create table if not exists fourfold.store_version (
   one boolean primary key default true check (one), version int not null);
 insert into fourfold.store_version (version) values (${schemaVersion}) on conflict do nothing`

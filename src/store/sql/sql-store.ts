@@ -6,7 +6,16 @@
 import { silentLogger, type Logger } from '../../core/log.ts'
 import { addressFromUrl, type PostgresAddress } from '../../engines/postgres/address.ts'
 import type { Epoch, Lsn } from '../../engines/position.ts'
-import { bytesOf, checkCount, checkKey, checkLsn, checkTtl, expectationPairs, fieldPairs } from '../arguments.ts'
+import {
+  bytesOf,
+  checkBudget,
+  checkCount,
+  checkKey,
+  checkLsn,
+  checkTtl,
+  expectationPairs,
+  fieldPairs,
+} from '../arguments.ts'
 import { Caller, type CallOptions } from '../caller.ts'
 import { closedError } from '../link.ts'
 import type {
@@ -14,6 +23,7 @@ import type {
   RecordUpdate,
   Registration,
   RegistryView,
+  Spending,
   Store,
   StoredToken,
   StoreFields,
@@ -21,7 +31,7 @@ import type {
   UpdateResult,
 } from '../store.ts'
 import { connectionsPerProcess } from './budget.ts'
-import { dialSql, isWithoutTables, judgeSql, type Row, type SqlConnection } from './connection.ts'
+import { dialSql, isWithoutTables, judgeSql, Naming, type Row, type SqlConnection } from './connection.ts'
 import { decodeFields, decodeParts, encodeFields, encodeName, encodeParts, endOfPrefix } from './fields.ts'
 import { IncarnationWatch } from './incarnation.ts'
 import { createPreparation, type Preparation } from './preparation.ts'
@@ -52,6 +62,7 @@ class SqlStore implements Store {
 
   constructor({ address: given, deadlineMs, log = silentLogger }: SqlStoreOptions) {
     const address = typeof given === 'string' ? addressFromUrl(given, undefined, 'store.url') : given
+    const naming = new Naming()
     this.incarnations = new IncarnationWatch(log)
     this.preparation = createPreparation(address)
     this.caller = new Caller<SqlConnection>({
@@ -61,7 +72,7 @@ class SqlStore implements Store {
       connections: connectionsPerProcess,
       judge: judgeSql,
       dial: (options) =>
-        dialSql(address, options).catch((error: unknown) => {
+        dialSql(address, naming, options).catch((error: unknown) => {
           if (isWithoutTables(error)) this.prepare(log)
           throw error
         }),
@@ -208,6 +219,12 @@ class SqlStore implements Store {
       last,
       gap: after > 0 && (after < oldest - 1 || after > last),
     }
+  }
+
+  async spend(key: string, costMs: number, capacityMs: number): Promise<Spending> {
+    checkBudget(costMs, capacityMs)
+    const [row] = await this.rows(statements.SPEND_SQL, [keyBytes(key), costMs, capacityMs], never)
+    return { granted: row?.['granted'] === true, leftMs: Math.max(0, Math.floor(Number(row?.['left']))) }
   }
 
   async ping(): Promise<void> {

@@ -147,6 +147,24 @@ from head left join lateral (
   order by number limit $3::bigint) entry on true
 order by entry.number`
 
+/**
+ * A budget's end of life is the moment when it is full again. What a refusal tells of what is left is of the statement's
+ * snapshot. $1 key, $2 cost, $3 capacity
+ */
+export const SPEND_SQL = `
+with spent as (
+  insert into fourfold.store_budgets as held (key, expires_at)
+  select $1, ${after('$2')} where $2::float8 > 0
+  on conflict (key) do update set expires_at = greatest(held.expires_at, ${clock}) + ($2::float8 * interval '1 millisecond')
+  where greatest(held.expires_at, ${clock}) + ($2::float8 * interval '1 millisecond') <= ${after('$3')}
+  returning expires_at),
+seen as (
+  select coalesce((select expires_at from spent),
+    (select expires_at from fourfold.store_budgets where key = $1), ${clock}) as full_at),
+left_over as (
+  select least($3::float8, $3::float8 - extract(epoch from full_at - ${clock})::float8 * 1000) as left_ms from seen)
+select exists (select from spent) or ($2::float8 = 0) as granted, left_ms as left from left_over`
+
 /** Token and epoch by one statement: of one server, whoever stands between. $1 key */
 export const READ_TOKEN_SQL = `
 select (select parts from fourfold.store_tokens where key = $1 and expires_at > ${clock}) as parts,

@@ -72,6 +72,7 @@ export const sweepings: readonly Sweeping[] = [
   sweepKeys('records', memory.none),
   sweepKeys('tokens', memory.none),
   sweepKeys('leases', memory.week),
+  sweepKeys('budgets', memory.none),
   streams,
   registry,
 ]
