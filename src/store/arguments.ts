@@ -27,6 +27,12 @@ export function checkCount(count: number, least = 0): void {
   throw argumentError(`expected a whole number, ${least} or more`, count)
 }
 
+export function checkBudget(costMs: number, capacityMs: number): void {
+  checkTtl(capacityMs)
+  if (Number.isSafeInteger(costMs) && costMs >= 0 && costMs <= capacityMs) return
+  throw argumentError('a cost must be whole milliseconds, from 0 to the capacity', costMs)
+}
+
 /** Fields as pairs, so that names such as `__proto__` survive the way through objects. */
 export function fieldPairs(fields: StoreFields | undefined): [string, Buffer][] {
   return Object.entries(fields ?? {}).map(([name, value]) => [name, bytesOf(`the field "${name}"`, value)])

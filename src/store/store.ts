@@ -86,6 +86,13 @@ export interface StreamPage {
   readonly gap: boolean
 }
 
+/** What came of spending. */
+export interface Spending {
+  readonly granted: boolean
+  /** What the budget holds afterwards, in milliseconds. */
+  readonly leftMs: number
+}
+
 export interface Store {
   readonly driver: 'memory' | 'redis' | 'sql'
 
@@ -165,6 +172,13 @@ export interface Store {
    * kept, and is never a gap. Who wants only what comes next begins with `last`. Readers ask again: nothing is waited for.
    */
   readStream(stream: string, after: number, options?: { readonly limit?: number }): Promise<StreamPage>
+
+  /**
+   * Spends `costMs` of a budget that holds at most `capacityMs` and fills up again by a millisecond each millisecond of
+   * the store's clock, if so much is left: all or nothing. A budget that nobody spent of is full. For rates: five in a
+   * minute is a capacity of 60,000 and a cost of 12,000. A cost of 0 only looks.
+   */
+  spend(key: string, costMs: number, capacityMs: number): Promise<Spending>
 
   /** Resolves when the store answers; rejects with the driver's error otherwise. */
   ping(): Promise<void>

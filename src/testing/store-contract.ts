@@ -11,6 +11,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Store } from '../store/store.ts'
 import { assertRejects, hourMs, text, type Clients } from './store-contract/parts.ts'
+import { budgetTests } from './store-contract/budgets.ts'
 import { registryTests } from './store-contract/registry.ts'
 import { streamTests } from './store-contract/streams.ts'
 import { until } from './until.ts'
@@ -68,6 +69,7 @@ export function storeContract(options: StoreContractOptions): void {
     leaseTests(clients)
     registryTests(clients)
     streamTests(clients)
+    budgetTests(clients)
     closingTests(() => server)
     failureTests(() => server, clients, options)
   })

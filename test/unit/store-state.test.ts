@@ -34,6 +34,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   fc.tuple(fc.constant('renewRegistration' as const), key, name, currentFence, ttl, fc.option(bytes)),
   fc.tuple(fc.constant('withdraw' as const), key, name, currentFence),
   fc.tuple(fc.constant('appendToStream' as const), key, bytes, fc.integer({ min: 1, max: 3 }), ttl),
+  fc.tuple(fc.constant('spend' as const), key, fc.integer({ min: 0, max: 10 }), fc.constant(20)),
 )
 /** An operation, with the time that passes before it. */
 const step = fc.tuple(fc.nat(10), operation)
@@ -56,6 +57,7 @@ function observe(state: StoreState): unknown {
     (state.execute(['readRegistry', each, null]) as RegistryAnswer)[0],
     (state.execute(['readRegistry', each, null]) as RegistryAnswer)[1].toSorted(([a], [b]) => (a < b ? -1 : 1)),
     state.execute(['readStream', each, 0, 10]),
+    state.execute(['spend', each, 0, 20]),
     state.execute(['acquireLease', each, 'somebody else', 1]),
   ])
 }

@@ -29,6 +29,8 @@ export type Effect =
   | readonly ['stream', string, number, number, readonly (readonly [number, Uint8Array])[]]
   /** An entry behind the others: stream, number, value, how many are kept, end of life. Means nothing where there is no stream. */
   | readonly ['appended', string, number, Uint8Array, number, number]
+  /** A budget: key, when it is full again. */
+  | readonly ['spent', string, number]
   /** The greatest fence ever given, for when the leases themselves are gone. */
   | readonly ['fence', number]
 

@@ -3,12 +3,22 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from '../../core/log.ts'
 import type { Epoch, Lsn } from '../../engines/position.ts'
-import { bytesOf, checkCount, checkKey, checkLsn, checkTtl, expectationPairs, fieldPairs } from '../arguments.ts'
+import {
+  bytesOf,
+  checkBudget,
+  checkCount,
+  checkKey,
+  checkLsn,
+  checkTtl,
+  expectationPairs,
+  fieldPairs,
+} from '../arguments.ts'
 import type {
   Lease,
   RecordUpdate,
   Registration,
   RegistryView,
+  Spending,
   Store,
   StoredToken,
   StoreFields,
@@ -155,6 +165,13 @@ class MemoryStore implements Store {
     checkCount(options.limit ?? 1000)
     const [entries, last, gap] = await this.ask<StreamAnswer>(['readStream', stream, after, options.limit ?? 1000])
     return { entries: entries.map(([number, value]) => ({ number, value })), last, gap }
+  }
+
+  async spend(key: string, costMs: number, capacityMs: number): Promise<Spending> {
+    checkKey(key)
+    checkBudget(costMs, capacityMs)
+    const [granted, leftMs] = await this.ask<readonly [boolean, number]>(['spend', key, costMs, capacityMs])
+    return { granted, leftMs }
   }
 
   async ping(): Promise<void> {

@@ -34,6 +34,7 @@ export type Operation =
   | readonly ['readRegistry', string, string | null]
   | readonly ['appendToStream', string, Uint8Array, number, number]
   | readonly ['readStream', string, number, number]
+  | readonly ['spend', string, number, number]
 
 /** The first frame on a connection, from the server. */
 export type Hello = readonly ['fourfold-store', number, string]

@@ -9,6 +9,7 @@
  * - A record past its end of life does not exist, whether or not it was swept already.
  */
 
+import { Budgets, spentEffect } from './budgets.ts'
 import type { Effect } from './effects.ts'
 import type { Operation, Pair } from './operations.ts'
 import { registeredEffect, Registry } from './registry.ts'
@@ -42,6 +43,7 @@ export class StoreState {
   private readonly leases = new Map<string, HeldLease>()
   private readonly registry: Registry
   private readonly streams: Streams
+  private readonly budgets: Budgets
   private readonly wallClock: () => number
   private readonly emit: (effect: Effect) => void
   private readonly cursors = new Map<Map<string, Mortal>, IterableIterator<[string, Mortal]>>()
@@ -54,6 +56,7 @@ export class StoreState {
     const keeper = { now: () => this.now(), nextFence: () => this.nextFence(), emit: options.emit }
     this.registry = new Registry(keeper)
     this.streams = new Streams(keeper)
+    this.budgets = new Budgets(keeper)
   }
 
   /** Carries out one operation. Throws only where the operation is malformed. */
@@ -95,6 +98,8 @@ export class StoreState {
         return this.streams.append(operation[1], operation[2], operation[3], operation[4])
       case 'readStream':
         return this.streams.read(operation[1], operation[2], operation[3])
+      case 'spend':
+        return this.budgets.spend(operation[1], operation[2], operation[3])
       default:
         throw new TypeError('an unknown operation')
     }
@@ -113,6 +118,7 @@ export class StoreState {
     else if (effect[0] === 'stream') this.replayStream(effect)
     else if (effect[0] === 'appended')
       this.streams.replayAppended(effect[1], effect[2], effect[3], effect[4], effect[5])
+    else if (effect[0] === 'spent') this.budgets.replay(effect[1], effect[2])
     else if (effect[0] === 'fence') this.lastFence = Math.max(this.lastFence, effect[1])
   }
 
@@ -129,12 +135,14 @@ export class StoreState {
     for (const [key, held] of firstOf(this.leases)) if (held.expiresAt > now) yield leaseEffect(key, held)
     for (const [, held] of firstOf(this.registry.table)) if (held.expiresAt > now) yield registeredEffect(held)
     for (const [key, held] of firstOf(this.streams.table)) if (held.expiresAt > now) yield streamEffect(key, held)
+    for (const [key, held] of firstOf(this.budgets.table)) if (held.expiresAt > now) yield spentEffect(key, held)
   }
 
   /** Frees the memory of what has expired, looking at no more than so many keys of each table. */
   sweep(keys: number): void {
     const now = this.now()
-    const tables = [this.records, this.tokens, this.leases, this.registry.table, this.streams.table]
+    const { table: budgets } = this.budgets
+    const tables = [this.records, this.tokens, this.leases, this.registry.table, this.streams.table, budgets]
     for (const table of tables as Map<string, Mortal>[]) this.sweepTable(table, keys, now)
   }
 

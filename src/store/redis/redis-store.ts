@@ -9,13 +9,23 @@
 import { redactUrl } from '../../core/errors.ts'
 import { silentLogger, type Logger } from '../../core/log.ts'
 import type { Epoch, Lsn } from '../../engines/position.ts'
-import { bytesOf, checkCount, checkKey, checkLsn, checkTtl, expectationPairs, fieldPairs } from '../arguments.ts'
+import {
+  bytesOf,
+  checkBudget,
+  checkCount,
+  checkKey,
+  checkLsn,
+  checkTtl,
+  expectationPairs,
+  fieldPairs,
+} from '../arguments.ts'
 import type {
   Lease,
   RecordUpdate,
   Registration,
   RegistryEntry,
   RegistryView,
+  Spending,
   Store,
   StoredToken,
   StoreFields,
@@ -218,6 +228,13 @@ class RedisStore implements Store {
     return { entries, last, gap: after > 0 && (after < Number(oldest.toString()) - 1 || after > last) }
   }
 
+  async spend(key: string, costMs: number, capacityMs: number): Promise<Spending> {
+    checkBudget(costMs, capacityMs)
+    const args = [String(costMs), String(capacityMs)]
+    const answer = await this.caller.script<[number, number]>(scripts.spendScript, this.budgetKey(key), args, never)
+    return { granted: answer[0] === 1, leftMs: answer[1] }
+  }
+
   async ping(): Promise<void> {
     await this.caller.command(['PING'], twice)
   }
@@ -245,6 +262,11 @@ class RedisStore implements Store {
   private streamKey(stream: string): string {
     checkKey(stream)
     return `${this.prefix}s:${stream}`
+  }
+
+  private budgetKey(key: string): string {
+    checkKey(key)
+    return `${this.prefix}b:${key}`
   }
 
   private leaseKey(key: string): string {

@@ -224,6 +224,22 @@ end
 return { number(oldest[1][1]), number(newest[1][1]), flat }
 `)
 
+/**
+ * Spends of a budget, which is kept as the moment when it is full again, in milliseconds, and does not exist when it is
+ * full. ARGV: cost, capacity.
+ */
+export const spendScript: Script = script(`
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + tonumber(time[2]) / 1000
+local cost, capacity = tonumber(ARGV[1]), tonumber(ARGV[2])
+local spent = math.max(0, tonumber(redis.call('GET', KEYS[1]) or '0') - now)
+if spent + cost > capacity then return {0, math.max(0, math.floor(capacity - spent))} end
+if cost > 0 then
+  redis.call('SET', KEYS[1], string.format('%.3f', now + spent + cost), 'PX', math.ceil(spent + cost))
+end
+return {1, math.floor(capacity - spent - cost)}
+`)
+
 function script(source: string): Script {
   return { source, sha1: createHash('sha1').update(source).digest('hex') }
 }
