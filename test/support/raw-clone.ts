@@ -29,6 +29,8 @@ export interface RawClone {
   unfinished(): readonly string[]
   connections(): number
   answer: Answer
+  /** Called with what has come of a request that is not whole. */
+  answerEarly: ((pending: string, socket: Socket) => void) | null
   close(): Promise<void>
 }
 
@@ -69,6 +71,7 @@ export async function startRawClone(answer: Answer = plainAnswer): Promise<RawCl
     unfinished: () => [...open.values()].map(({ pending }) => pending).filter((pending) => pending !== ''),
     connections: () => open.size,
     answer,
+    answerEarly: null,
     close: async () => {
       for (const socket of open.keys()) socket.destroy()
       server.close()
@@ -88,6 +91,7 @@ function read(clone: RawClone, state: { pending: string; readonly number: number
       if (answer !== null) socket.write(answer, 'latin1')
       request = state.pending === '' ? null : readStrictRequest(state.pending)
     }
+    if (state.pending !== '') clone.answerEarly?.(state.pending, socket)
   } catch (error) {
     clone.violations.push(`${(error as Error).message} in ${JSON.stringify(state.pending.slice(0, 300))}`)
     state.pending = ''

@@ -42,6 +42,8 @@ interface HeldHead {
 }
 
 const maxAttempts = 3
+/** More interim answers than this lead nowhere. */
+const mostInformed = 100
 const inlineBytes = 16 * 1024
 
 export class Exchange implements UpstreamHandler, Waiting, OpenStream {
@@ -58,6 +60,8 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
   #held: HeldHead | null = null
   /** Whether any of the answer went to the client. */
   #answering = false
+  /** Interim answers so far. */
+  #informed = 0
   /** Whether the retry that follows has been taken from the budget already. */
   #budgeted = false
   #over = false
@@ -99,10 +103,17 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
   /** Early hints and "still working"; other interim answers mean nothing to a client behind a balancer. */
   onInform(status: number, headers: readonly string[]): void {
     if (this.#over || this.#request.httpVersion === '1.0' || this.#response.headersSent) return
+    this.#informed += 1
+    if (this.#informed > mostInformed)
+      return this.#call?.abort(new Error('the clone sends interim answers without end'))
     if (status === 102) return this.#response.writeProcessing()
     if (status !== 103) return
     const links = headers.filter((_value, index) => index % 2 === 1 && headers[index - 1]?.toLowerCase() === 'link')
-    if (links.length > 0) this.#response.writeEarlyHints({ link: links })
+    try {
+      if (links.length > 0) this.#response.writeEarlyHints({ link: links })
+    } catch {
+      // Node refuses what is no link: a hint less.
+    }
   }
 
   onHead(status: number, reason: string, raw: readonly string[]): void {
@@ -116,7 +127,7 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
     if (this.#context.stopping()) headers.push('connection', 'close')
     lease.upstream.waiting.delete(this)
     lease.upstream.succeed()
-    this.#held = { status, reason, headers, length }
+    this.#held = { status, reason: reasonPattern.test(reason) ? reason : '', headers, length }
     if (eventStream) lease.becomeStream(this)
   }
 
@@ -272,6 +283,8 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
   }
 }
 
+/** What Node writes; it throws at anything else, and a parser lets more through. */
+const reasonPattern = /^[\t\x20-\x7e]*$/
 const idempotentMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
 function describe(error: Error, limits: BalancerLimits): FourfoldError {

@@ -191,7 +191,9 @@ export class NativeConnection implements AnswerEvents {
   /** True asks for more. */
   #read(chunk: Buffer): boolean {
     const error = this.#parser.execute(chunk)
-    if (error !== null) this.destroy(error)
+    // What is wrong behind an answer that is whole does that answer no harm; but nothing may come after it.
+    if (error !== null && this.#complete) this.#clean = false
+    if (error !== null && !this.#complete) this.destroy(error)
     else if (this.#failure !== null) this.#socket.destroy()
     else if (this.#complete) this.#settle()
     else if (this.#call === null) this.#socket.destroy()
