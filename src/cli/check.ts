@@ -35,7 +35,6 @@ export interface CheckCommandOptions {
 
 /** Ends with 0 where nothing differs, 1 where something does, 2 where the check could not run, 130 where it was stopped. */
 export async function check(requests: string, file: string, options: CheckCommandOptions): Promise<void> {
-  // Standard output is the report's alone.
   const log = createLogger({ level: 'warn', name: 'fourfold', output: 2 })
   const calledOff = new AbortController()
   let running: Promise<void> = Promise.resolve()
@@ -67,6 +66,7 @@ async function runCheck(
   signal: AbortSignal,
 ): Promise<void> {
   const begun = performance.now()
+  const print = reserveOutput()
   const { clones, runs: ways, external = false } = options
   requireSense(options)
   const script = await readScript(requests, options)
@@ -97,8 +97,18 @@ async function runCheck(
   showStep('')
   const extent = { requests: script.requests.length, clones, ways, refused: writes === 'refuse', here: process.cwd() }
   const tookMs = Math.round(performance.now() - begun)
-  console.log(options.json === true ? toJson(findings, { ...extent, tookMs }) : describeFindings(findings, extent))
+  print(options.json === true ? toJson(findings, { ...extent, tookMs }) : describeFindings(findings, extent))
   if (findings.differences.length + findings.accesses.length > 0) process.exitCode = 1
+}
+
+/** Standard output is the report's alone; what the app's own file prints when it is read goes to standard error. */
+function reserveOutput(): (report: string) => void {
+  const write = process.stdout.write.bind(process.stdout)
+  process.stdout.write = process.stderr.write.bind(process.stderr)
+  return (report) => {
+    process.stdout.write = write
+    write(`${report}\n`)
+  }
 }
 
 function requireSense({ clones, runs, embedded, external }: CheckCommandOptions): void {
