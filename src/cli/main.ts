@@ -6,6 +6,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { requireNode } from './node-version.ts'
 import { reportFailure } from './report-failure.ts'
 
+import type { BuildOptions } from './build.ts'
 import type { CheckCommandOptions } from './check.ts'
 import type { RolloutOptions } from './rollout.ts'
 import type { CommonOptions } from './settings.ts'
@@ -91,6 +92,18 @@ command('config', 'the configuration in force, and where each setting comes from
     await config(file, options)
   },
 )
+
+command('build', 'make a release: compiled files and production packages, the same bytes from the same inputs')
+  .option('--out <dir>', 'where it goes', 'release')
+  .option('--max-size <size>', 'how large the packages may be', '60MB')
+  .option('--scripts', 'let packages run their lifecycle scripts')
+  .option('--no-install', 'do not install the packages')
+  .option('--no-load', 'do not load the app, where it needs its environment to be loaded')
+  .option('--verbose', 'list what was left out, and the largest packages')
+  .action(async (file: string, options: BuildOptions) => {
+    const { build } = await import('./build.ts')
+    await build(file, options)
+  })
 
 program
   .command('check')

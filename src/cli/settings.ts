@@ -3,6 +3,7 @@
 import { resolve } from 'node:path'
 
 import { inspectConfig, type AppOptions, type ConfigInspection, type ResolvedConfig } from '../app/config.ts'
+import { enterRelease } from '../app/enter-release.ts'
 import { loadApp } from '../app/load-app.ts'
 import { createLogger, type Logger } from '../core/log.ts'
 
@@ -24,15 +25,16 @@ export interface CommandContext {
   readonly log: Logger
 }
 
-/** Loads the app and its configuration. @throws FF_APP_INVALID, FF_CONFIG_INVALID */
+/** Loads the app and its configuration. @throws FF_APP_INVALID, FF_CONFIG_INVALID, FF_RELEASE_CHANGED */
 export async function loadCommand(file: string, options: CommonOptions): Promise<CommandContext> {
-  const app = await loadApp(file)
+  const appFile = await enterRelease(file)
+  const app = await loadApp(appFile)
   const overrides = overridesFrom(options)
   const inspection = inspectConfig(app.definition, process.env, overrides)
   const config = { ...inspection.config, dataDir: resolve(inspection.config.dataDir) }
   const log = createLogger({ level: config.logLevel, name: 'fourfold' })
   for (const warning of inspection.warnings) log.warn({}, warning)
-  return { app, appFile: resolve(file), config, overrides: { ...overrides, dataDir: config.dataDir }, inspection, log }
+  return { app, appFile, config, overrides: { ...overrides, dataDir: config.dataDir }, inspection, log }
 }
 
 function overridesFrom({ data, port, host, clones }: CommonOptions): AppOptions {

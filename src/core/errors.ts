@@ -156,6 +156,26 @@ export const errorRegistry = {
     retryable: false,
     httpStatus: 500,
   },
+  FF_RELEASE_REFUSED: {
+    summary: 'The app cannot become a release as it is; the message names the file or package that is in the way.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_RELEASE_INSTALL: {
+    summary: 'npm could not install the packages of a release; its own words follow.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_RELEASE_SIZE: {
+    summary: 'The packages of a release are larger than allowed.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_RELEASE_CHANGED: {
+    summary: 'A release is not what was built: a file was changed, added or removed, or Node or Fourfold is another one.',
+    retryable: false,
+    httpStatus: 500,
+  },
   FF_CLONE_WRITE_REFUSED: {
     summary: 'App code tried to write to the disc of a clone, where nothing may be kept.',
     retryable: false,
