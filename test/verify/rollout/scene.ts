@@ -39,9 +39,12 @@ export async function runScene(
   const load = new Load(system.url)
   load.start(readers)
   await delay(warmMs)
-  const course = await runCampaign(system, campaign, 1, note).finally(async () => {
+  let course: Course
+  try {
+    course = await runCampaign(system, campaign, 1, note)
+  } finally {
     await load.stop()
-  })
+  }
   const stored = (await (await fetch(`${system.url}/posts`)).json()) as string[]
   return { findings: judge(load.sent, stored, course.kills, course.admitted), course }
 }
