@@ -13,16 +13,20 @@ import type { Findings } from '../../src/cli/check/findings.ts'
 
 export const appFolder: URL = new URL('golden-rule-apps/', import.meta.url)
 
-/** Checks the app of this name with this script. */
-export async function checkApp(name: string, source: string, more: Partial<CheckOptions> = {}): Promise<Findings> {
-  const appFile = fileURLToPath(new URL(`${name}.ts`, appFolder))
+/** Checks the app of this name, or in this file, with this script. */
+export async function checkApp(
+  name: string | URL,
+  source: string,
+  more: Partial<CheckOptions> = {},
+): Promise<Findings> {
+  const appFile = fileURLToPath(name instanceof URL ? name : new URL(`${name}.ts`, appFolder))
   const app = await loadApp(appFile)
   const config = resolveConfig(app.definition, {})
   return await checkGoldenRule({
     app,
     appFile,
     config,
-    script: parseHttpFile(source, { file: `${name}.http` }),
+    script: parseHttpFile(source, { file: `${name instanceof URL ? 'requests' : name}.http` }),
     clones: 3,
     ways: 3,
     external: false,

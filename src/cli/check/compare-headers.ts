@@ -42,8 +42,8 @@ function factsOf({ headers }: Answer, ignored: ReadonlySet<string>): Map<string,
 }
 
 function factOf(name: string, value: string): string {
-  // Clones that render the same may still tag it by their own time of start.
-  if (name === 'etag') return 'is there'
+  // Clones that render the same may tag it by their own time of start; who a reader is, is signed anew for each.
+  if (name === 'etag' || name === 'fourfold-reader') return 'is there'
   // The order of a list says nothing.
   if (name === 'vary' || name === 'allow') {
     const words = value.toLowerCase().split(/\s*,\s*/)
