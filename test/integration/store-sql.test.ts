@@ -5,7 +5,9 @@ import { after, before, describe, test, type TestContext } from 'node:test'
 
 import { silentLogger, type Logger } from '../../src/core/log.ts'
 import type { PostgresAddress } from '../../src/engines/postgres/address.ts'
+import { choosePoolSize } from '../../src/engines/postgres/pool-size.ts'
 import { IncarnationWatch } from '../../src/store/sql/incarnation.ts'
+import { prepareSchema } from '../../src/store/sql/schema.ts'
 import { createSqlStore } from '../../src/store/sql/sql-store.ts'
 import { sweepings } from '../../src/store/sql/sweeper.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -172,6 +174,19 @@ describe('the tables', () => {
     assert.equal(new Set(stores.map((store) => store.incarnation())).size, 1)
   })
 
+  test('are made by one after the other of those who find them missing at once', async (t) => {
+    const address = await emptyDatabase(t, 'lock')
+    const clients = await Promise.all(Array.from({ length: 8 }, () => connect(t, address)))
+    await prepareSchema(clients[0]!)
+    for (let round = 0; round < 5; round += 1) {
+      const { rows } = await clients[0]!.query(
+        `select string_agg('fourfold.' || tablename, ', ') as names from pg_tables where starts_with(tablename, 'store_')`,
+      )
+      await clients[0]!.query(`drop table ${rows[0].names}`)
+      await Promise.all(clients.map((client) => prepareSchema(client)))
+    }
+  })
+
   test('are made again where they were taken away, as by the restore of an older copy', async (t) => {
     const address = await emptyDatabase(t, 'restored')
     const store = await openStore(t, address)
@@ -181,6 +196,8 @@ describe('the tables', () => {
     await until('the store serves again', () => store.create('k', {}, { ttlMs: hourMs }))
     assert.equal(await store.readToken('k'), null)
     assert.notEqual(await store.incarnation(), known)
+    await owner.query('drop table fourfold.store_leases')
+    await until('leases are served again', () => store.acquireLease('k', 'me', hourMs))
   })
 
   test('a user who may not make them is told what to grant', async (t) => {
@@ -207,6 +224,17 @@ async function emptyDatabase(t: TestContext, name: string): Promise<PostgresAddr
   await owner.query(`create database "${name}"`)
   return { ...server.address, database: name }
 }
+
+test('room is made for the connections of the store beside the pools', async (t) => {
+  const looker = await connect(t, server.address)
+  const { rows } = await looker.query(`select current_setting('max_connections')::int as max`)
+  const size = (aside: number, configured?: number): Promise<number> =>
+    choosePoolSize({ name: 'main', address: server.address, processes: 2, configured, aside, timeoutMs: 5000 })
+  const most = Math.floor((rows[0].max - 6) / 2) - 1
+  assert.equal(await size(0, most), most)
+  await assert.rejects(size(2, most), { code: 'FF_DATABASE_POOL_SIZE' })
+  assert.equal(await size(2, most - 2), most - 2)
+})
 
 describe('failover', () => {
   test('a standby that takes over is another memory, whatever it had got', async (t) => {

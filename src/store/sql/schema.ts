@@ -41,10 +41,14 @@ create table if not exists fourfold.store_version (
   one boolean primary key default true check (one), version int not null);
 insert into fourfold.store_version (version) values (${schemaVersion}) on conflict do nothing`
 
-// The catalogues, because asking the table itself is an error where it is not.
+const tables: readonly string[] = [...CREATE_TABLES_SQL.matchAll(/table if not exists fourfold\.(\w+)/g)].map(
+  ([, name]) => name!,
+)
+
+// The catalogues, because asking a table itself is an error where it is not. $1 the tables
 const HAS_TABLES_SQL = `
-select count(*) = 1 as present from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where n.nspname = 'fourfold' and c.relname = 'store_version'`
+select count(*) = ${tables.length} as present from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = 'fourfold' and c.relname = any ($1)`
 
 /**
  * Makes the tables where they are missing, and the epoch where a recovery took it. Any number of processes may do so
@@ -66,7 +70,7 @@ export async function prepareSchema(client: QueryClient): Promise<void> {
 }
 
 async function hasTables(client: QueryClient): Promise<boolean> {
-  const { rows } = await client.query(HAS_TABLES_SQL)
+  const { rows } = await client.query(HAS_TABLES_SQL, [tables])
   return rows[0]?.['present'] === true
 }
 

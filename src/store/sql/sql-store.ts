@@ -70,7 +70,10 @@ class SqlStore implements Store {
       deadlineMs,
       log,
       connections: connectionsPerProcess,
-      judge: judgeSql,
+      judge: (error) => {
+        if (isWithoutTables(error)) this.prepare(log)
+        return judgeSql(error)
+      },
       dial: (options) =>
         dialSql(address, naming, options).catch((error: unknown) => {
           if (isWithoutTables(error)) this.prepare(log)
