@@ -27,7 +27,7 @@ export const plantedCampaigns: Readonly<Record<Plant, Campaign>> = {
   'lying-clone': { rollouts: 0, kills: 0, scales: 0 },
 }
 
-export const plantVariable = 'FOURFOLD_TEST_PLANT'
+export const plantVariable = 'ROLLOUT_PLANT'
 
 const kind = /processes\/(\w+)\.[jt]s$/.exec(process.argv[1] ?? '')?.[1]
 const plant = process.env[plantVariable]
