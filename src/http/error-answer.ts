@@ -15,7 +15,8 @@ export function answerError(request: IncomingMessage, response: ServerResponse, 
     : JSON.stringify({ statusCode: status, code, error: title, message: messageOf(error, title) })
   for (const name of ['content-length', 'content-encoding', 'transfer-encoding', 'etag', 'cache-control'])
     response.removeHeader(name)
-  if (isFourfoldError(error) && error.retryable) response.setHeader('retry-after', '1')
+  if (isFourfoldError(error) && error.retryable && !response.hasHeader('retry-after'))
+    response.setHeader('retry-after', '1')
   response.statusCode = status
   response.setHeader('content-type', html ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8')
   response.setHeader('cache-control', 'no-store')

@@ -46,6 +46,8 @@ export interface RequestParts {
   sessionStore: AnyStore
   /** The app's instance for this request's reader, at this request's level. */
   readonly ff: Fourfold<RegisteredSchemas>
+  /** The token for a form of this visitor: where `csrf()` is used. */
+  csrfToken(): Promise<string>
 }
 
 declare global {
@@ -102,6 +104,10 @@ export type { SessionMiddleware } from './express/middleware.ts'
 export type { AnyStore, SessionOptions } from './express/options.ts'
 export type { SessionMethods } from './express/session-object.ts'
 export type { StoredSession } from './express/store.ts'
+
+export { csrf, rateLimit, type GuardMiddleware, type RateLimitMiddleware } from './guards/express.ts'
+export type { CsrfOptions } from './guards/csrf.ts'
+export type { RateLimitOptions } from './guards/rate-limit.ts'
 
 export default session
 // What `require` answers: express-session's own callers expect the function itself.

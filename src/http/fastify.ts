@@ -87,4 +87,7 @@ export const fourfold: FastifyPluginAsync<FourfoldPluginOptions> = Object.assign
 })
 
 export { fileRoutes, sendAnswer, type FileRoutesOptions } from './fastify-files.ts'
+export { csrf, rateLimit, type RateLimitHook } from './guards/fastify.ts'
+export type { CsrfOptions } from './guards/csrf.ts'
+export type { RateLimitOptions } from './guards/rate-limit.ts'
 export default fourfold

@@ -18,6 +18,9 @@ import type { IncomingRequest } from '../app/define-app.ts'
 import type { Fourfold, Schemas } from '../app/fourfold.ts'
 import type { Level } from '../freshness/level.ts'
 import type { Session } from '../sessions/session.ts'
+import type { CsrfOptions } from './guards/csrf.ts'
+import { createCsrf, createLimit, type RateLimitHandler } from './guards/hono.ts'
+import type { RateLimitOptions } from './guards/rate-limit.ts'
 import type { Head } from './held-response.ts'
 import { addAnswer, RequestContext } from './request-context.ts'
 import type { RawRequest } from './secure.ts'
@@ -89,7 +92,7 @@ function headOf(c: Context): Head {
 }
 
 /** On Node, the request beneath; elsewhere and in tests its headers alone. */
-export function rawRequest(c: Context): RawRequest {
+function rawRequest(c: Context): RawRequest {
   const { incoming } = (c.env ?? {}) as { incoming?: IncomingMessage }
   return incoming ?? { headers: Object.fromEntries(c.req.raw.headers) }
 }
@@ -106,4 +109,26 @@ function incomingRequest(c: Context, context: Requests): IncomingRequest {
   }
 }
 
+/**
+ * Refuses requests that another site makes a browser send; `await c.get('csrfToken')()` gives the token for older
+ * browsers. After `fourfold`.
+ */
+export function csrf(options: CsrfOptions = {}): MiddlewareHandler {
+  return createCsrf(rawRequest, options)
+}
+
+/**
+ * Limits how often a client may ask, on all clones together.
+ *
+ * ```ts
+ * app.post('/login', rateLimit({ ff, name: 'login', limit: 5, window: '1m' }), login)
+ * ```
+ */
+export function rateLimit(options: RateLimitOptions<Context>): RateLimitHandler {
+  return createLimit(rawRequest, options)
+}
+
+export type { RateLimitHandler } from './guards/hono.ts'
+export type { CsrfOptions } from './guards/csrf.ts'
+export type { RateLimitOptions } from './guards/rate-limit.ts'
 export default fourfold

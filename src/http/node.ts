@@ -80,3 +80,7 @@ async function run<S extends Schemas>(
 ): Promise<void> {
   await handler(request, response)
 }
+
+export { csrf, rateLimit, type CsrfCheck, type RateLimitCheck } from './guards/node.ts'
+export type { CsrfOptions } from './guards/csrf.ts'
+export type { RateLimitOptions } from './guards/rate-limit.ts'

@@ -58,6 +58,7 @@ export function plantHost(
       databases: { main: { maxStalenessMs: 30_000 } },
       sessions: { idleMs: 7 * 86_400_000, absoluteMs: 30 * 86_400_000 },
       store: { deadlineMs: 250 },
+      balancer: { trustProxy: [] },
     },
     identify,
     as: (scope: ScopeRequest) => {

@@ -14,7 +14,7 @@ interface HeldBudget {
 }
 
 export class Budgets {
-  readonly table = new Map<string, HeldBudget>()
+  readonly table: Map<string, HeldBudget> = new Map()
   private readonly keeper: Pick<Keeper, 'now' | 'emit'>
 
   constructor(keeper: Pick<Keeper, 'now' | 'emit'>) {

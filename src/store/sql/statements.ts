@@ -151,7 +151,7 @@ order by entry.number`
  * A budget's end of life is the moment when it is full again. What a refusal tells of what is left is of the statement's
  * snapshot. $1 key, $2 cost, $3 capacity
  */
-export const SPEND_SQL = `
+export const SPEND_SQL: string = `
 with spent as (
   insert into fourfold.store_budgets as held (key, expires_at)
   select $1, ${after('$2')} where $2::float8 > 0
