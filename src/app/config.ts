@@ -5,6 +5,7 @@
 
 import { checkFiles, filesSchema } from './config-files.ts'
 import { isAddressOrRange } from '../clones/balancer/trust.ts'
+import { readPorts } from '../clones/hosts/listen.ts'
 import { readConfig, type ConfigProblem, type ConfigSetting, type Incomplete } from '../core/config.ts'
 import type { InputOf, OutputOf } from '../core/config-schema.ts'
 import { minSecretLength } from '../sessions/signer.ts'
@@ -171,6 +172,21 @@ export const appSchema = {
           default: '10s',
           zero: true,
           summary: 'How long a clone may finish its requests after it was told to drain.',
+        },
+        host: {
+          kind: 'text',
+          default: '127.0.0.1',
+          summary:
+            'With `--role clones`: the address that clones listen on for balancers of other hosts. A private one: what comes there is not encrypted.',
+        },
+        advertise: {
+          kind: 'text',
+          summary: 'With `--role clones`: the address or name under which balancers reach this host. Default: `host`.',
+        },
+        ports: {
+          kind: 'text',
+          summary:
+            'With `--role clones`: the ports that clones may listen on, such as `20000-20099`. During a restart there are two clones where there was one. Default: any free port.',
         },
       },
     },
@@ -409,6 +425,7 @@ function checkTogether(config: Incomplete<FullConfig>, env: Environment): readon
   }
   problems.push(...checkFiles(config.files ?? {}, databases))
   problems.push(...checkPaths(config.rollout?.check ?? []))
+  problems.push(...checkPorts(clones?.ports))
   return problems
 }
 
@@ -458,6 +475,12 @@ function checkPaths(paths: readonly (string | undefined)[]): readonly ConfigProb
       { path: `rollout.check[${index}]`, message: `expected a path that begins with "/", got ${JSON.stringify(path)}` },
     ]
   })
+}
+
+function checkPorts(ports: string | undefined): readonly ConfigProblem[] {
+  if (ports === undefined || readPorts(ports) !== null) return []
+  const message = `expected two ports from 1 to 65535, the smaller first, such as "20000-20099"; got ${JSON.stringify(ports)}`
+  return [{ path: 'clones.ports', message }]
 }
 
 function checkProxies(entries: readonly (string | undefined)[]): readonly ConfigProblem[] {

@@ -35,6 +35,8 @@ export interface PrepareOptions {
   readonly directory: string
   /** How many processes will open pools. */
   readonly processes: number
+  /** Which migrations run: `expand` while another build serves. Default: all. */
+  readonly phase?: 'all' | 'expand'
   readonly log: Logger
 }
 
@@ -115,11 +117,11 @@ async function prepare(
   name: string,
   database: ResolvedDatabase,
   address: PostgresAddress,
-  { directory, log }: PrepareOptions,
+  { directory, phase, log }: PrepareOptions,
 ): Promise<readonly string[]> {
   const folder = database.migrations
   const migrations = folder === undefined || isAbsolute(folder) ? folder : join(directory, folder)
-  return await prepareDatabase({ name, address, migrations, timeoutMs: database.connectTimeoutMs, log })
+  return await prepareDatabase({ name, address, migrations, phase, timeoutMs: database.connectTimeoutMs, log })
 }
 
 async function poolSize(

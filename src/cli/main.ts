@@ -37,9 +37,12 @@ command('start', 'run the app as a system: databases, store, clones and balancer
   .option('--host <address>', 'the address to listen on')
   .option('--clones <count>', 'how many clones', wholeNumber)
   .option('--no-seed', 'do not fill an empty database')
-  .action(async (file: string, options: CommonOptions & { seed: boolean }) => {
+  .option('--role <role>', 'what runs on this host: all, balancer or clones', 'all')
+  .action(async (file: string, { role, ...options }: CommonOptions & { seed: boolean; role: string }) => {
     const { start } = await import('./start.ts')
-    await start(file, options)
+    if (role === 'all') return await start(file, options)
+    const { startRole } = await import('./start-role.ts')
+    await startRole(file, role, options)
   })
 
 command('rollout', 'bring the app as it is now into service beside the build that serves, losing no request')
@@ -92,6 +95,15 @@ command('config', 'the configuration in force, and where each setting comes from
     await config(file, options)
   },
 )
+
+program
+  .command('health')
+  .description('whether this host serves, for the health checks of containers: ends with 0 or 1')
+  .option('--data <dir>', 'the data directory (default: FOURFOLD_DATA_DIR, else .fourfold)')
+  .action(async (options: { data?: string }) => {
+    const { health } = await import('./health.ts')
+    await health(options)
+  })
 
 command('build', 'make a release: compiled files and production packages, the same bytes from the same inputs')
   .option('--out <dir>', 'where it goes', 'release')

@@ -22,6 +22,8 @@ export interface Admission {
   readonly next?: AdmittedBuild
   /** The share of readers, 0 to 1, that are `next`'s. Within a rollout it never falls. */
   readonly share: number
+  /** No request begins: all wait for the admission that follows. How balancers change over without overlapping. */
+  readonly halt?: boolean
 }
 
 /** Requests that a build's clones were sent, and those of them that ended with a 5xx or a broken connection. */
@@ -39,6 +41,8 @@ export interface Upstream {
   readonly buildId: string
   /** False while the clone leaves the supervisor's pings unanswered; it is then used only if nobody else is left. */
   readonly healthy?: boolean
+  /** On another host: what requests must carry for this incarnation to take them. */
+  readonly credential?: string
 }
 
 export type ReadyMessage = {

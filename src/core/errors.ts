@@ -136,6 +136,11 @@ export const errorRegistry = {
     retryable: false,
     httpStatus: 500,
   },
+  FF_CLONES_LISTEN: {
+    summary: 'A clone cannot listen where balancers of other hosts are to reach it.',
+    retryable: false,
+    httpStatus: 500,
+  },
   FF_CLONES_QUARANTINED: {
     summary: 'A clone runs another build than it was started for; it gets no requests and is replaced.',
     retryable: false,
@@ -338,20 +343,10 @@ export const errorRegistry = {
     retryable: false,
     httpStatus: 500,
   },
-  FF_HTTP_CROSS_ORIGIN: {
-    summary: 'Another site made a browser send a request that changes something.',
+  FF_APP_ROLE: {
+    summary: 'A host was given a role that this version does not have.',
     retryable: false,
-    httpStatus: 403,
-  },
-  FF_HTTP_CSRF_TOKEN: {
-    summary: 'A request that must prove that it comes from a page of this session does not.',
-    retryable: false,
-    httpStatus: 403,
-  },
-  FF_HTTP_RATE_LIMITED: {
-    summary: 'A client has asked more often than it may; the answer says when it may again.',
-    retryable: true,
-    httpStatus: 429,
+    httpStatus: 500,
   },
   FF_APP_RUNNING: {
     summary:
@@ -393,11 +388,7 @@ export class FourfoldError extends Error {
   /** The answer that Hono gives for it, under the name that it looks for. */
   getResponse(): Response {
     const { httpStatus: statusCode, code, message } = this
-    const { retryAfterSeconds = 1 } = this.fields as { retryAfterSeconds?: number }
-    const headers = {
-      'cache-control': 'no-store',
-      ...(this.retryable ? { 'retry-after': String(retryAfterSeconds) } : {}),
-    }
+    const headers = { 'cache-control': 'no-store', ...(this.retryable ? { 'retry-after': '1' } : {}) }
     return Response.json({ statusCode, code, message }, { status: statusCode, headers })
   }
 }

@@ -4,6 +4,7 @@
  */
 
 import { listenApp } from '../app-server.ts'
+import { listenAnnounced, type HostsCloneSettings } from '../hosts-clone.ts'
 import { loadApp } from '../load-app.ts'
 import { open } from '../open.ts'
 import { configSchemaText } from '../config.ts'
@@ -28,6 +29,8 @@ export interface CloneSettings {
   readonly config: AppOptions
   readonly writes: WritePolicy
   readonly logLevel: LogLevel
+  /** Balancers of other hosts send it requests. Absent: only this host's. */
+  readonly hosts?: HostsCloneSettings
 }
 
 const settings = readSettings<CloneSettings>()
@@ -46,7 +49,11 @@ await serveClone({
     }
     const app = await loadApp(settings.appFile)
     const ff = await open(app, { connections: settings.connections, config: settings.config, log })
-    const listener = await listenApp(app, ff)
+    const { hosts, name } = settings
+    const listener =
+      hosts === undefined
+        ? await listenApp(app, ff)
+        : await listenAnnounced({ app, ff, name, buildId: buildId ?? '', settings: hosts, log })
     return {
       ...listener,
       buildId,

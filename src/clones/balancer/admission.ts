@@ -49,7 +49,8 @@ export class BuildAdmission {
   admits(buildId: string): boolean {
     const admission = this.#admission
     if (admission === undefined) return true
-    const { current, next, share } = admission
+    const { current, next, share, halt } = admission
+    if (halt === true) return false
     if (next !== undefined && share > 0 && buildId === next.id) return true
     return buildId === current.id && (next === undefined || share < 1)
   }
@@ -62,7 +63,7 @@ export class BuildAdmission {
 
   /** Whether another admission will follow soon, so that it is worth waiting for. */
   get changing(): boolean {
-    return this.#admission?.next !== undefined
+    return this.#admission?.next !== undefined || this.#admission?.halt === true
   }
 
   /** The build that this request must go to; null: whichever is admitted. */

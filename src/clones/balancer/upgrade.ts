@@ -11,6 +11,7 @@ import type { ExchangeContext } from './exchange.ts'
 import { forwardAnswerHeaders, readRequestHead } from './headers.ts'
 import type { Trust } from './trust.ts'
 import type { Lease } from './place.ts'
+import { credentialHeader } from '../hosts/credential.ts'
 
 /** Whether a request asks for a WebSocket. Other upgrades (HTTP/2 in the clear) are answered as if they had not asked. */
 export function asksForWebSocket(request: IncomingMessage): boolean {
@@ -72,13 +73,13 @@ function join(
   head: Buffer,
   wanted: UpgradeRequest,
 ): Promise<void> {
-  const { address, id } = lease.upstream
+  const { address, id, credential } = lease.upstream
   const name = context.limits.exposeClone ? ['x-fourfold-clone', id] : []
   return new Promise((resolve, reject) => {
     const upstream = httpRequest({
       ...('path' in address ? { socketPath: address.path } : { host: address.host, port: address.port }),
       path: wanted.path,
-      headers: wanted.headers,
+      headers: credential === undefined ? wanted.headers : [...wanted.headers, credentialHeader, credential],
       agent: false,
       signal: wanted.signal,
       timeout: context.limits.requestTimeoutMs,

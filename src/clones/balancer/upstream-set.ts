@@ -14,7 +14,8 @@ import type { Admission, Upstream } from '../protocol.ts'
 import { BuildAdmission } from './admission.ts'
 import type { BalancerLimits } from './options.ts'
 import { Place, type Lease } from './place.ts'
-import type { OpenClient } from './upstream/client.ts'
+import { addressClient } from './upstream/addressed-client.ts'
+import type { OpenClient, UpstreamClient } from './upstream/client.ts'
 import { UpstreamState } from './upstream.ts'
 
 /** What a request asks of the clone it goes to. */
@@ -126,7 +127,7 @@ export function createUpstreamSet(limits: BalancerLimits, open: OpenClient): Ups
       const beside = usable.length > 0
       for (const upstream of upstreams) {
         const state = known.get(upstream.id)
-        if (state === undefined) known.set(upstream.id, new UpstreamState(upstream, open(upstream.address), beside))
+        if (state === undefined) known.set(upstream.id, new UpstreamState(upstream, openTo(upstream, open), beside))
         else if (upstream.healthy !== false) state.setHealthy(true, false)
       }
       for (const [id, state] of known) {
@@ -171,6 +172,10 @@ export function createUpstreamSet(limits: BalancerLimits, open: OpenClient): Ups
       usable = []
     },
   }
+}
+
+function openTo({ address, credential }: Upstream, open: OpenClient): UpstreamClient {
+  return credential === undefined ? open(address) : addressClient(open(address), credential)
 }
 
 /** Outside of a rollout there is nothing to sort out, and nothing is allocated. */

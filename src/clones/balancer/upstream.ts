@@ -19,6 +19,8 @@ export class UpstreamState {
   readonly id: string
   readonly address: ListenAddress
   readonly client: UpstreamClient
+  /** What its requests carry where it is on another host. */
+  readonly credential: string | undefined
   buildId: string
   healthy = true
   draining = false
@@ -37,6 +39,7 @@ export class UpstreamState {
   constructor(upstream: Upstream, client: UpstreamClient, beside: boolean) {
     this.id = upstream.id
     this.address = upstream.address
+    this.credential = upstream.credential
     this.buildId = upstream.buildId
     this.healthy = upstream.healthy !== false
     this.client = client

@@ -15,6 +15,8 @@ export interface PrepareDatabaseOptions {
   readonly address: PostgresAddress
   /** Folder of migrations; absent: none. */
   readonly migrations: string | undefined
+  /** Default: all that are pending. */
+  readonly phase?: 'all' | 'expand'
   readonly timeoutMs: number
   readonly log: Logger
 }
@@ -28,7 +30,7 @@ const epochTimeoutMs = 120_000
  * @throws FF_DATABASE_UNAVAILABLE, FF_ENGINE_NOT_PRIMARY, FF_ENGINE_PERMISSION, and what migrations throw
  */
 export async function prepareDatabase(options: PrepareDatabaseOptions): Promise<readonly string[]> {
-  const { name, address, migrations, timeoutMs, log } = options
+  const { name, address, migrations, phase, timeoutMs, log } = options
   const client = new pg.Client({ ...address, connectionTimeoutMillis: timeoutMs })
   client.on('error', () => undefined)
   try {
@@ -43,6 +45,6 @@ export async function prepareDatabase(options: PrepareDatabaseOptions): Promise<
     client.end().catch(() => undefined)
   }
   if (migrations === undefined) return []
-  const { applied } = await runMigrations({ address, directory: migrations, log: log.child({ database: name }) })
+  const { applied } = await runMigrations({ address, directory: migrations, phase, log: log.child({ database: name }) })
   return applied
 }
