@@ -177,7 +177,8 @@ export const errorRegistry = {
     httpStatus: 500,
   },
   FF_RELEASE_CHANGED: {
-    summary: 'A release is not what was built: a file was changed, added or removed, or Node or Fourfold is another one.',
+    summary:
+      'A release is not what was built: a file was changed, added or removed, or Node or Fourfold is another one.',
     retryable: false,
     httpStatus: 500,
   },
@@ -348,6 +349,21 @@ export const errorRegistry = {
     retryable: false,
     httpStatus: 500,
   },
+  FF_HTTP_CROSS_ORIGIN: {
+    summary: 'Another site made a browser send a request that changes something.',
+    retryable: false,
+    httpStatus: 403,
+  },
+  FF_HTTP_CSRF_TOKEN: {
+    summary: 'A request that must prove that it comes from a page of this session does not.',
+    retryable: false,
+    httpStatus: 403,
+  },
+  FF_HTTP_RATE_LIMITED: {
+    summary: 'A client has asked more often than it may; the answer says when it may again.',
+    retryable: true,
+    httpStatus: 429,
+  },
   FF_APP_RUNNING: {
     summary:
       'A command cannot run beside the system that runs (or what is left of it), or without a terminal to ask on.',
@@ -388,7 +404,11 @@ export class FourfoldError extends Error {
   /** The answer that Hono gives for it, under the name that it looks for. */
   getResponse(): Response {
     const { httpStatus: statusCode, code, message } = this
-    const headers = { 'cache-control': 'no-store', ...(this.retryable ? { 'retry-after': '1' } : {}) }
+    const { retryAfterSeconds = 1 } = this.fields as { retryAfterSeconds?: number }
+    const headers = {
+      'cache-control': 'no-store',
+      ...(this.retryable ? { 'retry-after': String(retryAfterSeconds) } : {}),
+    }
     return Response.json({ statusCode, code, message }, { status: statusCode, headers })
   }
 }
