@@ -22,7 +22,7 @@ export interface S3Service {
 }
 
 const run = promisify(execFile)
-const startMs = 30_000
+const startMs = 90_000
 const storage = ['account', 'container', 'object'] as const
 const advice =
   'No OpenStack Swift here. Install it: "apt-get install swift-proxy swift-account swift-container swift-object"'
@@ -51,10 +51,11 @@ export async function ensureS3(): Promise<S3Service> {
     await rm(directory, { recursive: true, force: true })
   }
   try {
-    const port = await configure(directory)
+    const ports = await configure(directory)
     for (const name of [...storage, 'proxy']) children.push(startServer(directory, name))
-    const endpoint = `http://127.0.0.1:${port}`
-    await answering(`${endpoint}/healthcheck`, children)
+    // A server that is asked before it listens counts as broken for a while.
+    await Promise.all(ports.map((port) => answering(port, children)))
+    const endpoint = `http://127.0.0.1:${ports.at(-1)}`
     return { endpoint, accessKeyId: 'test:tester', secretAccessKey: 'testing', children, stop }
   } catch (error) {
     await stop()
@@ -66,8 +67,8 @@ function startServer(directory: string, name: string): ChildProcess {
   return spawn(`swift-${name}-server`, [join(directory, `${name}.conf`)], { stdio: 'ignore', cwd: directory })
 }
 
-/** Writes the settings of all four servers, and answers the public port. */
-async function configure(directory: string): Promise<number> {
+/** Writes the settings of all four servers, and answers their ports; the public one is the last. */
+async function configure(directory: string): Promise<readonly number[]> {
   await chmod(directory, 0o755)
   await mkdir(join(directory, 'node', 'd1'), { recursive: true })
   const ports = await Promise.all([...storage, 'proxy'].map(() => freePort()))
@@ -82,7 +83,7 @@ async function configure(directory: string): Promise<number> {
     ['-c', ringScript, directory, ...storage.map((name, index) => `${name}:${ports[index]}`)],
     { timeout: startMs },
   )
-  return ports.at(-1) ?? 0
+  return ports
 }
 
 /** Where which copy is: one device, one copy. */
@@ -115,9 +116,11 @@ mount_check = false
 disable_fallocate = true
 fallocate_reserve = 0
 [pipeline:main]
-pipeline = ${name}-server
+pipeline = healthcheck ${name}-server
 [app:${name}-server]
 use = egg:swift#${name}
+[filter:healthcheck]
+use = egg:swift#healthcheck
 `
 }
 
@@ -141,6 +144,9 @@ pipeline = ${filters.join(' ')} proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
+conn_timeout = 20
+node_timeout = 60
+error_suppression_limit = 1000000
 ${sections.join('')}`
 }
 
@@ -150,12 +156,14 @@ const filterSettings: Readonly<Record<string, string>> = {
   memcache: 'memcache_servers = 127.0.0.1:9\n',
 }
 
-async function answering(url: string, children: readonly ChildProcess[]): Promise<void> {
+async function answering(port: number, children: readonly ChildProcess[]): Promise<void> {
   const deadline = performance.now() + startMs
   while (performance.now() < deadline) {
     if (children.some(({ exitCode }) => exitCode !== null))
       throw new Error('a server of Swift ended before it answered')
-    const answer = await fetch(url, { signal: AbortSignal.timeout(1000) }).catch(() => null)
+    const answer = await fetch(`http://127.0.0.1:${port}/healthcheck`, { signal: AbortSignal.timeout(1000) }).catch(
+      () => null,
+    )
     await answer?.body?.cancel()
     if (answer?.ok === true) return
     await pause(20)

@@ -3,19 +3,24 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 
-import { database, defineApp, open, type Connections } from 'fourfold'
+import { database, defineApp, open, type AppOptions, type Connections } from 'fourfold'
 
-interface Settings {
+export interface UploaderSettings {
   readonly connections: Connections
   readonly directory: string
+  /** Where the files are kept. Default: in the database. */
+  readonly files?: AppOptions['files']
   readonly pieces: number
   readonly finish?: boolean
 }
 
-const [{ connections, directory, pieces, finish = false }] = (await once(process, 'message')) as [Settings]
+const [{ connections, directory, files = {}, pieces, finish = false }] = (await once(process, 'message')) as [
+  UploaderSettings,
+]
 const app = defineApp({ databases: { main: database({}) } })
 const secrets = ['a secret of at least thirty-two characters']
-const ff = await open(app, { connections, config: { dataDir: directory, logLevel: 'silent', sessions: { secrets } } })
+const config = { dataDir: directory, logLevel: 'silent', sessions: { secrets }, files } as const
+const ff = await open(app, { connections, config })
 const parts = Array.from({ length: pieces }, () => randomBytes(256 * 1024))
 const name = createHash('sha256').update(Buffer.concat(parts)).digest('hex')
 
@@ -26,6 +31,6 @@ async function* send(): AsyncGenerator<Buffer> {
   await new Promise(() => setInterval(() => undefined, 1000))
 }
 
-const stored = await ff.files.put(send())
+const stored = await ff.files.put(send(), { maxBytes: 2 ** 30 })
 process.send?.({ name, stored })
 await new Promise(() => setInterval(() => undefined, 1000))
