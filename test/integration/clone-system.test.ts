@@ -136,6 +136,27 @@ test('a clone killed under load costs no read, and only writes that were already
   assert.ok((writes.counts.get('502') ?? 0) <= sentWrites)
 })
 
+test('a clone that somebody else tells to end is replaced and drained first', async (t) => {
+  const { supervisor, url } = await start(t, 1)
+  const reads = load(t, url, 4, 'GET')
+  const writes = load(t, url, 4, 'POST')
+  for (let round = 1; round <= 2; round += 1) {
+    const before = total(reads.counts)
+    await waitFor('load', () => total(reads.counts) > before + 50)
+    const member = supervisor.members('clone')[0]
+    assert.ok(member !== undefined)
+    process.kill(member.process.pid, 'SIGTERM')
+    assert.deepEqual(await member.process.exited, { code: 0, signal: null })
+  }
+  await Promise.all([reads.stop(), writes.stop()])
+  assert.deepEqual([...reads.counts.keys()], ['200'])
+  assert.deepEqual([...writes.counts.keys()], ['200'])
+  assert.deepEqual(
+    supervisor.members('clone').map(({ id, state }) => ({ id, state })),
+    [{ id: 'clone-1.3', state: 'ready' }],
+  )
+})
+
 test('a clone that is stopped by a signal gets nothing new and is replaced; its reads are answered elsewhere', async (t) => {
   const { supervisor, url } = await start(t, 2)
   const reads = load(t, url, 4, 'GET')
