@@ -66,15 +66,15 @@ suite('HAR files', () => {
       {
         url: 'https://app.example/login',
         method: 'POST',
-        sent: '{"email":"ada@example.com"}',
+        sent: '{"name":"ada-1234567"}',
         type: 'application/json',
-        answer: '{"user":{"email":"ada@example.com","token":"abc123def456"}}',
+        answer: '{"user":{"name":"ada-1234567","token":"abc123def456"}}',
       },
       {
         url: 'https://app.example/items/abc123def456',
         method: 'POST',
         headers: { Authorization: 'Bearer abc123def456' },
-        sent: '{"by":"ada@example.com"}',
+        sent: '{"by":"ada-1234567"}',
       },
     )
     const [, item] = requests
@@ -82,7 +82,7 @@ suite('HAR files', () => {
     assert.equal(shown(item!.target), `https://app.example/items/${token}`)
     assert.equal(shown(item!.headers[0]?.[1]), `Bearer ${token}`)
     // Typed by the visitor before any answer held it.
-    assert.equal(shown(item!.body), '{"by":"ada@example.com"}')
+    assert.equal(shown(item!.body), '{"by":"ada-1234567"}')
   })
 
   test('a hidden field of the latest form is taken from the live page, encoded as in the recording', () => {
