@@ -69,6 +69,7 @@ function contenders({ redis, memory, sql }: BenchStores): readonly ContenderOpti
     { name: 'fourfold, memory', app: 'fourfold', storeUrl: memory.url, storePid: memory.pid },
     { name: 'fourfold, redis', app: 'fourfold', ...onRedis },
     { name: 'fourfold, sql', app: 'fourfold', storeUrl: sql.url, storePid: sql.pid },
+    { name: 'fourfold/express, redis', app: 'fourfold-express', ...onRedis },
     { name: 'express-session + connect-redis', app: 'express', ...onRedis },
     { name: '@fastify/session + connect-redis', app: 'fastify', ...onRedis },
   ]
