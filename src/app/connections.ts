@@ -9,6 +9,7 @@ import { addressFromUrl, type PostgresAddress, type PostgresTls } from '../engin
 import { prepareDatabase } from '../engines/postgres/prepare.ts'
 import { choosePoolSize } from '../engines/postgres/pool-size.ts'
 
+import { createPreparation } from '../store/sql/preparation.ts'
 import { storeConnections } from './store-address.ts'
 
 import type { EmbeddedCluster } from '../engines/postgres/embedded/cluster.ts'
@@ -63,6 +64,8 @@ export async function prepareDatabases(options: PrepareOptions): Promise<Prepare
     for (const [name, database] of Object.entries(options.config.databases)) {
       const found = await findServers(name, database, options, embedded)
       applied[name] = await prepare(name, database, found.direct, options)
+      // Before any clone needs it; what is not allowed is said at the start.
+      if (options.config.store.database === name) await createPreparation(found.direct).run()
       databases[name] = { ...found, poolSize: await poolSize(name, database, found.direct, options) }
     }
     return { databases, applied, embedded, stop }
