@@ -105,6 +105,7 @@ export type { AnyStore, SessionOptions } from './express/options.ts'
 export type { SessionMethods } from './express/session-object.ts'
 export type { StoredSession } from './express/store.ts'
 
+export { sendFile } from './send-file.ts'
 export { csrf, rateLimit, type GuardMiddleware, type RateLimitMiddleware } from './guards/express.ts'
 export type { CsrfOptions } from './guards/csrf.ts'
 export type { RateLimitOptions } from './guards/rate-limit.ts'

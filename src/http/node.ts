@@ -13,6 +13,8 @@ import { answerError } from './error-answer.ts'
 import { holdResponse } from './held-response.ts'
 import { addAnswer, RequestContext } from './request-context.ts'
 
+export { serveAssets, type AssetHandler, type ServeAssetsOptions } from './assets.ts'
+
 /** A request with what Fourfold gives it. */
 export type FourfoldRequest<S extends Schemas = Schemas> = IncomingMessage & {
   readonly method: string
@@ -81,6 +83,7 @@ async function run<S extends Schemas>(
   await handler(request, response)
 }
 
+export { sendFile } from './send-file.ts'
 export { csrf, rateLimit, type CsrfCheck, type RateLimitCheck } from './guards/node.ts'
 export type { CsrfOptions } from './guards/csrf.ts'
 export type { RateLimitOptions } from './guards/rate-limit.ts'
