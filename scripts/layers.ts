@@ -35,6 +35,7 @@ export const packageHomes: Readonly<Record<string, readonly string[]>> = {
   redis: ['store/redis'],
   undici: ['clones/balancer'],
   fastify: ['http'],
+  '@fastify/send': ['http'],
   hono: ['http'],
   cookie: ['http/express'],
   '@fastify/cookie': ['http'],
