@@ -38,7 +38,9 @@ suite('fourfold start on the app’s own database alone', () => {
     for (const name of ['clone-1.1', 'clone-2.1']) {
       const clone = (await readSystemNote(data))?.processes.find((each) => each.name === name)
       process.kill(clone!.pid, 'SIGKILL')
-      await waitFor('the session to be read by another clone', async () => (await settings(first.url)).status === 200)
+      // The other one may still be starting, in place of the one that was killed before.
+      const read = async (): Promise<boolean> => (await settings(first.url)).status === 200
+      await waitFor('the session to be read by another clone', read, 60_000)
       await waitFor('its successor', async () =>
         (await readSystemNote(data))?.processes.some((each) => each.name === name.replace('.1', '.2')),
       )
