@@ -10,4 +10,4 @@ export interface AccessMessage {
 }
 
 /** The variable with the copy of the folder that the check was started in, where a clone has one. */
-export const folderVariable = 'FF_CHECK_FOLDER'
+export const folderVariable = 'GOLDEN_RULE_FOLDER'
