@@ -168,6 +168,8 @@ function openStream(
       callback(error)
     },
   })
+  // It may fail before whoever sends it listens; who asks later finds it broken.
+  body.on('error', () => undefined)
   const hear = (chunk: Buffer): void => {
     bytes += chunk.length
     timer?.refresh()
