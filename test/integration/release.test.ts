@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { chmod, cp, lstat, mkdir, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { suite, test, type TestContext } from 'node:test'
@@ -315,6 +316,58 @@ suite('a release that is started', () => {
     const project = await makeProject(t)
     assert.equal(await enterRelease('src/app.ts', project), join(project, 'src/app.ts'))
     assert.equal(await enterRelease('src/none.ts', project), join(project, 'src/none.ts'))
+  })
+})
+
+suite('the packages of a release', () => {
+  /** Fourfold as an archive beside the project, with a lifecycle script and 20 KB of content. */
+  async function makePacked(t: TestContext): Promise<string> {
+    const project = await makeProject(t)
+    const script = `node -e "require('fs').writeFileSync('ran', '')"`
+    const about = { name: 'fourfold', version: '1.2.3', scripts: { postinstall: script } }
+    await writeFiles(project, {
+      '.pack/package/package.json': JSON.stringify(about),
+      '.pack/package/big': 'x'.repeat(20_000),
+    })
+    await run('tar', ['-czf', join(project, 'fourfold-1.2.3.tgz'), '-C', join(project, '.pack'), 'package'])
+    const hash = createHash('sha512').update(await readFile(join(project, 'fourfold-1.2.3.tgz')))
+    const resolved = 'file:fourfold-1.2.3.tgz'
+    const locked = { version: '1.2.3', resolved, integrity: `sha512-${hash.digest('base64')}`, hasInstallScript: true }
+    const packages = { '': { name: 'shop' }, 'node_modules/fourfold': locked }
+    await writeFile(join(project, 'package-lock.json'), JSON.stringify({ lockfileVersion: 3, packages }))
+    const dependencies = { fourfold: resolved }
+    await writeFile(join(project, 'package.json'), JSON.stringify({ ...packageJson, dependencies }))
+    await writeFile(join(project, '.npmrc'), 'offline=true\n')
+    return project
+  }
+
+  test('come from archives beside the project too, and their scripts run only when asked', async (t) => {
+    const project = await makePacked(t)
+    const made = await release(project, { install: true })
+    assert.deepEqual(made.scriptsNotRun, ['fourfold'])
+    assert.equal(made.manifest.packages?.count, 1)
+    const installed = join(made.folder, 'node_modules/fourfold')
+    assert.deepEqual(await readdir(installed), ['big', 'package.json'])
+    assert.equal((await readdir(made.folder)).includes('.npmrc'), false)
+    const once = await everything(made.folder)
+    await release(project, { install: true })
+    assert.deepEqual(await everything(made.folder), once)
+    const run = await release(project, { install: true, scripts: true })
+    assert.deepEqual([run.scriptsNotRun, await readdir(installed)], [[], ['big', 'package.json', 'ran']])
+  })
+
+  test('are refused over their budget, with the largest by name, and when npm refuses them', async (t) => {
+    const project = await makePacked(t)
+    const tooLarge = refusedAs(
+      'FF_RELEASE_SIZE',
+      /take 0\.0 MB, and 0\.0 MB are allowed \(--max-size\).*\n +0\.0 MB {2}fourfold/,
+    )
+    await assert.rejects(release(project, { install: true, maxPackageBytes: 20_000 }), tooLarge)
+    const dependencies = { fourfold: 'file:fourfold-1.2.3.tgz', 'not-in-the-lockfile': '1.0.0' }
+    await writeFile(join(project, 'package.json'), JSON.stringify({ ...packageJson, dependencies }))
+    const refusal = refusedAs('FF_RELEASE_INSTALL', /npm ci .* ended with 1:.*not-in-the-lockfile/s)
+    await assert.rejects(release(project, { install: true }), refusal)
+    assert.equal((await readdir(project)).includes('release'), false)
   })
 })
 

