@@ -1,11 +1,13 @@
 /** The golden-rule check on an app that writes a file. */
 
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { suite, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
 import { appFolder, checkApp, told } from '../support/golden-rule.ts'
+import { makeDirectory } from '../support/postgres.ts'
 
 suite('the golden rule and files', { concurrency: 1 }, () => {
   test('a file that the app writes is found although the app hides that it was refused, with request and line', async () => {
@@ -31,15 +33,18 @@ suite('the golden rule and files', { concurrency: 1 }, () => {
     assert.deepEqual(spared.accesses, [])
   })
 
-  test('where clones may write, a file is on the disc of one clone, and not on this one', async () => {
-    const found = await checkApp('file-writer', 'POST /notes\n\nhello\n###\nGET /notes\n', {
-      clones: 2,
-      ways: 1,
-      writes: 'report',
-    })
-    const note = fileURLToPath(new URL('note.txt', appFolder))
+  test('where clones may write, a file is on the disc of one clone, and not on this one', async (t) => {
+    // A small project: each clone gets a copy of it.
+    const project = await makeDirectory(t, 'project-')
+    await mkdir(join(project, 'node_modules'))
+    await symlink(join(import.meta.dirname, '../..'), join(project, 'node_modules/fourfold'))
+    await writeFile(join(project, 'package.json'), '{ "type": "module" }')
+    await copyFile(new URL('file-writer.ts', appFolder), join(project, 'app.ts'))
+    const script = 'POST /notes\n\nhello\n###\nGET /notes\n'
+    const app = pathToFileURL(join(project, 'app.ts'))
+    const found = await checkApp(app, script, { clones: 2, ways: 1, writes: 'report' })
     assert.deepEqual(told(found), ['5 body $.note: a file on the disc of another clone'])
-    assert.deepEqual(found.accesses[0]?.resources, [note])
-    await assert.rejects(readFile(note), { code: 'ENOENT' })
+    assert.deepEqual(found.accesses[0]?.resources, [join(project, 'note.txt')])
+    await assert.rejects(readFile(join(project, 'note.txt')), { code: 'ENOENT' })
   })
 })
