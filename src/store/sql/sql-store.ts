@@ -3,6 +3,8 @@
  * one transaction; why that is enough is argued in docs/decisions/021-store-sql.md.
  */
 
+import { withDeadline } from '../../core/deadline.ts'
+import { FourfoldError, isFourfoldError } from '../../core/errors.ts'
 import { silentLogger, type Logger } from '../../core/log.ts'
 import { addressFromUrl, type PostgresAddress } from '../../engines/postgres/address.ts'
 import type { Epoch, Lsn } from '../../engines/position.ts'
@@ -59,10 +61,14 @@ class SqlStore implements Store {
   private readonly preparation: Preparation
   private readonly incarnations: IncarnationWatch
   private readonly endSweeper: () => void
+  private readonly deadlineMs: number
+  private readonly log: Logger
 
   constructor({ address: given, deadlineMs, log = silentLogger }: SqlStoreOptions) {
     const address = typeof given === 'string' ? addressFromUrl(given, undefined, 'store.url') : given
     const naming = new Naming()
+    this.deadlineMs = deadlineMs
+    this.log = log
     this.incarnations = new IncarnationWatch(log)
     this.preparation = createPreparation(address)
     this.caller = new Caller<SqlConnection>({
@@ -71,12 +77,12 @@ class SqlStore implements Store {
       log,
       connections: connectionsPerProcess,
       judge: (error) => {
-        if (isWithoutTables(error)) this.prepare(log)
+        if (isWithoutTables(error)) this.prepare()
         return judgeSql(error)
       },
       dial: (options) =>
         dialSql(address, naming, options).catch((error: unknown) => {
-          if (isWithoutTables(error)) this.prepare(log)
+          if (isWithoutTables(error)) this.prepare()
           throw error
         }),
     })
@@ -242,13 +248,23 @@ class SqlStore implements Store {
   private async askIncarnation(): Promise<string> {
     const [row] = await this.rows(statements.READ_EPOCH_SQL, [], twice)
     if (typeof row?.['epoch'] === 'string') this.incarnations.learn(row['epoch'])
-    else await this.caller.call(async () => this.preparation.run(), never).then(() => this.askIncarnation())
+    else await this.makeEpoch().then(() => this.askIncarnation())
     return this.incarnations.current!
   }
 
-  private prepare(log: Logger): void {
+  /** It goes on in the background when the deadline has passed. */
+  private async makeEpoch(): Promise<void> {
+    try {
+      await withDeadline(this.preparation.run(), this.deadlineMs, 'the next epoch of the database')
+    } catch (cause) {
+      if (!isFourfoldError(cause, 'FF_CORE_DEADLINE')) throw cause
+      throw new FourfoldError('FF_STORE_DEADLINE', `the database of the store recovers: ${cause.message}`, { cause })
+    }
+  }
+
+  private prepare(): void {
     this.preparation.run().catch((error: unknown) => {
-      if (!this.caller.closed) log.error({ error }, 'the tables of the store could not be made')
+      if (!this.caller.closed) this.log.error({ error }, 'the tables of the store could not be made')
     })
   }
 

@@ -45,11 +45,11 @@ export function registryTests(clients: () => Clients): void {
     const { one, two, fresh } = clients()
     const group = fresh()
     const [longer, brief] = await Promise.all([
-      one.register(group, 'longer', text('1'), 500),
-      one.register(group, 'brief', text('1'), 500),
+      one.register(group, 'longer', text('1'), 1000),
+      one.register(group, 'brief', text('1'), 1000),
     ])
     assert.equal(await two.renewRegistration(longer, hourMs), true)
-    assert.equal(await two.renewRegistration(brief, 400, text('2')), true)
+    assert.equal(await two.renewRegistration(brief, 800, text('2')), true)
     assert.deepEqual(shown(await two.readRegistry(group)), { longer: '1', brief: '2' })
     await until('the other has expired', async () => Object.keys(shown(await one.readRegistry(group))).length === 1)
     assert.deepEqual(shown(await one.readRegistry(group)), { longer: '1' })
@@ -70,9 +70,10 @@ export function registryTests(clients: () => Clients): void {
     await one.withdraw(a)
     assert.deepEqual(await follower.changed(), { b: '1' })
     // One goes and one comes: as many as before.
-    await one.register(group, 'c', text('1'), 30)
+    const c = await one.register(group, 'c', text('1'), hourMs)
     await one.withdraw(b)
     assert.deepEqual(await follower.changed(), { c: '1' })
+    await one.renewRegistration(c, 30)
     await until(
       'the last one has expired',
       async () => Object.keys((await follower.changed()) ?? { c: '' }).length === 0,
