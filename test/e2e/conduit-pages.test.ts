@@ -10,7 +10,6 @@ import { createClient, startConduit } from '../support/conduit.ts'
 import { accountTests } from './conduit-pages/accounts.ts'
 import { articleTests } from './conduit-pages/articles.ts'
 import { listTests } from './conduit-pages/lists.ts'
-import { pictureTests } from './conduit-pages/pictures.ts'
 import { refusalTests } from './conduit-pages/refusals.ts'
 import type { Given } from './conduit-pages/visits.ts'
 
@@ -33,5 +32,4 @@ after(async () => {
 accountTests(given)
 articleTests(given)
 listTests(given)
-pictureTests(given)
 refusalTests(given)

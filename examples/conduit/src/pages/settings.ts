@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { updateUser, type User, type UserChanges } from '../domain/users.ts'
 import type { Input } from '../input.ts'
-import { BIO, EMAIL, IMAGE, PASSWORD, PICTURE_TYPES, USERNAME } from '../limits.ts'
+import { BIO, EMAIL, IMAGE, MAX_PICTURE_BYTES, PASSWORD, PICTURE_TYPES, USERNAME } from '../limits.ts'
 import type { Messages } from '../refusal.ts'
 import { strictDatabaseOf } from '../requests.ts'
 import { actionForm, errorMessages, profilePath } from './elements.ts'
@@ -57,8 +57,8 @@ function settingsPage(typed: Typed, errors?: Messages): Page {
       <h1>Your Settings</h1>
       ${errorMessages(errors)}
       <form method="post" action="/settings" enctype="multipart/form-data" novalidate>
-        ${fileField('picture', 'Upload a profile picture', PICTURE_TYPES)}
-        ${field('image', { labelled: true, placeholder: 'Or the URL of one', value: typed['image'] })}
+        ${fileField('picture', `Upload a profile picture (at most ${MAX_PICTURE_BYTES / 1024 ** 2} MiB)`, PICTURE_TYPES)}
+        ${field('image', { labelled: true, placeholder: 'Or the URL of a picture elsewhere', value: typed['image'] })}
         ${field('username', { labelled: true, placeholder: 'Your Name', value: typed['username'], autocomplete: 'nickname' })}
         ${field('bio', { labelled: true, placeholder: 'Short bio about you', value: typed['bio'], rows: 8 })}
         ${field('email', { labelled: true, type: 'email', placeholder: 'Email', value: typed['email'], autocomplete: 'email' })}

@@ -9,6 +9,7 @@ import { MAX_BODY_BYTES, MAX_PICTURE_BYTES, PICTURE_TYPES } from '../limits.ts'
 import { type Messages, Refusal } from '../refusal.ts'
 import { type Form, readForm } from './forms.ts'
 
+const MAX_FIELDS = 10
 /** What is read past a picture that is too large, so that the form around it can be shown again. */
 const MOST_READ_PAST = 8 * MAX_PICTURE_BYTES
 
@@ -21,7 +22,8 @@ export interface FormWithPicture extends Form {
 
 /** Lets a part of the app take such forms. */
 export async function acceptPictures(pages: FastifyInstance): Promise<void> {
-  const limits = { fileSize: Infinity, files: 1, fields: 50, fieldSize: MAX_BODY_BYTES }
+  // The file's size is limited where it is kept; what is held here, by the fields together.
+  const limits = { fileSize: Infinity, files: 1, fields: MAX_FIELDS, fieldSize: MAX_BODY_BYTES / MAX_FIELDS }
   await pages.register(multipart, { limits, throwFileSizeLimit: false })
 }
 
