@@ -50,10 +50,19 @@ command('rollout', 'bring the app as it is now into service beside the build tha
   .option('--hold <duration>', 'how long each share is watched: 30s')
   .option('--max-error-rate <share>', 'go back where more requests fail than with the build before: 0.05 or 5%')
   .option('--abort', 'call the rollout that is under way off')
+  .option('--admit <build>', 'several hosts: move readers to a build that clones of some host run already')
+  .option('--without <balancer>', 'with --admit: a balancer that is switched off; may be repeated', listed, [])
   .action(async (file: string, options: RolloutOptions) => {
     const { rollout } = await import('./rollout.ts')
     await rollout(file, options)
   })
+
+command('hosts', 'several hosts: the clones and balancers that the store knows, and which build is admitted').action(
+  async (file: string, options: CommonOptions) => {
+    const { hosts } = await import('./hosts.ts')
+    await hosts(file, options)
+  },
+)
 
 command('scale', 'change how many clones run')
   .requiredOption('--clones <count>', 'how many clones', wholeNumber)

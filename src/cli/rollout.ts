@@ -10,15 +10,19 @@ export interface RolloutOptions extends CommonOptions {
   readonly hold?: string
   readonly maxErrorRate?: string
   readonly abort?: boolean
+  readonly admit?: string
+  readonly without?: readonly string[]
 }
 
 /** Longer than a migration or the start of a clone may take without a word. */
 const silenceMs = 660_000
 const defaultHoldMs = 30_000
 const defaultErrorRate = 0.05
+const leastRequestsOnHosts = 20
 
 /** Brings the app's files as they are now into service, and tells each step; fails where they do not get there. */
 export async function rollout(file: string, options: RolloutOptions): Promise<void> {
+  if (options.admit !== undefined) return await admitOnHosts(file, options.admit, options)
   const { appFile, config } = await loadCommand(file, options)
   const { dataDir } = config
   if (options.abort === true) {
@@ -38,6 +42,16 @@ export async function rollout(file: string, options: RolloutOptions): Promise<vo
   })
   const input = { appFile, shares, holdMs, maxErrorRate }
   await askSystem({ dataDir, command: 'rollout', input, onProgress: say, silenceMs: silenceMs + holdMs })
+}
+
+/** The same on several hosts, where the new build's clones run already. */
+async function admitOnHosts(file: string, build: string, options: RolloutOptions): Promise<void> {
+  const { admit } = await import('./hosts.ts')
+  const shares = readShares(options.percent)
+  const held = shares.length > 1 ? defaultHoldMs : 0
+  const holdMs = options.hold === undefined ? held : parseDuration(options.hold, '--hold')
+  const tolerance = { maxErrorRate: readRate(options.maxErrorRate), leastRequests: leastRequestsOnHosts }
+  await admit(file, options, { build, shares, holdMs, tolerance, without: options.without ?? [] })
 }
 
 /** Changes how many clones run. */

@@ -153,12 +153,14 @@ function controlHandlers(
       }
       await supervisor.setCount('clone', clones)
     },
-    status: () => ({
+    host: () => ({
       host,
       build: build.id,
       clones: supervisor.members('clone').map(({ id, state, process }) => ({ id, state, pid: process.pid })),
     }),
     rollout: refuse,
     abort: refuse,
+    // What is admitted, and what of it runs, is the same on all hosts: `fourfold hosts`.
+    status: refuse,
   }
 }

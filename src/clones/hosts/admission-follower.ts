@@ -105,6 +105,7 @@ export class AdmissionFollower {
     const { halt, ...admission } = record.admission
     if (halt !== true || this.#now() - this.#knownSince < haltMs) return
     const ended = await writeAdmission(store, record, { version: record.version + 1, admission })
-    if (ended) log.warn({ version: record.version }, 'a change of the admission was not brought to its end: taken back')
+    if (ended !== null)
+      log.warn({ version: record.version }, 'a change of the admission was not brought to its end: taken back')
   }
 }

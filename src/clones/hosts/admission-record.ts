@@ -35,15 +35,20 @@ export async function readAdmission(store: AdmissionStore): Promise<AdmissionRec
   return known === null ? null : { ...known, bytes }
 }
 
-/** Puts `next` in the place of exactly `seen`, or where there is nothing. Answers whether it did. */
+/** Puts `next` in the place of exactly `seen`, or where there is nothing. Null: there was something else. */
 export async function writeAdmission(
   store: AdmissionStore,
   seen: AdmissionRecord | null,
   next: VersionedAdmission,
-): Promise<boolean> {
-  const bytes = Buffer.from(JSON.stringify({ version: next.version, admission: next.admission }))
-  if (seen === null) return await store.create(key, { [field]: bytes }, { ttlMs })
-  return (await store.update(key, { expect: { [field]: seen.bytes }, set: { [field]: bytes }, ttlMs })) === 'updated'
+): Promise<AdmissionRecord | null> {
+  const { version, admission } = next
+  const bytes = Buffer.from(JSON.stringify({ version, admission }))
+  const change = { expect: { [field]: seen?.bytes ?? null }, set: { [field]: bytes }, ttlMs }
+  const written =
+    seen === null
+      ? await store.create(key, { [field]: bytes }, { ttlMs })
+      : (await store.update(key, change)) === 'updated'
+  return written ? { version, admission, bytes } : null
 }
 
 /**

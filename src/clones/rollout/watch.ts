@@ -40,7 +40,7 @@ export function objection(old: Seen, fresh: Seen, { maxErrorRate, leastRequests 
 }
 
 export interface WatchOptions {
-  readonly routes: Routes
+  readonly routes: Pick<Routes, 'count'>
   readonly old: string
   readonly fresh: string
   readonly holdMs: number

@@ -125,7 +125,7 @@ export class HostsSystem {
   }
 
   async status(name: string): Promise<HostStatus> {
-    return (await askSystem({ dataDir: this.dataOf(name), command: 'status', silenceMs: 10_000 })) as HostStatus
+    return (await askSystem({ dataDir: this.dataOf(name), command: 'host', silenceMs: 10_000 })) as HostStatus
   }
 
   /** The processes that a supervisor has started, by the note in its data directory. */
@@ -203,7 +203,7 @@ export class HostsSystem {
     const client = this.#client
     if (client === null) throw new Error('there is no client')
     const id = (this.#asked += 1)
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       const hear = (message: unknown): void => {
         const answer = message as { id: number; result: unknown }
         if (answer.id !== id) return
@@ -211,7 +211,6 @@ export class HostsSystem {
         resolve(answer.result)
       }
       client.on('message', hear)
-      client.once('exit', () => reject(new Error('the client ended')))
       client.send({ ...asking, id })
     })
   }

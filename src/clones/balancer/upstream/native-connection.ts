@@ -104,7 +104,10 @@ export class NativeConnection implements AnswerEvents {
 
   destroy(error: Error): void {
     this.#failure ??= error
-    this.#socket.destroy()
+    // What is given up must not arrive later: a socket that is closed goes on sending what the other side has not
+    // acknowledged, through a line that is mended after minutes, too. One that is reset forgets it.
+    if (this.#connected && this.#call !== null && 'port' in this.#options.address) this.#socket.resetAndDestroy()
+    else this.#socket.destroy()
   }
 
   onBegin(): void {
