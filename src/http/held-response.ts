@@ -50,6 +50,7 @@ class Hold {
   readonly #original: Readonly<Record<HeldMethod, AnyMethod>>
   #queue: Call[] = []
   #locked = true
+  #closes = false
 
   constructor(response: ServerResponse, options: HoldOptions) {
     this.#response = response
@@ -66,7 +67,6 @@ class Hold {
     }
     for (const name of heldMethods)
       response[name] = ((...values: unknown[]) => this.#take({ name, values }, head)) as never
-    closeHead(response, () => this.state === 'held' && this.#locked)
   }
 
   #unlocked(work: () => unknown): void {
@@ -105,6 +105,11 @@ class Hold {
 
   #hold(work: Promise<void> | undefined, statusCode: number): void {
     this.state = work === undefined ? 'open' : 'held'
+    // Most answers need not wait, and pay nothing for what follows.
+    if (work !== undefined && !this.#closes) {
+      this.#closes = true
+      closeHead(this.#response, () => this.state === 'held' && this.#locked)
+    }
     work?.then(() => this.#open(statusCode), this.#drop)
   }
 

@@ -144,6 +144,13 @@ export class FourfoldStore extends Store {
     return data
   }
 
+  /** Whether {@link FourfoldStore.touch} would write: it does at most once a minute. */
+  isTouchDue(session: Session): boolean {
+    const past = this.#pasts.get(session)
+    const idleMs = ageOf(session)
+    return (idleMs !== undefined && idleMs <= 0) || (past !== undefined && this.#isTouchDue(past, idleMs))
+  }
+
   /** Ties a request's session to who reads there. */
   bind(request: object, bond: SessionBond): void {
     this.#bonds.set(request, bond)

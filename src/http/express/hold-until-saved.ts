@@ -29,7 +29,12 @@ export function holdUntilSaved(options: HoldUntilSavedOptions): void {
 
   const prepare = (statusCode: number, head: Head): Promise<void> | undefined => {
     if (session.refused || (!request.session && !session.mustDestroy)) return finish?.(statusCode, head)
-    return commit(options).then(
+    const work = workOf(options)
+    if (work === null) {
+      told = tellCookie(session, head, next)
+      return finish?.(statusCode, head)
+    }
+    return work().then(
       () => {
         told = tellCookie(session, head, next)
         return finish?.(statusCode, head)
@@ -72,18 +77,22 @@ export function holdUntilSaved(options: HoldUntilSavedOptions): void {
   holdResponse(response, { prepare, beforeEnd, fail })
 }
 
-/** Tells the store what this request has changed. */
-async function commit({ session, store }: HoldUntilSavedOptions): Promise<void> {
+/** What the store must be told of this request, or null. */
+function workOf({ session, store }: HoldUntilSavedOptions): (() => Promise<void>) | null {
   const { request } = session
   if (session.mustDestroy) {
-    await session.withFirst(() => store.beforeLeaving(request))
-    return ask((done) => store.destroy(request.sessionID, done))
+    return async () => {
+      await session.withFirst(() => store.beforeLeaving(request))
+      await ask((done) => store.destroy(request.sessionID, done))
+    }
   }
   // The client's session goes on under another id: a new one would push that one's cookie out of the browser.
-  if (store.hasMoved(request) && request.session && session.modified) throw sessionGone()
+  if (store.hasMoved(request) && session.modified) return () => Promise.reject(sessionGone())
   session.touch()
-  if (session.mustSave) return ask((done) => void request.session!.save(done))
-  if (session.mustTouch) return ask((done) => store.touch(request.sessionID, request.session!, done))
+  const { save, touch } = session.owed
+  if (save) return () => ask((done) => void request.session!.save(done))
+  if (!touch || !store.isTouchDue(request.session!)) return null
+  return () => ask((done) => store.touch(request.sessionID, request.session!, done))
 }
 
 /** Answers whether the client knows of the session now. */

@@ -53,7 +53,7 @@ function holdAnswer(store: FourfoldStore, session: RequestSession, next: Next): 
   const { ff, level } = settings
   if (ff === undefined) return holdUntilSaved({ session, store, next, log: silentLogger })
   const part = giveInstance(request, ff, level)
-  store.bind(request, part.bond)
+  store.bind(request, part)
   holdUntilSaved({ session, store, next, log: ff.log, finish: part.claimAnswer() })
 }
 

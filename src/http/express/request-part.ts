@@ -17,36 +17,53 @@ export type Finish = (statusCode: number, head: Head) => Promise<void> | undefin
 
 const partKey = Symbol('fourfold.request')
 
-export class RequestPart {
-  readonly bond: SessionBond
-  readonly #context: RequestContext<Fourfold<any>>
+export class RequestPart implements SessionBond {
+  reader: string | null = null
+  handedOver = false
+  readonly #request: ExpressRequest
+  readonly #ff: Fourfold<any>
+  readonly #level: LevelOption
+  #context: RequestContext<Fourfold<any>> | null = null
   #claimed = false
 
   constructor(request: ExpressRequest, ff: Fourfold<any>, level: LevelOption) {
-    this.bond = {
-      reader: null,
-      handedOver: false,
-      newReader: () => this.#context.newReader(),
-      beforeHandover: () => this.#context.beforeHandover(),
-    }
-    this.#context = new RequestContext<Fourfold<any>>({
-      host: ff,
-      raw: request,
-      kept: this.bond,
-      identify: ff.identify === undefined ? undefined : () => ff.identify?.(request as any),
-      level: () => (typeof level === 'function' ? level(request) : level),
-    })
+    this.#request = request
+    this.#ff = ff
+    this.#level = level
   }
 
   get ff(): Fourfold<any> {
-    return this.#context.ff
+    return this.#used().ff
+  }
+
+  newReader(): string {
+    return this.#used().newReader()
+  }
+
+  beforeHandover(): Promise<void> {
+    return this.#used().beforeHandover()
   }
 
   /** For whoever holds the answer; undefined where somebody does already. */
   claimAnswer(): Finish | undefined {
     if (this.#claimed) return undefined
     this.#claimed = true
-    return (statusCode, head) => addAnswer(this.#context, statusCode, head)
+    return (statusCode, head) => (this.#context === null ? undefined : addAnswer(this.#context, statusCode, head))
+  }
+
+  /** Made when first needed: many requests read a session and nothing else. */
+  #used(): RequestContext<Fourfold<any>> {
+    const request = this.#request
+    const ff = this.#ff
+    const level = this.#level
+    this.#context ??= new RequestContext<Fourfold<any>>({
+      host: ff,
+      raw: request,
+      kept: this,
+      identify: ff.identify === undefined ? undefined : () => ff.identify?.(request as any),
+      level: () => (typeof level === 'function' ? level(request) : level),
+    })
+    return this.#context
   }
 }
 
@@ -55,7 +72,7 @@ export function giveInstance(request: ExpressRequest, ff: Fourfold<any>, level: 
   const known = (request as { [partKey]?: RequestPart })[partKey]
   if (known !== undefined) return known
   const part = new RequestPart(request, ff, level)
-  Object.defineProperty(request, partKey, { value: part })
+  ;(request as { [partKey]?: RequestPart })[partKey] = part
   Object.defineProperty(request, 'ff', { configurable: true, get: () => part.ff })
   return part
 }

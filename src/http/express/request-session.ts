@@ -81,15 +81,30 @@ export class RequestSession {
   }
 
   get mustSave(): boolean {
-    const { session, sessionID } = this.request
-    if (!session || typeof sessionID !== 'string') return false
-    const fresh = !this.settings.saveUninitialized && !this.#savedText && this.#sentId !== sessionID
-    return fresh ? this.modified : !(this.#firstId === session.id && this.#savedText === textOf(session))
+    return this.#mustSave(textOf(this.request.session))
   }
 
   get mustTouch(): boolean {
+    return this.#mustTouch(textOf(this.request.session))
+  }
+
+  /** What is owed now, compared once. */
+  get owed(): { readonly save: boolean; readonly touch: boolean } {
+    const text = textOf(this.request.session)
+    return { save: this.#mustSave(text), touch: this.#mustTouch(text) }
+  }
+
+  #mustSave(text: string): boolean {
     const { session, sessionID } = this.request
-    return Boolean(session) && typeof sessionID === 'string' && this.#sentId === sessionID && !this.mustSave
+    if (!session || typeof sessionID !== 'string') return false
+    const fresh = !this.settings.saveUninitialized && !this.#savedText && this.#sentId !== sessionID
+    return fresh ? this.#isModified(text) : !(this.#firstId === session.id && this.#savedText === text)
+  }
+
+  #mustTouch(text: string): boolean {
+    const { session, sessionID } = this.request
+    if (!session || typeof sessionID !== 'string' || this.#sentId !== sessionID) return false
+    return !this.#mustSave(text)
   }
 
   get mustSetCookie(): boolean {
@@ -102,8 +117,11 @@ export class RequestSession {
 
   /** Whether the session is another than the request began with, or holds other data. */
   get modified(): boolean {
-    const { session } = this.request
-    return Boolean(session) && (this.#firstId !== session!.id || this.#firstText !== textOf(session))
+    return Boolean(this.request.session) && this.#isModified(textOf(this.request.session))
+  }
+
+  #isModified(text: string): boolean {
+    return this.#firstId !== this.request.session!.id || this.#firstText !== text
   }
 
   /** Whether there is something that no `save` has taken. */
@@ -176,10 +194,10 @@ export function newSession(settings: Settings, request: SessionRequest & Express
   request.session = session
 }
 
+/** The session as JSON, without its cookie. */
 function textOf(session: object | null | undefined): string {
-  return JSON.stringify(session, function (this: unknown, name: string, value: unknown) {
-    return this === session && name === 'cookie' ? undefined : value
-  })
+  const { cookie: _, ...data } = (session ?? {}) as { cookie?: unknown }
+  return JSON.stringify(data)
 }
 
 function hide(session: Session, name: string, value: (...values: any[]) => unknown): void {
