@@ -111,7 +111,7 @@ function mountProblems(
 function startProblems(name: string, service: Service, compose: Compose): string[] {
   const { image = '', restart, init, healthcheck, environment = {}, depends_on: needs = {} } = service
   const problems: string[] = []
-  const own = image.startsWith('${IMAGE:?')
+  const own = image.startsWith('${IMAGE:?') || image.startsWith('${IMAGE_NEXT:-${IMAGE:?')
   if (!own && !/:\d+\.\d+(?:\.\d+)?-[\w.-]+$|@sha256:/.test(image)) problems.push(`${name}: ${image} is not pinned`)
   if (!own && healthcheck?.test === undefined) problems.push(`${name}: has no health check`)
   if (restart !== 'unless-stopped' || init !== true) problems.push(`${name}: does not come back, or has no init`)
@@ -125,12 +125,15 @@ function startProblems(name: string, service: Service, compose: Compose): string
   return problems
 }
 
+/** What may be absent: nothing secret. */
+const optional = new Set(['PUBLIC_PORT', 'IMAGE_NEXT'])
+
 function secretProblems(text: string, example: string, compose: Compose): string[] {
   const problems: string[] = []
   const variables = [...text.matchAll(/(?<!\$)\$\{(\w+)(:[?-])?([^}]*)\}/g)]
   const given = new Map([...example.matchAll(/^(\w+)=(.*)$/gm)].map((match) => [match[1], match[2]]))
   for (const [, name = '', kind] of variables) {
-    if (kind !== ':?' && name !== 'PUBLIC_PORT') problems.push(`${name} may be absent, or has a default`)
+    if (kind !== ':?' && !optional.has(name)) problems.push(`${name} may be absent, or has a default`)
     if (!given.has(name)) problems.push(`${name} is not in .env.example`)
   }
   for (const [name, value] of given) {
