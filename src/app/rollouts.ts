@@ -10,13 +10,14 @@ import { shortBuildId } from '../clones/build/build-id.ts'
 import { makeBuild, pruneBuilds, type Build } from '../clones/build/snapshot.ts'
 import { startProcess } from '../clones/process.ts'
 import { rollOut, type RolloutParts } from '../clones/rollout/rollout.ts'
-import { FourfoldError } from '../core/errors.ts'
+import { errorRegistry, FourfoldError, isFourfoldError, type ErrorCode } from '../core/errors.ts'
 
 import type { ControlHandler } from './control-server.ts'
 import type { ReleaseFacts, ReleaseSettings } from './processes/release.ts'
 import type { Admission } from '../clones/protocol.ts'
 import type { Ledger } from '../clones/rollout/ledger.ts'
 import type { Routes } from '../clones/routing.ts'
+import type { Member } from '../clones/slot.ts'
 import type { Supervisor } from '../clones/supervisor.ts'
 import type { Logger } from '../core/log.ts'
 
@@ -35,6 +36,18 @@ export interface RolloutsOptions extends CloneGroupOptions {
   readonly build: Build
   readonly takenBack: string | null
   readonly log: Logger
+}
+
+/** Which build is where. Plain data, for people and programs. */
+export interface BuildStatus {
+  readonly admission: Admission | null
+  readonly rolloutUnderWay: boolean
+  /** The build that was taken back last. */
+  readonly takenBack: string | null
+  readonly clones: readonly (Pick<Member, 'id' | 'state' | 'buildId'> & { readonly pid: number })[]
+  /** Clones that are there and get no requests, because they are of no admitted build. */
+  readonly quarantined: readonly Pick<Member, 'id' | 'buildId'>[]
+  readonly quarantinedSinceStart: number
 }
 
 type Say = (text: string) => void
@@ -90,16 +103,14 @@ export class Rollouts {
     await this.#options.supervisor.setCount('clone', count)
   }
 
-  /** Plain data for people and programs. */
-  describe(): object {
+  describe(): BuildStatus {
     const { routes, supervisor } = this.#options
+    const members = supervisor.members('clone')
     return {
-      admission: routes.admission,
+      admission: routes.admission ?? null,
       rolloutUnderWay: this.#underWay !== null,
       takenBack: this.#takenBack,
-      clones: supervisor
-        .members('clone')
-        .map(({ id, state, buildId, process }) => ({ id, state, buildId, pid: process.pid })),
+      clones: members.map(({ id, state, buildId, process }) => ({ id, state, buildId, pid: process.pid })),
       quarantined: routes.quarantined().map(({ id, buildId }) => ({ id, buildId })),
       quarantinedSinceStart: supervisor.quarantined(),
     }
@@ -192,7 +203,7 @@ export class Rollouts {
     const cut = (): void => void process.kill()
     signal.addEventListener('abort', cut)
     try {
-      const facts = (await process.ready).facts as ReleaseFacts
+      const facts = (await process.ready.catch(rethrowOwn)).facts as ReleaseFacts
       for (const [database, names] of Object.entries(facts.applied)) {
         if (names.length > 0) say(`${database}: applied ${names.join(', ')} (${phase})`)
       }
@@ -207,6 +218,15 @@ export class Rollouts {
     if (admission === undefined) return
     this.#options.ledger.write({ admission, stopped, takenBack: this.#takenBack })
   }
+}
+
+/** What the process says of itself is the error; that it did not start is how it is told. */
+function rethrowOwn(error: unknown): never {
+  if (!isFourfoldError(error)) throw error
+  const code = String(error.fields['code'])
+  const message = error.message.replace(/^release-\w+ did not start: /, '')
+  if (code in errorRegistry) throw new FourfoldError(code as ErrorCode, message, { cause: error })
+  throw new Error(message, { cause: error })
 }
 
 /** A group whose processes are described when the first of them starts. */

@@ -109,4 +109,31 @@ export const acts: readonly Act[] = [
       ]
     },
   },
+  {
+    name: 'a second rollout is refused, and one that is called off goes back',
+    async run(system, build) {
+      await system.edit(build + 300)
+      const before = (await system.status()).admission.current
+      const rolling = system.rollout(['--percent', '50,100', '--hold', '60s'])
+      await system.waitForShare(0.5)
+      const second = await system.rollout()
+      const abort = await system.rollout(['--abort'])
+      const { code, output } = await rolling
+      await system.edit(build)
+      const { admission, clones } = await system.status()
+      return [
+        ...(second.code === 1 && second.output.includes('another rollout is under way')
+          ? []
+          : [`not refused: ${second.output}`]),
+        ...(abort.code === 0 ? [] : [`it cannot be called off: ${abort.output}`]),
+        ...(code === 1 && output.includes('was called off')
+          ? []
+          : [`it does not say that it was called off: ${output}`]),
+        ...(admission.current.id === before.id && admission.current.ordinal === before.ordinal + 2
+          ? []
+          : ['it is not back']),
+        ...(clones.every(({ buildId }) => buildId === before.id) ? [] : ['clones of the new build are left']),
+      ]
+    },
+  },
 ]
