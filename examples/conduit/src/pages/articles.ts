@@ -10,7 +10,7 @@ import { commentId } from '../api/comments.ts'
 import { articlePage } from './article-page.ts'
 import { articlePath } from './elements.ts'
 import { readForm, refusingWith } from './forms.ts'
-import { pageBefore } from './same-origin.ts'
+import { pageBefore } from './page-before.ts'
 import { mustBeSignedIn, show, visitorOf } from './visits.ts'
 
 export interface ArticleRoute {

@@ -9,7 +9,7 @@ import { articleList, PAGE_SIZE } from './article-list.ts'
 import { profilePath } from './elements.ts'
 import { pageNumber, pagingOf, withPage } from './paging.ts'
 import { profilePage } from './profile-page.ts'
-import { pageBefore } from './same-origin.ts'
+import { pageBefore } from './page-before.ts'
 import { mustBeSignedIn, show, visitorOf } from './visits.ts'
 
 interface ProfileRoute {
