@@ -9,7 +9,7 @@ import { after, before, describe, it, type TestContext } from 'node:test'
 import { startBalancer, type Balancer } from '../../src/clones/balancer/balancer.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { openRaw, type RawConnection } from '../support/balanced.ts'
-import { startRawClone, type RawClone } from '../support/raw-clone.ts'
+import { openRawClone, startRawClone, type RawClone } from '../support/raw-clone.ts'
 import { valuesOf, type StrictRequest } from '../support/strict-http.ts'
 import { waitFor } from '../support/wait-for.ts'
 import type { Case, Forwarded } from './balancer-smuggling/case.ts'
@@ -35,6 +35,21 @@ const after400 = 'GET /after HTTP/1.1\r\nHost: a\r\n\r\n'
 for (const [table, cases] of Object.entries(tables)) {
   for (const nativeParser of [true, false])
     describeTable(`${table}, ${nativeParser ? 'native' : 'undici'}`, cases, nativeParser)
+}
+
+for (const [what, bytes] of [
+  ['a WebSocket', 'GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'],
+  ['CONNECT', 'CONNECT evil:443 HTTP/1.1\r\nHost: evil:443\r\n\r\n'],
+]) {
+  it(`${what} before an earlier request is answered closes the connection [RFC 9112 9.3.2: answers keep their order]`, async (t) => {
+    const clone = await openRawClone(t, () => null)
+    const balancer = await startBalancer({ port: 0, log: silentLogger })
+    t.after(() => balancer.stop(0))
+    balancer.setUpstreams([clone.upstream])
+    const raw = openRaw(t, balancer.address.port, `GET /held HTTP/1.1\r\nHost: a\r\n\r\n${bytes}`)
+    assert.equal(await raw.closed, '')
+    assert.ok(clone.requests.every(({ target }) => target === '/held'))
+  })
 }
 
 function describeTable(title: string, cases: readonly Case[], nativeParser: boolean): void {
