@@ -10,7 +10,7 @@ export interface MemoryFiles extends FileDriver {
   staged: number
   /** Bytes that reads leave out at the end. */
   missingBytes: number
-  /** What the next reads wait for. */
+  /** What the next reads and writes wait for. */
   hold: Promise<void> | null
 }
 
@@ -27,6 +27,7 @@ export function createMemoryFiles(pieceBytes = 1000): MemoryFiles {
       const pieces: Uint8Array[] = []
       return {
         write: async (piece) => {
+          await driver.hold
           pieces.push(Uint8Array.from(piece))
           driver.staged += 1
         },

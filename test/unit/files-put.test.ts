@@ -81,6 +81,16 @@ test('a source that sends nothing is given up', async () => {
   await assert.rejects(silent, /gone/)
 })
 
+test('who gives up waits for no driver', async () => {
+  const driver = createMemoryFiles()
+  driver.hold = new Promise(() => undefined)
+  const giving = new AbortController()
+  const put = createFiles({ driver }).put(bytes, { signal: giving.signal })
+  setImmediate(() => giving.abort(new Error('given up')))
+  await assert.rejects(put, /given up/)
+  assert.equal(driver.kept.size, 0)
+})
+
 test('types are told by the bytes', async () => {
   const files = createFiles({ driver: createMemoryFiles() })
   const typeOf = async (beginning: Uint8Array | string): Promise<string> =>
