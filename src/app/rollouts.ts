@@ -5,12 +5,12 @@
 
 import { checkClone } from './check-clone.ts'
 import { configSchemaText } from './config.ts'
-import { cloneGroup, processEntry, withSecrets, type CloneGroupOptions } from './groups.ts'
+import { cloneGroup, withSecrets, type CloneGroupOptions } from './groups.ts'
+import { runRelease } from './run-release.ts'
 import { shortBuildId } from '../clones/build/build-id.ts'
 import { makeBuild, pruneBuilds, type Build } from '../clones/build/snapshot.ts'
-import { startProcess } from '../clones/process.ts'
 import { rollOut, type RolloutParts } from '../clones/rollout/rollout.ts'
-import { errorRegistry, FourfoldError, isFourfoldError, type ErrorCode } from '../core/errors.ts'
+import { FourfoldError } from '../core/errors.ts'
 
 import type { ControlHandler } from './control-server.ts'
 import type { ReleaseFacts, ReleaseSettings } from './processes/release.ts'
@@ -54,8 +54,6 @@ type Say = (text: string) => void
 
 /** With fewer requests a share of errors says nothing. */
 const leastRequests = 20
-/** Migrations may fill tables. */
-const releaseWithinMs = 600_000
 
 export class Rollouts {
   readonly #options: RolloutsOptions
@@ -90,7 +88,11 @@ export class Rollouts {
   async callOff(): Promise<void> {
     if (this.#underWay === null) throw new FourfoldError('FF_ROLLOUT_REFUSED', 'no rollout is under way')
     this.#underWay.stop.abort(new FourfoldError('FF_ROLLOUT_FAILED', 'the rollout was called off'))
-    await this.#underWay.ended.catch(() => undefined)
+    const wentOn = await this.#underWay.ended.then(
+      () => true,
+      () => false,
+    )
+    if (wentOn) throw new FourfoldError('FF_ROLLOUT_REFUSED', 'it was too late to call the rollout off: it is done')
   }
 
   /** Changes how many clones there are, of the new build too while one is rolled out. @throws FF_ROLLOUT_REFUSED */
@@ -150,12 +152,13 @@ export class Rollouts {
       supervisor,
       routes,
       record: (admission, takenBack) => {
-        this.#takenBack = takenBack ?? (admission.current.id === build.id ? null : this.#takenBack)
+        const given = admission.current.id === build.id
+        this.#takenBack = takenBack ?? (given ? null : this.#takenBack)
         this.#record(admission, false)
+        if (given) this.#build = build
       },
       expand: async () => void (facts = await this.#release(build, 'expand', tell, signal)),
       contract: async () => {
-        this.#build = build
         if (facts?.contractWaits === true) await this.#contract(build, tell)
       },
       check: (member) => checkClone(member, facts?.rollout ?? config.rollout, signal),
@@ -165,7 +168,9 @@ export class Rollouts {
     // The new build's own settings are known once it was looked at.
     const group = lateGroup(() => cloneGroup({ ...this.#options, config: this.#withFacts(facts), build }), build.id)
     await rollOut(parts, { group, shares, holdMs, tolerance: { maxErrorRate, leastRequests } }, signal)
-    await pruneBuilds(config.dataDir, config.rollout.keep, [build.id])
+    await pruneBuilds(config.dataDir, config.rollout.keep, [build.id]).catch((error: unknown) =>
+      log.warn({ error }, 'builds that are not needed could not be deleted'),
+    )
     tell(`build ${shortBuildId(build.id)} is in service`)
   }
 
@@ -183,50 +188,16 @@ export class Rollouts {
     }
   }
 
-  /** One phase of a build's migrations, in a process of its own. */
-  async #release(build: Build, phase: ReleaseSettings['phase'], say: Say, signal: AbortSignal): Promise<ReleaseFacts> {
+  #release(build: Build, phase: ReleaseSettings['phase'], say: Say, signal: AbortSignal): Promise<ReleaseFacts> {
     const { overrides, secrets, connections, config } = this.#options
-    const settings: ReleaseSettings = {
-      build,
-      phase,
-      overrides: withSecrets(overrides, secrets),
-      connections,
-      running: config,
-    }
-    const process = startProcess({
-      name: `release-${phase}`,
-      entry: processEntry('release'),
-      settings,
-      readyMs: releaseWithinMs,
-    })
-    process.listen((message) => void (message.type === 'progress' && say(message.text)))
-    const cut = (): void => void process.kill()
-    signal.addEventListener('abort', cut)
-    try {
-      const facts = (await process.ready.catch(rethrowOwn)).facts as ReleaseFacts
-      for (const [database, names] of Object.entries(facts.applied)) {
-        if (names.length > 0) say(`${database}: applied ${names.join(', ')} (${phase})`)
-      }
-      return facts
-    } finally {
-      signal.removeEventListener('abort', cut)
-      await process.stop()
-    }
+    const settings = { build, phase, overrides: withSecrets(overrides, secrets), connections, running: config }
+    return runRelease(settings, say, signal)
   }
 
   #record(admission: Admission | undefined, stopped: boolean): void {
     if (admission === undefined) return
     this.#options.ledger.write({ admission, stopped, takenBack: this.#takenBack })
   }
-}
-
-/** What the process says of itself is the error; that it did not start is how it is told. */
-function rethrowOwn(error: unknown): never {
-  if (!isFourfoldError(error)) throw error
-  const code = String(error.fields['code'])
-  const message = error.message.replace(/^release-\w+ did not start: /, '')
-  if (code in errorRegistry) throw new FourfoldError(code as ErrorCode, message, { cause: error })
-  throw new Error(message, { cause: error })
 }
 
 /** A group whose processes are described when the first of them starts. */

@@ -17,6 +17,7 @@ import { breaches, runScene, startScene, type Outcome } from './rollout/scene.ts
 import { makeDirectory } from '../support/postgres.ts'
 
 import type { Campaign } from './rollout/campaign.ts'
+import type { Sent } from './rollout/load.ts'
 import type { System } from './rollout/system.ts'
 
 const { values: flags } = parseArgs({
@@ -118,11 +119,19 @@ function record({ findings, course }: Outcome): void {
   add('changes of the number of clones', 'changes', course.done.scales, { atLeast: campaign.scales })
   add('requests', 'requests', findings.requests)
   add('failed, not explained', 'requests', findings.unexplained.length, { atMost: 0 })
-  add('failed, explained by a kill', 'requests', findings.explained.length)
+  for (const kind of ['write answered 502', 'write reset', 'answer broken off'] as const) {
+    const those = findings.explained.filter((one) => kindOf(one) === kind)
+    add(`failed, explained by a kill: ${kind}`, 'requests', those.length)
+  }
   add('writes carried out twice', 'writes', findings.duplicated.length, { atMost: 0 })
   add('acknowledged writes lost', 'writes', findings.lost.length, { atMost: 0 })
   add('readers that went back a build', 'answers', findings.backward.length, { atMost: 0 })
   add('answers of a build not admitted', 'answers', findings.foreign.length, { atMost: 0 })
+}
+
+function kindOf({ status, method }: Sent): 'write answered 502' | 'write reset' | 'answer broken off' {
+  if (status === 200) return 'answer broken off'
+  return method === 'POST' && status === 502 ? 'write answered 502' : 'write reset'
 }
 
 /** Stops everything, once, whoever asks. */
