@@ -100,7 +100,7 @@ test('hosts that fail', { skip: !(await canMakeNetworks()) }, async (t) => {
   await t.test(
     'a clone that wakes long after it stood still is another one, and carries out nothing late',
     async (st) => {
-      const pid = (await system.status('c')).clones[0]?.pid ?? Number.NaN
+      const pid = (await system.host('c')).clones[0]?.pid ?? Number.NaN
       const asked = await underLoad('pause', async () => {
         process.kill(pid, 'SIGSTOP')
         try {

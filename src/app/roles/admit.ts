@@ -50,9 +50,12 @@ export async function describeHosts(config: ResolvedConfig, log: Logger): Promis
   })
 }
 
+/** A person waits, and no request. */
+const commandDeadlineMs = 5000
+
 async function withStore<T>(config: ResolvedConfig, log: Logger, work: (store: Store) => Promise<T>): Promise<T> {
   requireHostSettings(config, 'balancer')
-  const store = await connectStore({ ...storeOf(config), log })
+  const store = await connectStore({ ...storeOf(config), deadlineMs: commandDeadlineMs, log })
   try {
     return await work(store)
   } finally {

@@ -29,6 +29,7 @@ type RedisDialOptions = DialOptions<RedisConnection>
 /** Connects, and learns who answers. The connection counts only when it has answered. */
 export async function dialRedis(url: string, options: RedisDialOptions): Promise<RedisConnection> {
   const { createClient } = await loadPackage()
+  options.signal.throwIfAborted()
   const settings: RedisClientOptions = {
     url,
     disableOfflineQueue: true,
@@ -41,11 +42,14 @@ export async function dialRedis(url: string, options: RedisDialOptions): Promise
   // Without a listener, node would end the process at the first error.
   client.on('error', () => undefined)
   options.signal.addEventListener('abort', destroy, { once: true })
+  const connecting = client.connect()
   try {
-    await untilAborted(client.connect(), options.signal)
+    await untilAborted(connecting, options.signal)
     return await watch(client, destroy, options)
   } catch (error) {
     destroy()
+    // A client that has not begun to connect cannot be destroyed yet, and would connect after all.
+    connecting.then(destroy, () => undefined)
     throw error
   } finally {
     options.signal.removeEventListener('abort', destroy)

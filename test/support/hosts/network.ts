@@ -44,13 +44,15 @@ async function whyNot(): Promise<string | null> {
 }
 
 export class Network {
-  readonly #mark = randomBytes(3).toString('hex')
+  /** Names who made it: what a killed test left is found by the next one. */
+  readonly #mark = `${process.pid}-${randomBytes(2).toString('hex')}`
   readonly #switch = `ff-${this.#mark}-switch`
   readonly #hosts = new Map<string, NetHost>()
   readonly #children = new Set<ChildProcess>()
 
   /** Makes the hosts. The caller closes the network, also after a failure. */
   async make(names: readonly string[]): Promise<void> {
+    await removeAbandoned()
     await this.#ip('netns', 'add', this.#switch)
     await this.#ip('-n', this.#switch, 'link', 'add', 'bridge', 'type', 'bridge')
     await this.#ip('-n', this.#switch, 'link', 'set', 'bridge', 'up')
@@ -96,12 +98,7 @@ export class Network {
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
     }
     const spaces = [...[...this.#hosts.values()].map(({ space }) => space), this.#switch]
-    for (const space of spaces) {
-      // Children of children, such as the clones of a supervisor that was killed.
-      const { stdout } = await run('ip', ['netns', 'pids', space], { timeout: commandMs }).catch(() => ({ stdout: '' }))
-      for (const pid of stdout.split('\n').filter((line) => line !== '')) endProcess(Number(pid))
-      await this.#ip('netns', 'del', space).catch(() => undefined)
-    }
+    for (const space of spaces) await remove(space)
   }
 
   async #makeHost(name: string, address: string): Promise<void> {
@@ -122,6 +119,28 @@ export class Network {
 
   async #ip(...words: string[]): Promise<void> {
     await run('ip', words, { timeout: commandMs })
+  }
+}
+
+/** A namespace, and whatever runs in it: children of children too, such as the clones of a supervisor that was killed. */
+async function remove(space: string): Promise<void> {
+  const { stdout } = await run('ip', ['netns', 'pids', space], { timeout: commandMs }).catch(() => ({ stdout: '' }))
+  for (const pid of stdout.split('\n').filter((line) => line !== '')) endProcess(Number(pid))
+  await run('ip', ['netns', 'del', space], { timeout: commandMs }).catch(() => undefined)
+}
+
+async function removeAbandoned(): Promise<void> {
+  const { stdout } = await run('ip', ['netns', 'list'], { timeout: commandMs })
+  for (const space of stdout.match(/^ff-\d+-[\da-f]{4}-\w+/gm) ?? []) {
+    if (!isAlive(Number(space.split('-')[1]))) await remove(space)
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 

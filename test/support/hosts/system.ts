@@ -1,11 +1,10 @@
 /** An app on several hosts: a store, balancers, clones and a client, each on a host of its own. */
 
-import { execFile, type ChildProcess } from 'node:child_process'
+import { type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 
 import { findRedis } from '../../../scripts/services.ts'
 import { askSystem } from '../../../src/app/control-client.ts'
@@ -34,6 +33,7 @@ export class HostsSystem {
   readonly #file: string
   readonly #hosts = new Map<string, ChildProcess>()
   readonly #said = new Map<string, string>()
+  readonly #commands = new Set<ChildProcess>()
   #store: ChildProcess | null = null
   #client: ChildProcess | null = null
   #asked = 0
@@ -124,7 +124,7 @@ export class HostsSystem {
     return `http://${this.network.host(name).address}:8080`
   }
 
-  async status(name: string): Promise<HostStatus> {
+  async host(name: string): Promise<HostStatus> {
     return (await askSystem({ dataDir: this.dataOf(name), command: 'host', silenceMs: 10_000 })) as HostStatus
   }
 
@@ -136,20 +136,27 @@ export class HostsSystem {
     return note.processes.map(({ pid }) => pid)
   }
 
-  /** Runs a command on a host. */
+  /** Runs a command on a host; rejects with what it says where it fails. */
   async run(name: string, words: readonly string[]): Promise<string> {
-    const args = [
-      'netns',
-      'exec',
-      this.network.host(name).space,
-      process.execPath,
-      '-C',
-      'fourfold:source',
-      command,
-      ...words,
-    ]
-    const { stdout } = await promisify(execFile)('ip', args, { env: this.#environment(), timeout: 60_000 })
-    return stdout
+    const args = ['-C', 'fourfold:source', command, ...words]
+    const child = this.network.spawn(name, process.execPath, args, {
+      env: this.#environment(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    this.#commands.add(child)
+    let said = ''
+    const hear = (chunk: Buffer): void => void (said += chunk.toString())
+    child.stdout?.on('data', hear)
+    child.stderr?.on('data', hear)
+    await once(child, 'close')
+    this.#commands.delete(child)
+    if (child.exitCode === 0) return said
+    throw new Error(`${words[0]} ended with ${child.exitCode ?? child.signalCode}: ${said}`)
+  }
+
+  /** Kills the commands that run, as a closed terminal or a crash would. */
+  killCommands(): void {
+    for (const child of this.#commands) child.kill('SIGKILL')
   }
 
   async ask(url: string, method = 'GET', headers: object = {}): Promise<Asked> {
