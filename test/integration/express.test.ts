@@ -56,6 +56,12 @@ function addRoutes(app: Express, gates: Record<string, Gate>): void {
   app.get('/logout', (request, response, next) => {
     request.session.destroy((error) => (error ? next(error) : response.json({ user: null })))
   })
+  app.get('/flash', (request, response) => {
+    // As connect-flash does.
+    const session = held(request)
+    const messages = (session['flash'] ??= {}) as Record<string, string[]>
+    response.json({ messages: messages['error'] ?? [] })
+  })
   app.get('/null', (request, response) => {
     ;(request as { session: unknown }).session = null
     response.json({})
@@ -178,6 +184,21 @@ for (const [major, make] of expressMajors) {
       assert.deepEqual(await browser.ask('/user'), { user: 'ann' })
     })
 
+    it('let those go on that come late and say nothing, and log in anew who wants to', async (t) => {
+      const { browser, store } = await run(t, make, { saveUninitialized: true })
+      await browser.ask('/user')
+      const late = browser.copy()
+      await browser.ask('/login')
+      const records = await store.list('session:')
+      assert.deepEqual(await late.ask('/flash'), { messages: [] }, 'an empty list of messages is nothing')
+      assert.equal(late.status, 200)
+      assert.deepEqual(late.newCookies, [])
+      assert.deepEqual(await store.list('session:'), records)
+      await late.ask('/login')
+      assert.match(late.newCookies[0] ?? '', /^connect\.sid=/)
+      assert.deepEqual(await late.ask('/user'), { user: 'ann' })
+    })
+
     it('answer nothing that is not stored: the failure goes to the error handlers', async (t) => {
       const { browser, store } = await run(t, make)
       await browser.ask('/login')
@@ -259,6 +280,25 @@ describe('the options', () => {
     await browser.ask('/null')
     assert.deepEqual(await browser.ask('/user'), { user: null })
     assert.deepEqual(await central.list('session:'), [])
+  })
+})
+
+describe('a request whose answer is not there to be held', () => {
+  it('has its session all the same, as with Socket.IO', async (t) => {
+    const { browser, host } = await run(t)
+    await browser.ask('/login')
+    const cookie = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+    const sessions = session({ ff: host.ff, secret, resave: false, saveUninitialized: false })
+    const request: any = { url: '/', headers: { cookie } }
+    await new Promise<void>((resolve, reject) => {
+      sessions(request, {}, (error) => (error ? reject(error as Error) : resolve()))
+    })
+    assert.equal(request.session.user, 'ann')
+    request.session.theme = 'by socket'
+    await new Promise<void>((resolve, reject) => {
+      request.session.save((error: unknown) => (error ? reject(error as Error) : resolve()))
+    })
+    assert.equal((await browser.ask('/all')).theme, 'by socket')
   })
 })
 

@@ -75,7 +75,7 @@ export class FourfoldStore extends Store {
   }
 
   override get(id: string, found: Found): void {
-    deliver(this.read(id), (error, data) => found(error, data === 'moved' ? null : data))
+    deliver(this.#read(id), (error, data) => found(error, data === 'moved' ? null : data, data === 'moved'))
   }
 
   override set(id: string, session: Session | StoredSession, done: Done = ignore): void {
@@ -112,6 +112,7 @@ export class FourfoldStore extends Store {
   /** The old id is worthless from then on, and tells requests under way that they come too late. */
   override regenerate(request: SessionRequest, done: Done = ignore): void {
     const past = request.session ? this.#pasts.get(request.session) : undefined
+    this.#moved.delete(request)
     const bond = this.#bonds.get(request)
     const reader = bond?.reader ?? null
     const left = this.beforeLeaving(request)
@@ -127,7 +128,7 @@ export class FourfoldStore extends Store {
   }
 
   /** The data of a session, or that another id goes on with it. */
-  async read(id: string): Promise<StoredSession | 'moved' | null> {
+  async #read(id: string): Promise<StoredSession | 'moved' | null> {
     const ticket = { id, reader: '', created: 0 }
     let record = await this.#sessions.read(ticket)
     if (record === null && this.#former !== null) {
@@ -178,7 +179,7 @@ export class FourfoldStore extends Store {
   async #writeChanges(past: Past, values: Values, idleMs: number | undefined): Promise<void> {
     const changes = changesBetween(past.values, values)
     if (changes.size === 0 && !this.#isTouchDue(past, idleMs)) return
-    const result = await this.#sessions.write({ ...past.ticket, idleMs }, changes.set('cookie', values.get('cookie')!))
+    const result = await this.#sessions.write({ ...past.ticket, idleMs }, withCookie(changes, values))
     if (result !== 'updated') throw sessionGone()
     past.values = values
     past.touched = this.#clock.now()
@@ -242,6 +243,12 @@ export class FourfoldStore extends Store {
   }
 }
 
+/** The cookie's dates change with each use, and are no reason to write. */
+function withCookie(changes: Map<string, Uint8Array | null>, values: Values): Map<string, Uint8Array | null> {
+  const cookie = values.get('cookie')
+  return cookie === undefined ? changes : changes.set('cookie', cookie)
+}
+
 function ignore(): void {}
 
 /** A promise's outcome for a callback, which may throw like any other callback. */
@@ -254,7 +261,7 @@ function deliver<T>(promise: Promise<T>, done: (error?: any, value?: T) => void)
 
 /** How long a session may be unused, by its cookie. Undefined: the cookie does not say. */
 function ageOf(session: Session | StoredSession): number | undefined {
-  const { maxAge, expires } = session.cookie as { maxAge?: unknown; expires?: unknown }
+  const { maxAge, expires } = (session.cookie ?? {}) as { maxAge?: unknown; expires?: unknown }
   const age = typeof maxAge === 'number' ? maxAge : expires ? new Date(expires as string).getTime() - Date.now() : null
   return age === null || !Number.isFinite(age) ? undefined : Math.ceil(age)
 }

@@ -22,7 +22,7 @@ export interface HoldUntilSavedOptions {
 }
 
 export function holdUntilSaved(options: HoldUntilSavedOptions): void {
-  const { session, next, log, finish } = options
+  const { session, store, next, log, finish } = options
   const { request, response } = session
   let told = false
   let failed = false
@@ -31,7 +31,8 @@ export function holdUntilSaved(options: HoldUntilSavedOptions): void {
     if (session.refused || (!request.session && !session.mustDestroy)) return finish?.(statusCode, head)
     const work = workOf(options)
     if (work === null) {
-      told = tellCookie(session, head, next)
+      // A client whose session goes on under another id has that one's cookie: another would push it out.
+      told = !store.hasMoved(request) && tellCookie(session, head, next)
       return finish?.(statusCode, head)
     }
     return work().then(
@@ -48,7 +49,7 @@ export function holdUntilSaved(options: HoldUntilSavedOptions): void {
 
   /** A stream's last changes; those to a session that the headers did not tell of would be nobody's. */
   const beforeEnd = (): Promise<void> | undefined => {
-    if (failed || session.refused || !session.unsaved) return undefined
+    if (failed || session.refused || store.hasMoved(request) || !session.unsaved) return undefined
     if (told || session.sentId === request.sessionID) return ask((done) => void request.session!.save(done))
     log.warn(
       { url: request.url },
@@ -86,8 +87,7 @@ function workOf({ session, store }: HoldUntilSavedOptions): (() => Promise<void>
       await ask((done) => store.destroy(request.sessionID, done))
     }
   }
-  // The client's session goes on under another id: a new one would push that one's cookie out of the browser.
-  if (store.hasMoved(request) && session.modified) return () => Promise.reject(sessionGone())
+  if (store.hasMoved(request)) return session.holdsNothing ? null : () => Promise.reject(sessionGone())
   session.touch()
   const { save, touch } = session.owed
   if (save) return () => ask((done) => void request.session!.save(done))

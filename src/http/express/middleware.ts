@@ -38,8 +38,11 @@ export function createSessionMiddleware(options?: SessionOptions): SessionMiddle
     const secrets = settings.secrets ?? (request.secret ? [request.secret] : null)
     if (secrets === null) return next(new Error('secret option required for sessions'))
     const session = new RequestSession(settings, request, response, secrets)
-    if (store instanceof FourfoldStore) holdAnswer(store, session, next)
-    else endAfterSave(session, next)
+    // Socket.IO's users call middleware with `{}` for an answer: there, only `save()` stores.
+    if (typeof response.end === 'function') {
+      if (store instanceof FourfoldStore) holdAnswer(store, session, next)
+      else endAfterSave(session, next)
+    }
     open(session, next)
   }
 }
@@ -62,28 +65,14 @@ function open(session: RequestSession, next: Next): void {
   const { store } = session.settings
   const id = session.sentId
   if (!id) return resume(session, null, next)
-  if (store instanceof FourfoldStore) return openCentral(session, store, id, next)
-  store.get(id, (error, data) => {
-    if (error && error.code !== 'ENOENT') return next(error)
-    resume(session, error ? null : data, next)
+  store.get(id, (error, data, moved) => {
+    if (moved === true && store instanceof FourfoldStore) store.noteMoved(session.request)
+    if (!error || error.code === 'ENOENT') return resume(session, error ? null : data, next)
+    if (!(store instanceof FourfoldStore)) return next(error)
+    // A store that is away must not take those requests along that need no session: who asks for it gets the error.
+    session.refuse(error as Error)
+    next()
   })
-}
-
-/**
- * A store that is away must not take those requests along that need no session: whoever asks for `req.session` gets the
- * store's error.
- */
-function openCentral(session: RequestSession, store: FourfoldStore, id: string, next: Next): void {
-  store.read(id).then(
-    (data) => {
-      if (data === 'moved') store.noteMoved(session.request)
-      process.nextTick(resume, session, data === 'moved' ? null : data, next)
-    },
-    (error: unknown) => {
-      session.refuse(error as Error)
-      process.nextTick(next)
-    },
-  )
 }
 
 function resume(session: RequestSession, data: StoredSession | null | undefined, next: Next): void {

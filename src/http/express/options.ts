@@ -95,9 +95,14 @@ function readSecrets(secret: SessionOptions['secret']): readonly Secret[] | null
   return secret as Secret[]
 }
 
-function chooseStore({ ff, store }: SessionOptions): Store {
+function chooseStore({ ff, store, cookie }: SessionOptions): Store {
   if (ff !== undefined) {
     const { idleMs, absoluteMs } = ff.config.sessions
+    if (typeof cookie === 'object' && (cookie.maxAge ?? 0) > absoluteMs)
+      ff.log.warn(
+        { maxAge: cookie.maxAge, absoluteMs },
+        'sessions end before their cookies do: raise sessions.absolute',
+      )
     const deadlineMs = ff.config.store.deadlineMs
     return new FourfoldStore({ store: ff.store, idleMs, absoluteMs, log: ff.log, former: store, deadlineMs })
   }

@@ -124,6 +124,11 @@ export class RequestSession {
     return this.#firstId !== this.request.session!.id || this.#firstText !== text
   }
 
+  /** Whether no property says anything: as where middleware has put its empty list of messages. */
+  get holdsNothing(): boolean {
+    return Object.entries(this.request.session ?? {}).every(([name, value]) => name === 'cookie' || saysNothing(value))
+  }
+
   /** Whether there is something that no `save` has taken. */
   get unsaved(): boolean {
     const { session } = this.request
@@ -192,6 +197,10 @@ export function newSession(settings: Settings, request: SessionRequest & Express
   if (options.sameSite === 'auto') cookie.sameSite = secure ? 'none' : 'lax'
   session.cookie = cookie
   request.session = session
+}
+
+function saysNothing(value: unknown): boolean {
+  return value === undefined || value === null || (typeof value === 'object' && Object.values(value).every(saysNothing))
 }
 
 /** The session as JSON, without its cookie. */

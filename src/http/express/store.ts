@@ -15,7 +15,8 @@ export interface StoredSession {
   [key: string]: any
 }
 
-export type Found = (error?: any, session?: StoredSession | null) => void
+/** `moved`: there was one, and another id goes on for its client. */
+export type Found = (error?: any, session?: StoredSession | null, moved?: boolean) => void
 
 export interface Store extends EventEmitter {
   get(id: string, found: Found): void
