@@ -1,18 +1,19 @@
 #!/bin/sh
 # Runs once, when the primary's directory is new: the app's role and database, and what its replica needs. Passwords come
-# from files and never stand on a command line, where other processes could read them.
+# from files or the environment and never stand on a command line, where other processes could read them.
 set -eu
 secrets="${SECRETS_DIR:-/run/secrets}"
 slot="${REPLICA_SLOT:-replica_1}"
 
-for name in app_password replication_password; do
-  [ -s "$secrets/$name" ] || { echo "primary-init: $secrets/$name is empty or missing" >&2; exit 1; }
-done
+[ ! -f "$secrets/app_password" ] || APP_PASSWORD="$(cat "$secrets/app_password")"
+[ ! -f "$secrets/replication_password" ] || REPLICATION_PASSWORD="$(cat "$secrets/replication_password")"
+export APP_PASSWORD="${APP_PASSWORD:?give app_password as a file, or APP_PASSWORD}"
+export REPLICATION_PASSWORD="${REPLICATION_PASSWORD:?give replication_password as a file, or REPLICATION_PASSWORD}"
 
-SECRETS="$secrets" psql --no-psqlrc --set ON_ERROR_STOP=1 --set "slot=$slot" \
+psql --no-psqlrc --set ON_ERROR_STOP=1 --set "slot=$slot" \
   --username "${POSTGRES_USER:-postgres}" --dbname "${POSTGRES_DB:-postgres}" <<'SQL'
-\set app_password `cat "$SECRETS/app_password"`
-\set replication_password `cat "$SECRETS/replication_password"`
+\set app_password `printf %s "$APP_PASSWORD"`
+\set replication_password `printf %s "$REPLICATION_PASSWORD"`
 create role app login password :'app_password';
 -- The owner may make the schema "fourfold", in which Fourfold keeps its notes, and run migrations.
 create database app owner app;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Starts a replica; copies the primary first where its directory is new. The password is read from a file at every start
-# and is not kept in the directory: only the path of the password file is.
+# Starts a replica; copies the primary first where its directory is new. The password comes from a file or the
+# environment at every start and is not kept in the directory: only the path of a password file in memory is.
 set -eu
 secrets="${SECRETS_DIR:-/run/secrets}"
 slot="${PRIMARY_SLOT:-replica_1}"
@@ -9,9 +9,9 @@ port="${PRIMARY_PORT:-5432}"
 passfile="${PASSFILE:-/tmp/replication.pgpass}"
 
 umask 077
-password="$(cat "$secrets/replication_password")"
-printf '*:*:*:replicator:%s\n' "$password" > "$passfile"
-unset password
+[ ! -f "$secrets/replication_password" ] || REPLICATION_PASSWORD="$(cat "$secrets/replication_password")"
+printf '*:*:*:replicator:%s\n' "${REPLICATION_PASSWORD:?give replication_password as a file, or REPLICATION_PASSWORD}" > "$passfile"
+unset REPLICATION_PASSWORD
 
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
   # Beside its later place, so that a copy that was cut off is never taken for a whole one.

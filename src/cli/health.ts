@@ -16,7 +16,8 @@ const answerMs = 3000
 export async function health({ data }: { readonly data?: string }): Promise<void> {
   const dataDir = resolve(data ?? (process.env['FOURFOLD_DATA_DIR'] || '.fourfold'))
   const trouble = await withDeadline(findTrouble(dataDir), answerMs, 'this host').catch((error: Error) => error.message)
-  console.log(trouble ?? 'healthy')
+  if (trouble === null) console.log('healthy')
+  else console.error(trouble)
   process.exit(trouble === null ? 0 : 1)
 }
 
@@ -24,7 +25,7 @@ async function findTrouble(dataDir: string): Promise<string | null> {
   const note = await readSystemNote(dataDir)
   if (note === null) return `nothing serves on ${dataDir}`
   if (/^https?:/.test(note.url)) return await troubleAt(note.url)
-  const { clones } = (await askSystem({ dataDir, command: 'status', silenceMs: answerMs })) as {
+  const { clones } = (await askSystem({ dataDir, command: 'host', silenceMs: answerMs })) as {
     clones: readonly { readonly state: string }[]
   }
   return clones.some(({ state }) => state === 'ready') ? null : 'no clone is ready'

@@ -63,13 +63,21 @@ suite('compose.yaml', () => {
     ],
     ['${STORE_PASSWORD:?', '${STORE_PASSWORD:-hunter2', 'STORE_PASSWORD may be absent, or has a default'],
     ['${FOURFOLD_SECRETS:?', '${OTHER_SECRETS:?', 'OTHER_SECRETS is not in .env.example'],
-    ['${APP_PASSWORD:?set APP_PASSWORD in deploy/.env}', 'hunter2', 'an address has a password in it'],
     [
-      'POSTGRES_PASSWORD_FILE: /run/secrets/postgres_password',
-      'POSTGRES_PASSWORD: hunter2',
+      'postgres://app:${APP_PASSWORD:?set APP_PASSWORD in deploy/.env}',
+      'postgres://app:hunter2',
+      'an address has a password in it',
+    ],
+    [
+      'APP_PASSWORD: ${APP_PASSWORD:?set APP_PASSWORD in deploy/.env}',
+      'APP_PASSWORD: hunter2',
       'a password stands in the file',
     ],
-    ['environment: STORE_PASSWORD', 'file: store_password.txt', 'the secret store_password comes from elsewhere'],
+    [
+      'stop_signal: SIGINT',
+      'secrets: [app_password]\n    stop_signal: SIGINT',
+      'postgres: has secrets beside its environment',
+    ],
   ]
   for (const [from, to, problem] of plants) {
     test(`a mistake is found: ${problem}`, () => {

@@ -23,7 +23,7 @@ interface Service {
   readonly ports?: readonly string[]
   readonly volumes?: readonly string[]
   readonly networks?: readonly string[]
-  readonly secrets?: readonly string[]
+  readonly secrets?: unknown
   readonly healthcheck?: { readonly test?: unknown }
   readonly environment?: Readonly<Record<string, string>>
   readonly depends_on?: Readonly<Record<string, { readonly condition?: string }>>
@@ -35,7 +35,6 @@ export interface Compose {
   readonly services: Readonly<Record<string, Service>>
   readonly networks: Readonly<Record<string, { readonly internal?: boolean } | null>>
   readonly volumes: Readonly<Record<string, unknown>>
-  readonly secrets: Readonly<Record<string, { readonly environment?: string; readonly file?: string }>>
 }
 
 export const readCompose = (text: string): Compose => parse(text, { merge: true }) as Compose
@@ -51,7 +50,7 @@ export function composeProblems(text: string, example: string, folder: string): 
       ...mountProblems(name, service, compose, folder),
       ...startProblems(name, service, compose),
     ]),
-    ...secretProblems(text, example, compose),
+    ...secretProblems(text, example),
   ]
 }
 
@@ -89,15 +88,9 @@ function networkProblems(name: string, { ports, networks, network_mode: mode }: 
   return problems
 }
 
-function mountProblems(
-  name: string,
-  { volumes = [], secrets = [] }: Service,
-  compose: Compose,
-  folder: string,
-): string[] {
-  const problems = secrets
-    .filter((each) => !(each in compose.secrets))
-    .map((each) => `${name}: there is no secret ${each}`)
+function mountProblems(name: string, { volumes = [], secrets }: Service, compose: Compose, folder: string): string[] {
+  // compose refuses secrets that are no files where the file system is read-only.
+  const problems = secrets === undefined ? [] : [`${name}: has secrets beside its environment`]
   for (const volume of volumes) {
     const [from = '', , mode] = volume.split(':')
     if (!/^[./]/.test(from)) {
@@ -128,7 +121,7 @@ function startProblems(name: string, service: Service, compose: Compose): string
 /** What may be absent: nothing secret. */
 const optional = new Set(['PUBLIC_PORT', 'IMAGE_NEXT'])
 
-function secretProblems(text: string, example: string, compose: Compose): string[] {
+function secretProblems(text: string, example: string): string[] {
   const problems: string[] = []
   const variables = [...text.matchAll(/(?<!\$)\$\{(\w+)(:[?-])?([^}]*)\}/g)]
   const given = new Map([...example.matchAll(/^(\w+)=(.*)$/gm)].map((match) => [match[1], match[2]]))
@@ -139,15 +132,10 @@ function secretProblems(text: string, example: string, compose: Compose): string
   for (const [name, value] of given) {
     if (/SECRET|PASSWORD/.test(name ?? '') && value !== '') problems.push(`.env.example has a value for ${name}`)
   }
-  for (const [name, { environment, file }] of Object.entries(compose.secrets)) {
-    if (file !== undefined || environment === undefined || !given.has(environment))
-      problems.push(`the secret ${name} comes from elsewhere`)
-  }
   for (const [, password = ''] of text.matchAll(/:\/\/\w*:([^@\s]+)@/g)) {
     if (!password.startsWith('${')) problems.push('an address has a password in it')
   }
-  if (/password\S*: *['"]?[\w-]+['"]?\s*$/im.test(text.replaceAll(/PASSWORD_FILE: .*|environment: \w+/g, '')))
-    problems.push('a password stands in the file')
+  if (/(?:password|secrets?): +['"]?[^\s$'"]/i.test(text)) problems.push('a password stands in the file')
   return problems
 }
 
