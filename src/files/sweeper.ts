@@ -3,6 +3,7 @@
  * an app that has no files runs no timer and asks nothing.
  */
 
+import { withDeadline } from '../core/deadline.ts'
 import type { Logger } from '../core/log.ts'
 
 export interface SweeperOptions {
@@ -16,9 +17,11 @@ export interface SweeperOptions {
 export interface Sweeper {
   /** Something was put or removed. */
   readonly changed: () => void
-  /** Waits for the sweep that is under way. */
+  /** Waits a moment for the sweep that is under way. */
   close(): Promise<void>
 }
+
+const closeMs = 1_000
 
 export function createSweeper({
   sweep,
@@ -48,7 +51,8 @@ export function createSweeper({
     },
     close: async () => {
       closed = true
-      await running
+      // What hangs must not hold up a clone that stops; the next sweep takes up where this one ends.
+      if (running !== null) await withDeadline(running, closeMs, 'a sweep to end').catch(() => undefined)
     },
   }
 }
