@@ -12,18 +12,25 @@ export async function checkClone(
   { id, address }: Pick<Member, 'id' | 'address'>,
   { check, checkTimeoutMs }: Pick<ResolvedConfig['rollout'], 'check' | 'checkTimeoutMs'>,
   signal: AbortSignal,
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   for (const path of check) {
     const within = AbortSignal.any([signal, AbortSignal.timeout(checkTimeoutMs)])
-    const status = await ask(address, path ?? '/', within).catch((error: Error) => fail(id, path, error.message, error))
+    const asked = ask(address, path ?? '/', within, headers)
+    const status = await asked.catch((error: Error) => fail(id, path, error.message, error))
     if (status >= 500) fail(id, path, `status ${status}`)
   }
 }
 
-function ask(address: Member['address'], path: string, signal: AbortSignal): Promise<number> {
+function ask(
+  address: Member['address'],
+  path: string,
+  signal: AbortSignal,
+  more: Readonly<Record<string, string>>,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const where = address === undefined ? {} : 'path' in address ? { socketPath: address.path } : address
-    const headers = { host: 'fourfold-check', 'user-agent': 'fourfold-check' }
+    const headers = { host: 'fourfold-check', 'user-agent': 'fourfold-check', ...more }
     const asking = request({ ...where, path, headers, agent: false, signal }, (response) => {
       response.resume()
       response.once('end', () => resolve(response.statusCode ?? 0)).once('error', reject)

@@ -13,7 +13,7 @@ export async function hosts(file: string, options: CommonOptions): Promise<void>
 }
 
 /** Moves readers to a build that clones run already. Ctrl-C takes back what is not finished. */
-export async function admit(file: string, options: CommonOptions, rollout: HostsRollout): Promise<void> {
+export async function admit(file: string, options: CommonOptions, rollout: Omit<HostsRollout, 'check'>): Promise<void> {
   const { config, log } = await loadCommand(file, options)
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort(new Error('called off')))

@@ -30,6 +30,8 @@ class Hosts {
   readonly #cut = new Set<string>()
   readonly #acting = new Map<string, Admission>()
   readonly #followers: Follower[] = []
+  /** How often a balancer was told something. */
+  versions = 0
   /** Moments in which two balancers acted on two admissions. */
   readonly overlaps: string[] = []
 
@@ -100,6 +102,7 @@ class Hosts {
   }
 
   #act(id: string, admission: Admission): void {
+    this.versions += 1
     this.#acting.set(id, admission)
     const acting = [...this.#acting.values()].filter(({ halt }) => halt !== true)
     const kinds = new Set(acting.map(({ current, next, share }) => JSON.stringify([current, next, share])))
@@ -163,7 +166,9 @@ test('a balancer that is switched off is waited for until it is named', async (t
   const hosts = await start(t, ['a', 'b'])
   const operator = hosts.storeOf('operator')
   await hosts.register('web/clone-1', 'two')
-  const rollout = { build: 'tw', shares: [1], holdMs: 0, tolerance: { maxErrorRate: 0.1, leastRequests: 10 } }
+  const checked: string[] = []
+  const check = async ({ id }: { id: string }): Promise<void> => void checked.push(id)
+  const rollout = { check, build: 'tw', shares: [1], holdMs: 0, tolerance: { maxErrorRate: 0.1, leastRequests: 10 } }
   const { signal } = new AbortController()
   hosts.cut('b')
   await expired(operator, 'b')
@@ -173,6 +178,7 @@ test('a balancer that is switched off is waited for until it is named', async (t
   )
   await rollOutHosts(operator, { ...rollout, without: ['b'] }, () => undefined, signal)
   await waitFor('the living one to follow', () => hosts.acting('a')?.current.id === 'two')
+  assert.deepEqual(checked, ['web/clone-1', 'web/clone-1'])
 })
 
 test('a store that lost everything gets the admission back, and a change after it overlaps with nothing', async (t) => {
@@ -245,4 +251,27 @@ test('of two admissions the greater version is followed, and of one version the 
   assert.ok(!isLater(at(2, 1), at(2, 1)))
   assert.ok(!isLater(at(1, 9), at(2, 1)))
   assert.ok(isLater(at(1, 1), null))
+})
+
+test('a share of readers that was moved never gets smaller, whoever goes on', async (t) => {
+  const hosts = await start(t, ['a'])
+  const operator = hosts.storeOf('operator')
+  await hosts.register('web/clone-1', 'two')
+  const tolerance = { maxErrorRate: 0.1, leastRequests: 10 }
+  const rollout = { build: 'two', without: [], tolerance, check: async () => undefined }
+  const stop = new AbortController()
+  // A command that was killed half-way: nobody has taken its readers back.
+  await moveAdmission(operator, (from) => ({ current: from.current, next: { id: 'two', ordinal: 2 }, share: 0.5 }))
+  const shares: number[] = []
+  const again = rollOutHosts(operator, { ...rollout, shares: [0.1, 1], holdMs: 60_000 }, () => undefined, stop.signal)
+  const ended = assert.rejects(again, { message: 'called off' })
+  await waitFor('it to go on', () => {
+    const { share, halt } = hosts.acting('a') ?? { share: 0 }
+    if (halt !== true) shares.push(share)
+    return shares.at(-1) === 0.5 && hosts.versions > 4
+  })
+  stop.abort(new Error('called off'))
+  await ended
+  await waitFor('everybody to be taken back', () => hosts.acting('a')?.current.ordinal === 3)
+  assert.ok(!shares.includes(0.1))
 })

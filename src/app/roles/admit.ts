@@ -1,7 +1,9 @@
 /** What commands about all hosts do: they need the store and nothing that runs on their own host. */
 
 import { requireHostSettings, storeOf } from './host.ts'
+import { checkClone } from '../check-clone.ts'
 import { readAdmission, type VersionedAdmission } from '../../clones/hosts/admission-record.ts'
+import { credentialFor, credentialHeader, credentialKeys } from '../../clones/hosts/credential.ts'
 import { balancerGroup, decodeBalancer, memberGroup, type BalancerEntry } from '../../clones/hosts/entries.ts'
 import {
   rollOutHosts,
@@ -19,11 +21,14 @@ import type { Store } from '../../store/store.ts'
 export async function admitBuild(
   config: ResolvedConfig,
   log: Logger,
-  rollout: HostsRollout,
+  rollout: Omit<HostsRollout, 'check'>,
   say: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  await withStore(config, log, (store) => rollOutHosts(store, rollout, say, signal))
+  const keys = credentialKeys(config.sessions.secrets ?? [])
+  const check: HostsRollout['check'] = (clone, calledOff) =>
+    checkClone(clone, config.rollout, calledOff, { [credentialHeader]: credentialFor(keys, clone.id) })
+  await withStore(config, log, (store) => rollOutHosts(store, { ...rollout, check }, say, signal))
 }
 
 export interface HostsOverview {

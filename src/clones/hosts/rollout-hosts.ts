@@ -21,6 +21,8 @@ export interface HostsRollout {
   readonly tolerance: Tolerance
   /** Balancers that are known to be switched off. */
   readonly without: readonly string[]
+  /** Warms a clone and looks whether it answers. */
+  readonly check: (clone: KnownCloneEntry, signal: AbortSignal) => Promise<void>
 }
 
 type RolloutStore = HostsStore & Pick<Store, 'withdraw'>
@@ -28,17 +30,21 @@ type RolloutStore = HostsStore & Pick<Store, 'withdraw'>
 /** Resolves when the build alone is admitted. @throws FF_ROLLOUT_REFUSED, FF_ROLLOUT_FAILED */
 export async function rollOutHosts(
   store: RolloutStore,
-  { build, shares, holdMs, tolerance, without }: HostsRollout,
+  { build, shares, holdMs, tolerance, without, check }: HostsRollout,
   say: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   await forgetBalancers(store, without)
-  const id = resolveBuild(await servingClones(store), build)
+  const clones = (await servingClones(store)).filter(({ state }) => state === 'serving')
+  const id = resolveBuild(clones, build)
   const under = (await readAdmission(store))?.admission
   if (under?.next !== undefined && under.current.id === id) {
     await moveAdmission(store, goBack)
     return say(`the rollout of ${shortBuildId(under.next.id)} was taken back: all readers are on ${shortBuildId(id)}`)
   }
+  const fresh = clones.filter(({ buildId }) => buildId === id)
+  say(`checking ${fresh.map((clone) => clone.id).join(', ')}`)
+  await Promise.all(fresh.map((clone) => check(clone, signal)))
   const all = shares.length === 1 && holdMs === 0
   if (!all) await moveShares(store, id, { shares, holdMs, tolerance }, say, signal)
   signal.throwIfAborted()
@@ -59,11 +65,11 @@ async function moveShares(
   let shown = false
   try {
     for (const share of shares) {
-      const { current } = await moveAdmission(store, (from) => ({
-        current: from.current,
-        next: nextOf(from, id),
-        share,
-      }))
+      const { current } = await moveAdmission(store, (from) => {
+        const next = nextOf(from, id)
+        // Where an earlier command got further, nobody is taken back.
+        return { current: from.current, next, share: Math.max(share, from.next === undefined ? 0 : from.share) }
+      })
       shown = true
       say(`${Math.round(share * 100)} % of the readers are on build ${shortBuildId(id)}`)
       const watched = { routes: { count }, old: current.id, fresh: id, holdMs, tolerance, signal }
@@ -106,8 +112,7 @@ export async function servingClones(store: Pick<Store, 'readRegistry'>): Promise
 }
 
 function resolveBuild(clones: readonly KnownCloneEntry[], text: string): string {
-  const serving = clones.filter(({ state }) => state === 'serving')
-  const ids = [...new Set(serving.map(({ buildId }) => buildId))]
+  const ids = [...new Set(clones.map(({ buildId }) => buildId))]
   const found = ids.filter((id) => text !== '' && id.startsWith(text))
   if (found.length === 1 && found[0] !== undefined) return found[0]
   const known = ids.length === 0 ? 'none' : ids.map(shortBuildId).join(', ')
