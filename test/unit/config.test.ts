@@ -24,7 +24,7 @@ describe('configuration', () => {
     assert.equal(config.databases['main']?.level, 'session')
     assert.equal(config.sessions.idleMs, 7 * 86_400_000)
     assert.equal(config.balancer.bodyLimitBytes, 8 * 1024 * 1024)
-    assert.deepEqual(config.clones, { min: 2, max: 2, writes: 'refuse', graceMs: 10_000 })
+    assert.deepEqual(config.clones, { min: 2, max: 2, host: '127.0.0.1', writes: 'refuse', graceMs: 10_000 })
     assert.deepEqual(JSON.parse(JSON.stringify(config)), config)
   })
 
