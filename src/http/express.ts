@@ -67,7 +67,7 @@ export interface SessionFunction {
   readonly Session: typeof Session
 }
 
-export const session: SessionFunction = Object.assign((options?: SessionOptions) => createSessionMiddleware(options), {
+const session: SessionFunction = Object.assign((options?: SessionOptions) => createSessionMiddleware(options), {
   Store,
   MemoryStore,
   Cookie,

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import { describe, it, type TestContext } from 'node:test'
 import type { Express, NextFunction, Request, Response } from 'express'
 import { FourfoldError } from '../../src/core/errors.ts'
-import sessionDefault, { FourfoldStore, fourfold, MemoryStore, session } from '../../src/http/express.ts'
+import session, { FourfoldStore, fourfold, MemoryStore } from '../../src/http/express.ts'
 import type { SessionMethods, SessionOptions } from '../../src/http/express.ts'
 import { openMemoryStore } from '../../src/store/memory/memory-store.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -122,7 +122,6 @@ describe('the module', () => {
   it('is the function itself for require, with the classes on it', () => {
     const required = require('../../src/http/express.ts') as typeof session
     assert.equal(required, session)
-    assert.equal(sessionDefault, session)
     for (const name of ['Store', 'MemoryStore', 'Cookie', 'Session'] as const)
       assert.equal(typeof required[name], 'function')
   })

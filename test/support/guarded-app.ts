@@ -43,7 +43,7 @@ const onFastify: StartGuarded = async (options) => {
 const onExpress: StartGuarded = async (options) => {
   const app = express()
   app.use(express.urlencoded())
-  app.use(forExpress.session({ ff: options.ff, secret: testSecret, resave: false, saveUninitialized: false }))
+  app.use(forExpress.default({ ff: options.ff, secret: testSecret, resave: false, saveUninitialized: false }))
   app.use(forExpress.csrf(options.csrf))
   app.get('/token', async (request, response) => void response.send(await request.csrfToken()))
   app.post('/change', (_, response) => void response.send('changed'))

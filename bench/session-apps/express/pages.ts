@@ -41,8 +41,8 @@ export function servePages(sessions: RequestHandler): void {
     const keys = textOf(request, 'key').split(',')
     response.json({ keys: keys.filter((key) => sessionOf(request)[key] === 1) })
   })
-  app.use((error: { statusCode?: number }, _: Request, response: Response, _next: NextFunction) => {
-    response.status(error.statusCode ?? 500).json({ error: String(error) })
+  app.use((error: { statusCode?: number; message?: string }, _: Request, response: Response, _next: NextFunction) => {
+    response.status(error.statusCode ?? 500).json({ error: error.message })
   })
   const server = createServer(app)
   server.listen(0, '127.0.0.1', () => tellPort((server.address() as AddressInfo).port))
