@@ -1,9 +1,11 @@
 /**
- * Whether a browser came over TLS. A clone listens on the loopback address only, where the balancer reaches it, and
- * the balancer replaces what clients send as X-Forwarded-Proto; from any other address the header is not believed.
+ * Whether a browser came over TLS. The balancer replaces what clients send as X-Forwarded-Proto. It is believed where
+ * the balancer has proven itself, and from the loopback address, where a clone listens that other hosts do not reach;
+ * from any other address the header is not believed.
  */
 
 import type { IncomingHttpHeaders } from 'node:http'
+import { isBalanced } from '../clones/balanced-request.ts'
 
 /** What of a request says where it came from: an `IncomingMessage`, or what an adapter makes of another one. */
 export interface RawRequest {
@@ -20,6 +22,8 @@ export function isSecure(request: RawRequest, setting: 'auto' | boolean): boolea
 }
 
 /** Whether the balancer speaks, whose word about the client counts. */
-export function isFromBalancer({ socket }: RawRequest): boolean {
-  return socket?.remoteAddress !== undefined && loopback.test(socket.remoteAddress)
+export function isFromBalancer(request: RawRequest): boolean {
+  if (isBalanced(request)) return true
+  const address = request.socket?.remoteAddress
+  return address !== undefined && loopback.test(address)
 }

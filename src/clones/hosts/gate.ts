@@ -10,6 +10,7 @@
 import { ServerResponse, type IncomingMessage, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 
+import { markBalanced } from '../balanced-request.ts'
 import { credentialHeader, isCredential, refusedHeader, refusedStatus } from './credential.ts'
 
 /** Asked of the gate itself, never of the app: 204 if the incarnation that is meant is the one that answers. */
@@ -43,6 +44,7 @@ export function guardServer(server: Server, options: GateOptions): void {
     const id = options.id()
     if (id === null) return refuse(request, args[0], 'leaving')
     if (!isCredential(options.keys, id, credential)) return refuse(request, args[0], 'not this clone')
+    markBalanced(request)
     if (!options.pauses.recently()) return pass(event, request, args)
     setTimeout(() => {
       const { socket } = request
