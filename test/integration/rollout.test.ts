@@ -23,7 +23,7 @@ test('rollouts under load', async (t) => {
     assert.ok(outcome.findings.requests > 500, `only ${outcome.findings.requests} requests`)
   })
 
-  for (const act of acts) {
+  for (const act of acts.filter(({ quick }) => quick)) {
     await t.test(act.name, async () => assert.deepEqual(await act.run(system, 1 + campaign.rollouts), []))
   }
 

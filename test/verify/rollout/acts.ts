@@ -4,6 +4,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { judge } from './judge.ts'
 import { Load } from './load.ts'
 import { waitFor } from '../../support/wait-for.ts'
 
@@ -11,6 +12,8 @@ import type { System } from './system.ts'
 
 export interface Act {
   readonly name: string
+  /** Whether it belongs to every run of the tests too. */
+  readonly quick: boolean
   /** @param build the build that serves; @returns what is wrong */
   run(system: System, build: number): Promise<string[]>
 }
@@ -21,6 +24,7 @@ const foreignBuild = 666
 export const acts: readonly Act[] = [
   {
     name: 'a clone whose files were changed is quarantined',
+    quick: true,
     async run(system, build) {
       const { admission, clones } = await system.status()
       const file = join(system.data, 'builds', admission.current.id, 'app', 'build.ts')
@@ -55,6 +59,7 @@ export const acts: readonly Act[] = [
   },
   {
     name: 'a build that fails is taken back by itself',
+    quick: true,
     async run(system, build) {
       const load = new Load(system.url)
       load.start(readers * 2)
@@ -76,6 +81,7 @@ export const acts: readonly Act[] = [
   },
   {
     name: 'a build that does not start changes nothing',
+    quick: true,
     async run(system, build) {
       const load = new Load(system.url)
       load.start(readers)
@@ -95,6 +101,7 @@ export const acts: readonly Act[] = [
   },
   {
     name: 'a migration that the old build cannot live with is refused',
+    quick: true,
     async run(system, build) {
       const file = join(system.app, 'migrations', `9${build}_drop.sql`)
       await writeFile(file, 'alter table posts drop column build')
@@ -111,6 +118,7 @@ export const acts: readonly Act[] = [
   },
   {
     name: 'a second rollout is refused, and one that is called off goes back',
+    quick: true,
     async run(system, build) {
       await system.edit(build + 300)
       const before = (await system.status()).admission.current
@@ -133,6 +141,65 @@ export const acts: readonly Act[] = [
           ? []
           : ['it is not back']),
         ...(clones.every(({ buildId }) => buildId === before.id) ? [] : ['clones of the new build are left']),
+      ]
+    },
+  },
+  {
+    name: 'a clone of the new build that is killed takes the build back',
+    quick: false,
+    async run(system, build) {
+      await system.edit(build + 400)
+      const load = new Load(system.url)
+      load.start(readers * 2)
+      const rolling = system.rollout(['--percent', '50,100', '--hold', '60s'])
+      await system.waitForShare(0.5)
+      const { admission, clones } = await system.status()
+      const killed = performance.now()
+      process.kill(clones.find(({ buildId }) => buildId !== admission.current.id)?.pid ?? Number.NaN, 'SIGKILL')
+      const { code, output } = await rolling
+      const backMs = performance.now()
+      await delay(500)
+      await load.stop()
+      await system.edit(build)
+      const { unexplained, duplicated, lost } = judge(
+        load.sent,
+        await system.stored(),
+        [killed],
+        new Set([build, build + 400]),
+      )
+      const late = load.sent.filter((one) => one.begunMs > backMs && one.build !== build)
+      return [
+        ...(code === 1 && /was taken back: clone-\d+\.\d+ (?:ended|does not answer)/.test(output)
+          ? []
+          : [`it ended with ${code}: ${output}`]),
+        ...[...unexplained, ...duplicated, ...lost].map((one) => `failed, twice or lost: ${JSON.stringify(one)}`),
+        ...(late.length === 0 ? [] : [`${late.length} requests after the return were not answered by the old build`]),
+      ]
+    },
+  },
+  {
+    name: 'a balancer that is killed in the middle leaves every reader where it was',
+    quick: false,
+    async run(system, build) {
+      await system.edit(build + 500)
+      const load = new Load(system.url)
+      load.start(readers * 2)
+      const rolling = system.rollout(['--percent', '30,60,100', '--hold', '6s'])
+      await system.waitForShare(0.3)
+      process.kill(await system.pidOf('balancer'), 'SIGKILL')
+      const { code, output } = await rolling
+      await delay(500)
+      await load.stop()
+      const { backward, duplicated, lost, answersByBuild } = judge(
+        load.sent,
+        await system.stored(),
+        [],
+        new Set([build, build + 500]),
+      )
+      return [
+        ...(code === 0 ? [] : [`it ended with ${code}: ${output}`]),
+        ...[...backward, ...duplicated, ...lost].map((one) => `back, twice or lost: ${JSON.stringify(one)}`),
+        ...((answersByBuild[build + 500] ?? 0) > 0 ? [] : ['nobody saw the new build']),
       ]
     },
   },

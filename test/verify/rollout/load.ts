@@ -3,6 +3,7 @@
  * request, known by a cookie, a token or only its address. Every request is recorded with what came back.
  */
 
+import { randomUUID } from 'node:crypto'
 import { Agent, request as send, type IncomingMessage } from 'node:http'
 
 export interface Sent {
@@ -58,7 +59,7 @@ export class Load {
     const cookies = new Map<string, string>()
     for (let count = 0; !this.#over; count += 1) {
       const method = count % 3 === 2 ? 'POST' : 'GET'
-      const id = method === 'POST' ? `${reader}-${count}` : undefined
+      const id = method === 'POST' ? randomUUID() : undefined
       const path = id === undefined ? '/read' : `/write?id=${id}${known === 'cookie' ? '&session' : ''}`
       const headers = headersOf(reader, known, cookies)
       // Every address of 127/8 is this machine's on Linux.

@@ -5,7 +5,7 @@
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdir, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -105,6 +105,19 @@ export class System {
   async status(): Promise<Status> {
     const { askSystem } = await import('../../../src/app/control-client.ts')
     return (await askSystem({ dataDir: this.data, command: 'status', silenceMs: 5000 })) as Status
+  }
+
+  /** What stands in the database: the id of every write, as often as it was carried out. */
+  async stored(): Promise<string[]> {
+    return (await (await fetch(`${this.url}/posts`)).json()) as string[]
+  }
+
+  /** The process of a kind, as the system's note names it. */
+  async pidOf(kind: string): Promise<number> {
+    const note = JSON.parse(await readFile(join(this.data, 'system.json'), 'utf8')) as {
+      processes: { name: string; pid: number }[]
+    }
+    return note.processes.find(({ name }) => name.startsWith(kind))?.pid ?? Number.NaN
   }
 
   /** Resolves when a rollout has moved so many readers. */
