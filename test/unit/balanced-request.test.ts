@@ -9,6 +9,7 @@ import { isBalanced, markBalanced } from '../../src/clones/balanced-request.ts'
 import { createTrust } from '../../src/clones/balancer/trust.ts'
 import { credentialFor, credentialHeader, credentialKeys } from '../../src/clones/hosts/credential.ts'
 import { guardServer } from '../../src/clones/hosts/gate.ts'
+import { isRequestSecure } from '../../src/http/express/request-cookie.ts'
 import { clientAddress } from '../../src/http/guards/client-address.ts'
 import { isSecure } from '../../src/http/secure.ts'
 
@@ -22,6 +23,9 @@ test('a balancer on another host is believed once it has proven itself, and nobo
   markBalanced(request)
   assert.equal(isSecure(request, 'auto'), true)
   assert.equal(clientAddress(request, trust), '203.0.113.7')
+  assert.equal(isRequestSecure(request as never, undefined), true)
+  assert.equal(isRequestSecure(request as never, false), false)
+  assert.equal(isRequestSecure({ ...request } as never, undefined), false, 'a copy has proven nothing')
 })
 
 test('the gate marks what a balancer with the secrets has sent', async (t) => {

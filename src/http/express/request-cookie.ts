@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { parse } from 'cookie'
+import { isBalanced } from '../../clones/balanced-request.ts'
 import { Cookie } from './cookie.ts'
 import { sign, unsign, type Secret } from './signature.ts'
 
@@ -33,7 +34,8 @@ export function signedCookie(name: string, id: string, secret: Secret, cookie: C
 export function isRequestSecure(request: ExpressRequest, proxy: boolean | undefined): boolean {
   if ((request.socket as Partial<TLSSocket> | undefined)?.encrypted === true) return true
   if (proxy === false) return false
-  if (proxy !== true) return request.secure === true
+  // A balancer that has proven itself needs no `trust proxy`.
+  if (proxy !== true && !isBalanced(request)) return request.secure === true
   const [first = ''] = String(request.headers['x-forwarded-proto'] ?? '').split(',')
   return first.trim().toLowerCase() === 'https'
 }
