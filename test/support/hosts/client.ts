@@ -38,9 +38,16 @@ export type ClientCommand =
   | { readonly id: number; readonly type: 'end' }
 
 const pauseMs = 15
+/** More than a balancer keeps of a body: such a request cannot be sent a second time. */
+const streamedBytes = 100 * 1024
 const patienceMs = 40_000
 
-function ask(url: string, method: string, agent: Agent | undefined, headers: object = {}): Promise<Asked> {
+function ask(
+  url: string,
+  method: string,
+  agent: Agent | undefined,
+  { headers = {}, bytes = 1 }: { readonly headers?: object; readonly bytes?: number } = {},
+): Promise<Asked> {
   const begun = performance.now()
   return new Promise((resolve) => {
     const finish = (status: number | null, error: string | null, clone: string | null, body: string): void => {
@@ -70,7 +77,7 @@ function ask(url: string, method: string, agent: Agent | undefined, headers: obj
     })
     const timer = setTimeout(() => asking.destroy(new Error('the client gave up')), patienceMs)
     asking.on('error', (error: NodeJS.ErrnoException) => finish(null, error.code ?? error.message, null, ''))
-    asking.end(method === 'GET' ? undefined : 'x')
+    asking.end(method === 'GET' ? undefined : 'x'.repeat(bytes))
   })
 }
 
@@ -95,7 +102,8 @@ class Load {
     for (let count = 0; !this.#ending; count += 1) {
       const method = methods[(index + count) % methods.length] ?? 'GET'
       const url = urls[(index + count) % urls.length] ?? ''
-      this.asked.push(await ask(`${url}/${prefix}-${index}-${count}?ms=${count % 5}`, method, agent))
+      const bytes = count % 5 === 0 ? streamedBytes : 1
+      this.asked.push(await ask(`${url}/${prefix}-${index}-${count}?ms=${count % 5}`, method, agent, { bytes }))
       await new Promise((resolve) => setTimeout(resolve, pauseMs))
     }
     agent?.destroy()
@@ -105,7 +113,7 @@ class Load {
 let load: Load | null = null
 
 async function obey(command: ClientCommand): Promise<unknown> {
-  if (command.type === 'ask') return await ask(command.url, command.method, undefined, command.headers)
+  if (command.type === 'ask') return await ask(command.url, command.method, undefined, command)
   if (command.type === 'load') return void (load = new Load(command.urls, command.clients, command.prefix))
   if (command.type === 'count') return load?.asked.length ?? 0
   return (await load?.end()) ?? []

@@ -16,6 +16,8 @@ import type { Asked, ClientCommand } from './client.ts'
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const command = join(root, 'src/cli/main.ts')
 const startsWithinMs = 90_000
+const commandMs = 60_000
+const stopsWithinMs = 30_000
 
 export const secret = 'a secret of these hosts with at least thirty-two characters'
 
@@ -113,7 +115,8 @@ export class HostsSystem {
   async stop(name: string): Promise<void> {
     const child = this.supervisor(name)
     child.kill('SIGTERM')
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    const ended = (): boolean => child.exitCode !== null || child.signalCode !== null
+    await waitFor(`${name} to stop; it said ${this.said(name)}`, ended, stopsWithinMs)
   }
 
   dataOf(name: string): string {
@@ -148,10 +151,12 @@ export class HostsSystem {
     const hear = (chunk: Buffer): void => void (said += chunk.toString())
     child.stdout?.on('data', hear)
     child.stderr?.on('data', hear)
+    const timer = setTimeout(() => child.kill('SIGKILL'), commandMs)
     await once(child, 'close')
+    clearTimeout(timer)
     this.#commands.delete(child)
     if (child.exitCode === 0) return said
-    throw new Error(`${words[0]} ended with ${child.exitCode ?? child.signalCode}: ${said}`)
+    throw new Error(`${words.join(' ')} ended with ${child.exitCode ?? child.signalCode}: ${said}`)
   }
 
   /** Kills the commands that run, as a closed terminal or a crash would. */

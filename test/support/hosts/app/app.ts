@@ -12,11 +12,13 @@ const done = process.env['HOSTS_APP_FILE'] ?? ''
 function serve(request: IncomingMessage, response: ServerResponse): void {
   const url = new URL(request.url ?? '/', 'http://app')
   const waitMs = Number(url.searchParams.get('ms') ?? 0)
-  setTimeout(() => {
+  const answer = (): void => {
     if (request.method !== 'GET') appendFileSync(done, `${request.method} ${url.pathname} ${process.pid}\n`)
     const seen = request.rawHeaders.filter((name) => name.toLowerCase().startsWith('x-fourfold'))
     response.end(JSON.stringify({ pid: process.pid, build, seen }))
-  }, waitMs)
+  }
+  // Only what has come whole is carried out.
+  request.resume().once('end', () => setTimeout(answer, waitMs))
 }
 
 export default defineApp({
