@@ -147,7 +147,7 @@ export const appSchema = {
         },
       },
     },
-    files: filesSchema,
+    files: filesSchema as typeof filesSchema,
     clones: {
       kind: 'group',
       numberSets: ['min', 'max'],
@@ -337,7 +337,7 @@ export const appSchema = {
 } as const
 
 /** What configuration there can be, as a text: a part of the build id. */
-export const configSchemaText = JSON.stringify(appSchema)
+export const configSchemaText: string = JSON.stringify(appSchema)
 
 /** Short names that count where the full name is absent. */
 export const environmentAliases = {

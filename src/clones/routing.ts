@@ -100,7 +100,7 @@ export function routeClones(options: RoutingOptions): Routes {
 export async function routesKnown(
   supervisor: Supervisor,
   balancerKind = 'balancer',
-  withinMs = answersWithinMs,
+  withinMs: number = answersWithinMs,
 ): Promise<void> {
   await Promise.all(serving(supervisor, balancerKind).map((balancer) => balancer.process.ping(withinMs)))
 }

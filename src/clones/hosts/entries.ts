@@ -11,7 +11,7 @@ export const memberGroup = 'balancer-members'
 /** How long a clone or a balancer counts as living without a word of it. */
 export const registrationTtlMs = 5000
 export const renewMs = 1500
-export const memberTtlMs = 24 * 3_600_000
+export const memberTtlMs: number = 24 * 3_600_000
 
 /** One incarnation of a clone. Its id in the registry is another for each incarnation. */
 export interface CloneEntry {

@@ -13,13 +13,13 @@
 export { SCHEMA_LOCK } from '../../engines/postgres/epoch.ts'
 
 // The catalogues and not to_regclass(): that one fails where the role may not use the schema.
-export const HAS_TABLES_SQL = `
+export const HAS_TABLES_SQL: string = `
 select count(*) = 3 as present from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = 'fourfold' and c.relname in ('file_contents', 'file_chunks', 'files')`
 
 // EXTERNAL: kept beside the row and not compressed, as pictures and films are already, so that a part of a chunk is
 // read without the rest.
-export const CREATE_TABLES_SQL = `
+export const CREATE_TABLES_SQL: string = `
 create schema if not exists fourfold;
 create table if not exists fourfold.file_contents (
   content uuid primary key, chunk_bytes integer not null, touched_at timestamptz);
@@ -33,13 +33,13 @@ create table if not exists fourfold.files (
   type text not null, stored_at timestamptz not null default now());`
 
 /** The first chunk: $1 content, $2 the size of chunks, $3 bytes. */
-export const BEGIN_SQL = `
+export const BEGIN_SQL: string = `
 with begun as (
   insert into fourfold.file_contents (content, chunk_bytes, touched_at) values ($1, $2, now()) returning content)
 insert into fourfold.file_chunks (content, number, bytes) select content, 0, $3 from begun`
 
 /** A further chunk, if the content was not swept: $1 content, $2 number, $3 bytes. */
-export const CONTINUE_SQL = `
+export const CONTINUE_SQL: string = `
 with touched as (update fourfold.file_contents set touched_at = now() where content = $1 returning content)
 insert into fourfold.file_chunks (content, number, bytes) select content, $2, $3 from touched returning number`
 
@@ -53,20 +53,20 @@ named as (
  * The last chunk and the name, of a content that was begun: $1 content, $2 name, $3 size, $4 type, $5 number, $6 bytes.
  * Answers whether the name leads to this content; no row: it was swept.
  */
-export const FINISH_SQL = `
+export const FINISH_SQL: string = `
 with staged as (update fourfold.file_contents set touched_at = now() where content = $1 returning content),
 last as (insert into fourfold.file_chunks (content, number, bytes) select content, $5, $6 from staged), ${NAME_SQL}
 select content = $1 as own from named`
 
 /** The whole of a file of one chunk: $1 content, $2 name, $3 size, $4 type, $5 the size of chunks, $6 bytes. */
-export const STORE_SQL = `
+export const STORE_SQL: string = `
 with staged as (
   insert into fourfold.file_contents (content, chunk_bytes, touched_at) values ($1, $5, now()) returning content),
 last as (insert into fourfold.file_chunks (content, number, bytes) select content, 0, $6 from staged), ${NAME_SQL}
 select content = $1 as own from named`
 
 /** $1 name. The bytes stay for who is reading them; the sweep takes them later. */
-export const REMOVE_SQL = `
+export const REMOVE_SQL: string = `
 with gone as (delete from fourfold.files where name = $1 returning content)
 update fourfold.file_contents as c set touched_at = now() from gone where c.content = gone.content returning true as removed`
 
@@ -74,7 +74,7 @@ update fourfold.file_contents as c set touched_at = now() from gone where c.cont
 export const DISCARD_SQL = 'delete from fourfold.file_contents where content = $1'
 
 /** $1 name. */
-export const FIND_SQL = `
+export const FIND_SQL: string = `
 select f.content, f.size::text as size, f.type, c.chunk_bytes
 from fourfold.files as f join fourfold.file_contents as c on c.content = f.content where f.name = $1`
 
@@ -82,7 +82,7 @@ from fourfold.files as f join fourfold.file_contents as c on c.content = f.conte
 export const READ_SQL = 'select bytes from fourfold.file_chunks where content = $1 and number = $2'
 
 /** A part of a chunk: $3 is how many bytes come before it, $4 how many it has. */
-export const READ_PART_SQL =
+export const READ_PART_SQL: string =
   'select substring(bytes from $3::integer + 1 for $4::integer) as bytes from fourfold.file_chunks where content = $1 and number = $2'
 
 export const sweepBatch = 50
@@ -90,7 +90,7 @@ export const sweepBatch = 50
 // SKIP LOCKED: what is just being finished, or swept by another process, is none of ours. A content that was finished or
 // removed while we looked has a new `touched_at`, which the lock makes us see.
 /** $1 the least age in milliseconds. Answers how many were looked at and how many went. */
-export const SWEEP_SQL = `
+export const SWEEP_SQL: string = `
 with old as (
   select content from fourfold.file_contents where touched_at < now() - $1 * interval '1 millisecond'
   order by touched_at limit ${sweepBatch} for update skip locked),

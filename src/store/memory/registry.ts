@@ -30,7 +30,7 @@ export interface Keeper {
 export type RegistryAnswer = readonly [string, readonly (readonly [string, number, Uint8Array])[]]
 
 export class Registry {
-  readonly table = new Map<string, HeldEntry>()
+  readonly table: Map<string, HeldEntry> = new Map()
   private readonly keeper: Keeper
 
   constructor(keeper: Keeper) {

@@ -16,7 +16,7 @@ export interface HeldStream {
 export type StreamAnswer = readonly [readonly (readonly [number, Uint8Array])[], number, boolean]
 
 export class Streams {
-  readonly table = new Map<string, HeldStream>()
+  readonly table: Map<string, HeldStream> = new Map()
   private readonly keeper: Keeper
 
   constructor(keeper: Keeper) {
