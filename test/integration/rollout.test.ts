@@ -10,7 +10,7 @@ import { makeDirectory } from '../support/postgres.ts'
 import { acts } from '../verify/rollout/acts.ts'
 import { breaches, runScene, startScene } from '../verify/rollout/scene.ts'
 
-const campaign = { rollouts: 2, kills: 2, scales: 2 }
+const campaign = { rollouts: 2, kills: 1, scales: 1 }
 
 test('rollouts under load', async (t) => {
   const system = await startScene({ directory: await makeDirectory(t) })

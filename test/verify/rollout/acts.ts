@@ -81,7 +81,7 @@ export const acts: readonly Act[] = [
   },
   {
     name: 'a build that does not start changes nothing',
-    quick: true,
+    quick: false,
     async run(system, build) {
       const load = new Load(system.url)
       load.start(readers)
