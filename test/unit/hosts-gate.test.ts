@@ -118,7 +118,7 @@ test('after a pause, a request whose client has left is not carried out, and oth
   const credential = credentialFor(keys, 'one')
   for (const end of ['end', 'resetAndDestroy'] as const) {
     const socket = connect(clone.port, '127.0.0.1')
-    socket.on('error', () => undefined)
+    socket.on('error', () => undefined).resume()
     await once(socket, 'connect')
     socket.write(`POST /gone HTTP/1.1\r\nHost: x\r\nX-Fourfold-To: ${credential}\r\nContent-Length: 0\r\n\r\n`)
     socket[end]()
