@@ -3,7 +3,7 @@
 import { resolve } from 'node:path'
 
 import { inspectConfig, type AppOptions, type ConfigInspection, type ResolvedConfig } from '../app/config.ts'
-import { enterRelease } from '../app/enter-release.ts'
+import { enterRelease, type Entered } from '../app/enter-release.ts'
 import { loadApp } from '../app/load-app.ts'
 import { createLogger, type Logger } from '../core/log.ts'
 
@@ -19,6 +19,8 @@ export interface CommonOptions {
 export interface CommandContext {
   readonly app: App
   readonly appFile: string
+  /** Null where the app runs from its source. */
+  readonly release: Entered['release']
   readonly config: ResolvedConfig
   readonly overrides: AppOptions
   readonly inspection: ConfigInspection
@@ -27,14 +29,14 @@ export interface CommandContext {
 
 /** Loads the app and its configuration. @throws FF_APP_INVALID, FF_CONFIG_INVALID, FF_RELEASE_CHANGED */
 export async function loadCommand(file: string, options: CommonOptions): Promise<CommandContext> {
-  const appFile = await enterRelease(file)
+  const { appFile, release } = await enterRelease(file)
   const app = await loadApp(appFile)
   const overrides = overridesFrom(options)
   const inspection = inspectConfig(app.definition, process.env, overrides)
   const config = { ...inspection.config, dataDir: resolve(inspection.config.dataDir) }
   const log = createLogger({ level: config.logLevel, name: 'fourfold' })
   for (const warning of inspection.warnings) log.warn({}, warning)
-  return { app, appFile, config, overrides: { ...overrides, dataDir: config.dataDir }, inspection, log }
+  return { app, appFile, release, config, overrides: { ...overrides, dataDir: config.dataDir }, inspection, log }
 }
 
 function overridesFrom({ data, port, host, clones }: CommonOptions): AppOptions {

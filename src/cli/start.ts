@@ -7,11 +7,13 @@ import { startSystem, type RunningSystem } from '../app/start.ts'
 import { stopOnSignals } from '../core/lifecycle.ts'
 
 import type { ResolvedConfig } from '../app/config.ts'
+import type { Logger } from '../core/log.ts'
 
 /** Starts the system, says where it is, and runs until a signal stops it. */
 export async function start(file: string, options: CommonOptions & { readonly seed: boolean }): Promise<void> {
   const begun = performance.now()
-  const { app, appFile, config, overrides, log } = await loadCommand(file, options)
+  const { app, appFile, release, config, overrides, log } = await loadCommand(file, options)
+  if (release !== null) warnOfOwnStore(config, log)
   await requireWritable(config.dataDir)
   const bar = createProgressBar()
   const calledOff = new AbortController()
@@ -42,6 +44,13 @@ export async function start(file: string, options: CommonOptions & { readonly se
     // Who called the start off waits for its end and ends the process.
     if (!calledOff.signal.aborted) throw error
   }
+}
+
+/** A release is for servers that come and go. */
+function warnOfOwnStore({ store, dataDir }: ResolvedConfig, log: Logger): void {
+  if (store.url !== undefined || store.database !== undefined) return
+  const message = `the store is embedded: sessions last as long as ${dataDir}, and no other host has them. FOURFOLD_STORE_URL names a server`
+  log.warn({}, message)
 }
 
 /** A few lines for people: what runs, and where. */

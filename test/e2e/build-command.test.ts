@@ -223,11 +223,12 @@ suite('fourfold build', { timeout: 240_000 }, () => {
     },
   )
 
-  test('without a database address the start says which to set', { skip }, async (t) => {
+  test('without addresses of servers the start says which to set', { skip }, async (t) => {
     const env = { NODE_ENV: 'production', FOURFOLD_DATA_DIR: '/tmp/fourfold', FOURFOLD_SECRETS: 'x'.repeat(32) }
     const running = runIsolated(t, [process.execPath, main, 'start'], { readOnly: [release], cwd: release, env })
     assert.deepEqual(await once(running.child, 'exit'), [1, null])
     assert.match(running.output(), /FF_CORE_PACKAGE_MISSING: .*DATABASE_URL/)
+    assert.match(running.output(), /the store is embedded: .*FOURFOLD_STORE_URL/)
   })
 
   test('with a file that was edited in place it does not start', async () => {

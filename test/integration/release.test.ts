@@ -282,7 +282,7 @@ suite('a release that is started', () => {
     const elsewhere = join(await makeDirectory(t), 'copy')
     await cp(folder, elsewhere, { recursive: true })
     for (const place of [folder, elsewhere]) {
-      const appFile = await enterRelease('src/app.ts', place)
+      const { appFile } = await enterRelease('src/app.ts', place)
       assert.equal(appFile, join(place, 'app/src/app.js'))
       const build = await makeBuild({ appFile, dataDir: await makeDirectory(t), schema: configSchemaText })
       assert.equal(build.id, manifest.buildId)
@@ -314,8 +314,11 @@ suite('a release that is started', () => {
 
   test('is nothing to an app that is in none', async (t) => {
     const project = await makeProject(t)
-    assert.equal(await enterRelease('src/app.ts', project), join(project, 'src/app.ts'))
-    assert.equal(await enterRelease('src/none.ts', project), join(project, 'src/none.ts'))
+    assert.deepEqual(await enterRelease('src/app.ts', project), { appFile: join(project, 'src/app.ts'), release: null })
+    assert.deepEqual(await enterRelease('src/none.ts', project), {
+      appFile: join(project, 'src/none.ts'),
+      release: null,
+    })
   })
 })
 
