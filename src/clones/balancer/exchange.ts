@@ -47,6 +47,7 @@ const mostInformed = 100
 const inlineBytes = 16 * 1024
 
 export class Exchange implements UpstreamHandler, Waiting, OpenStream {
+  seat = -1
   readonly #context: ExchangeContext
   readonly #request: IncomingMessage
   readonly #response: ServerResponse

@@ -8,10 +8,11 @@
 import { createBackoff } from '../backoff.ts'
 import type { ListenAddress, Upstream } from '../protocol.ts'
 import type { OpenStream } from './place.ts'
+import { Roster, type Seated } from './roster.ts'
 import type { UpstreamClient } from './upstream/client.ts'
 
 /** A request that waits for its answer to begin, and may be taken back until it does. */
-export interface Waiting {
+export interface Waiting extends Seated {
   giveUp(): void
 }
 
@@ -27,7 +28,7 @@ export class UpstreamState {
   inFlight = 0
   /** Those of them whose body is streamed and has not come yet. */
   uploads = 0
-  readonly waiting: Set<Waiting> = new Set()
+  readonly waiting: Roster<Waiting> = new Roster()
   readonly streams: Set<OpenStream> = new Set()
   #failures = 0
   #ejectedUntil = 0
@@ -75,7 +76,7 @@ export class UpstreamState {
   setHealthy(healthy: boolean, others: boolean): void {
     const turned = this.healthy && !healthy
     this.healthy = healthy
-    if (turned && others) for (const request of this.waiting) request.giveUp()
+    if (turned && others) for (const request of this.waiting.all()) request.giveUp()
   }
 
   endStreams(): void {
