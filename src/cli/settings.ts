@@ -30,7 +30,8 @@ export interface CommandContext {
 /** Loads the app and its configuration. @throws FF_APP_INVALID, FF_CONFIG_INVALID, FF_RELEASE_CHANGED */
 export async function loadCommand(file: string, options: CommonOptions): Promise<CommandContext> {
   const { appFile, release } = await enterRelease(file)
-  const app = await loadApp(appFile)
+  // As the command named it, which is what an error then names.
+  const app = await loadApp(release === null ? file : appFile)
   const overrides = overridesFrom(options)
   const inspection = inspectConfig(app.definition, process.env, overrides)
   const config = { ...inspection.config, dataDir: resolve(inspection.config.dataDir) }
