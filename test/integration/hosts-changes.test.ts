@@ -84,8 +84,8 @@ test('hosts that change', { skip: !(await canMakeNetworks()) }, async (t) => {
 
   await t.test('fewer clones and more again lose nothing', async () => {
     const asked = await underLoad('scale', async () => {
-      await system.run('b', ['scale', app, '--data', system.dataOf('b'), '--clones', '1'])
-      await system.run('b', ['scale', app, '--data', system.dataOf('b'), '--clones', '2'])
+      await system.scale('b', 1)
+      await system.scale('b', 2)
       await known(3)
     })
     await loseNothing(asked)
@@ -111,11 +111,10 @@ test('hosts that change', { skip: !(await canMakeNetworks()) }, async (t) => {
     const { build } = await system.host('b')
     const asked = await underLoad('share', async () => {
       const { build: fresh } = await system.host('d')
-      const moving = system.run('a', ['rollout', app, '--admit', build, '--percent', '40,100', '--hold', '60s'])
-      const failed = assert.rejects(moving)
-      const shown = async (): Promise<boolean> =>
-        (await system.run('a', ['hosts', app])).includes('40 % of the readers')
-      await waitFor('a share to be moved', shown, 30_000)
+      let said = ''
+      const words = ['rollout', app, '--admit', build, '--percent', '40,100', '--hold', '60s']
+      const failed = assert.rejects(system.run('a', words, (text) => void (said = text)))
+      await waitFor('a share to be moved', () => said.includes('40 % of the readers'), 30_000)
       await system.run('a', ['rollout', app, '--admit', fresh])
       system.killCommands()
       await failed

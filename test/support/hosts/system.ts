@@ -131,6 +131,10 @@ export class HostsSystem {
     return (await askSystem({ dataDir: this.dataOf(name), command: 'host', silenceMs: 10_000 })) as HostStatus
   }
 
+  async scale(name: string, clones: number): Promise<void> {
+    await askSystem({ dataDir: this.dataOf(name), command: 'scale', input: { clones }, silenceMs: commandMs })
+  }
+
   /** The processes that a supervisor has started, by the note in its data directory. */
   async pids(name: string): Promise<number[]> {
     const note = JSON.parse(await readFile(join(this.dataOf(name), 'system.json'), 'utf8')) as {
@@ -139,8 +143,8 @@ export class HostsSystem {
     return note.processes.map(({ pid }) => pid)
   }
 
-  /** Runs a command on a host; rejects with what it says where it fails. */
-  async run(name: string, words: readonly string[]): Promise<string> {
+  /** Runs a command on a host; resolves and rejects with what it says, which `hear` is told as it comes. */
+  async run(name: string, words: readonly string[], hear?: (said: string) => void): Promise<string> {
     const args = ['-C', 'fourfold:source', command, ...words]
     const child = this.network.spawn(name, process.execPath, args, {
       env: this.#environment(),
@@ -148,9 +152,12 @@ export class HostsSystem {
     })
     this.#commands.add(child)
     let said = ''
-    const hear = (chunk: Buffer): void => void (said += chunk.toString())
-    child.stdout?.on('data', hear)
-    child.stderr?.on('data', hear)
+    const listen = (chunk: Buffer): void => {
+      said += chunk.toString()
+      hear?.(said)
+    }
+    child.stdout?.on('data', listen)
+    child.stderr?.on('data', listen)
     const timer = setTimeout(() => child.kill('SIGKILL'), commandMs)
     await once(child, 'close')
     clearTimeout(timer)
