@@ -22,12 +22,12 @@ export async function admit(file: string, options: CommonOptions, rollout: Omit<
 
 /** A few lines for people. */
 export function formatHosts({ admission, clones, balancers }: HostsOverview): string {
-  const lines = [describeAdmission(admission), '', `${clones.length} clones`]
+  const lines = [describeAdmission(admission), '', `clones: ${clones.length}`]
   for (const { id, buildId, state, address } of clones) {
     const role = roleOf(buildId, admission)
     lines.push(`  ${id.padEnd(40)} ${address.host}:${address.port}  build ${shortBuildId(buildId)} ${role}  ${state}`)
   }
-  lines.push('', `${balancers.length} balancers`)
+  lines.push('', `balancers: ${balancers.length}`)
   for (const { id, entry } of balancers) {
     lines.push(`  ${id.padEnd(40)} ${entry === null ? 'not heard of' : `follows version ${entry.admission}`}`)
   }

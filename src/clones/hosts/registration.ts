@@ -33,13 +33,16 @@ export interface KeptRegistration {
 
 /** A store that came back should not wait for its processes any longer than this. */
 const retryMs = 250
+/** A store that is away for less is not worth a line: a process that starts has hardly had the time to connect. */
+const quietMs = 1500
 
 export function keepRegistration(options: KeptRegistrationOptions): KeptRegistration {
   const { store, group, id, ttlMs, log } = options
   let held: Registration | null = null
   let written = ''
   let confirmedAt = performance.now()
-  let away = false
+  let failingSince: number | null = null
+  let said = false
   let queue: Promise<unknown> = Promise.resolve()
   const stopping = new AbortController()
 
@@ -52,12 +55,16 @@ export function keepRegistration(options: KeptRegistrationOptions): KeptRegistra
         held = null
       held ??= await store.register(group, id, value, ttlMs)
     } catch (error) {
-      if (!away) log.warn({ error, group, id }, 'the store is away: what it knows of this process is not renewed')
-      away = true
+      failingSince ??= sentAt
+      if (!said && performance.now() - failingSince >= quietMs) {
+        log.warn({ error, group, id }, 'the store is away: what it knows of this process is not renewed')
+        said = true
+      }
       return false
     }
-    if (away) log.info({ group, id }, 'the store knows this process again')
-    away = false
+    if (said) log.info({ group, id }, 'the store knows this process again')
+    said = false
+    failingSince = null
     written = text
     confirmedAt = sentAt
     return true
