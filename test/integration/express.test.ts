@@ -62,6 +62,10 @@ function addRoutes(app: Express, gates: Record<string, Gate>): void {
     const messages = (session['flash'] ??= {}) as Record<string, string[]>
     response.json({ messages: messages['error'] ?? [] })
   })
+  app.get('/save', (request, response, next) => {
+    held(request).theme = 'saved'
+    request.session.save((error) => (error ? next(error) : response.json({})))
+  })
   app.get('/null', (request, response) => {
     ;(request as { session: unknown }).session = null
     response.json({})
@@ -257,6 +261,17 @@ describe('the options', () => {
       store.timesToLive.every((ttlMs) => ttlMs <= 60_000 && ttlMs > 59_000),
       store.timesToLive.join(),
     )
+  })
+
+  it('put the end off where the app saves by itself, too', async (t) => {
+    const { browser, store } = await run(t, undefined, { cookie: { maxAge: 3_600_000 } })
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() })
+    await browser.ask('/login')
+    for (let use = 0; use < 3; use++) {
+      t.mock.timers.tick(1_800_000)
+      await browser.ask('/save')
+      assert.equal(store.timesToLive.at(-1), 3_600_000)
+    }
   })
 
   it('write nothing where nothing changed, also with resave', async (t) => {

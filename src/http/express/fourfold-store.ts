@@ -172,17 +172,24 @@ export class FourfoldStore extends Store {
     const idleMs = ageOf(session)
     if (idleMs !== undefined && idleMs <= 0) return this.#end(id)
     if (past === undefined || past.ticket.id !== id) await this.#writeWhole(id, session, values, idleMs)
-    else await this.#writeChanges(past, values, idleMs)
+    else await this.#writeChanges(past, values, idleMs, session)
     await this.#former?.copy(id)
   }
 
-  async #writeChanges(past: Past, values: Values, idleMs: number | undefined): Promise<void> {
+  async #writeChanges(
+    past: Past,
+    values: Values,
+    idleMs: number | undefined,
+    session: Session | StoredSession,
+  ): Promise<void> {
     const changes = changesBetween(past.values, values)
     if (changes.size === 0 && !this.#isTouchDue(past, idleMs)) return
     const result = await this.#sessions.write({ ...past.ticket, idleMs }, withCookie(changes, values))
     if (result !== 'updated') throw sessionGone()
     past.values = values
-    past.touched = this.#clock.now()
+    // An app that saves by itself does so before the answer begins the cookie's age anew: that is still to come.
+    const { originalMaxAge } = (session.cookie ?? {}) as { originalMaxAge?: number | null }
+    past.touched = this.#clock.now() - Math.max(0, (originalMaxAge ?? 0) - (idleMs ?? 0))
   }
 
   async #writeWhole(
