@@ -156,6 +156,10 @@ describe('the address of a client', () => {
     assert.equal(of('127.0.0.1', '203.0.113.7'), '203.0.113.7')
     assert.equal(of('127.0.0.1', '198.51.100.1, 203.0.113.7, 10.1.2.3'), '203.0.113.7')
     assert.equal(of('127.0.0.1', 'nonsense, 10.1.2.3'), '127.0.0.1')
+    // What stands further left is the client's own words, also where a proxy did not write a plain address.
+    assert.equal(of('127.0.0.1', '198.51.100.1, unknown, 10.1.2.3'), '127.0.0.1')
+    assert.equal(of('127.0.0.1', '198.51.100.1, 203.0.113.7:5123, 10.1.2.3'), '203.0.113.7')
+    assert.equal(of('127.0.0.1', '198.51.100.1, [2001:db8::1]:5123, 10.1.2.3:80'), '2001:db8:0:0::/64')
     assert.equal(of('203.0.113.9', '198.51.100.1'), '203.0.113.9')
     assert.equal(of('::ffff:203.0.113.9'), '203.0.113.9')
     assert.equal(of('2001:db8::1'), '2001:db8:0:0::/64')

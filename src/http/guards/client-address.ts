@@ -1,6 +1,7 @@
 /**
  * The address of a client, for limits. Behind the balancer it is the last one of X-Forwarded-For that is no proxy of
- * ours; anybody else's X-Forwarded-For is not believed. Of IPv6 the first 64 bits count, since a subscriber has them all.
+ * ours, and never one further left, which clients write as they like; anybody else's X-Forwarded-For is not believed. Of
+ * IPv6 the first 64 bits count, since a subscriber has them all.
  */
 
 import { isIP } from 'node:net'
@@ -10,9 +11,15 @@ import { isFromBalancer, type RawRequest } from '../secure.ts'
 /** Null: it cannot be told, as on a Unix socket. */
 export function clientAddress(raw: RawRequest, trust: Trust): string | null {
   const forwarded = isFromBalancer(raw) ? String(raw.headers['x-forwarded-for'] ?? '') : ''
-  const path = forwarded.split(',').map((entry) => plainAddress(entry.trim()))
-  const client = path.findLast((address) => isIP(address) !== 0 && !trust(address)) ?? raw.socket?.remoteAddress
+  const path = forwarded.split(',').map((entry) => plainAddress(withoutPort(entry.trim())))
+  const last = path.findLast((address) => isIP(address) === 0 || !trust(address)) ?? ''
+  const client = isIP(last) === 0 ? raw.socket?.remoteAddress : last
   return client === undefined ? null : network(plainAddress(client))
+}
+
+/** Some proxies note the port, too. */
+function withoutPort(entry: string): string {
+  return /^(?:\[([^\]]+)\]|([\d.]+))(?::\d+)?$/.exec(entry)?.slice(1).find(Boolean) ?? entry
 }
 
 function network(address: string): string {
