@@ -30,12 +30,14 @@ export interface StartCommandOptions {
   /** Default: false. */
   readonly seed?: boolean
   readonly env?: Readonly<Record<string, string>>
+  /** Default: everything on this host. */
+  readonly role?: string
 }
 
 /** Runs the command, without waiting for anything. */
 export function beginStart(t: TestContext, options: StartCommandOptions): Starting {
-  const { app = 'examples/conduit/src/app.ts', data, port = 0, seed = false, env } = options
-  const words = ['start', app, '--data', data, '--port', String(port)]
+  const { app = 'examples/conduit/src/app.ts', data, port = 0, seed = false, env, role = 'all' } = options
+  const words = ['start', app, '--data', data, '--port', String(port), '--role', role]
   const child = spawn(
     process.execPath,
     ['-C', 'fourfold:source', 'src/cli/main.ts', ...words, ...(seed ? [] : ['--no-seed'])],

@@ -226,6 +226,18 @@ test('a balancer that was restarted does not follow an older admission than befo
   assert.equal(hosts.acting('b')?.current.id, 'nine')
 })
 
+test('a disc that is full keeps no balancer from following', async (t) => {
+  const hosts = await start(t, ['a'])
+  const said: string[] = []
+  const log = { ...silentLogger, error: (_fields: object, message: string) => void said.push(message) }
+  const full = (): never => {
+    throw new Error('ENOSPC')
+  }
+  hosts.start('b', { read: () => null, write: full }, log)
+  await waitFor('it to follow', () => hosts.acting('b')?.current.id === 'one')
+  assert.equal(said.length, 1)
+})
+
 test('the first admission is that of the only build there is; of several, none', async (t) => {
   const hosts = new Hosts()
   t.after(() => hosts.close())

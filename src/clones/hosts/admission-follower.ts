@@ -70,8 +70,7 @@ export class AdmissionFollower {
 
   #adopt({ version, admission }: VersionedAdmission): void {
     const known = { version, admission }
-    // Before anything is done by it: after a crash this balancer must not follow an older one.
-    this.#options.memory.write(known)
+    this.#remember(known)
     this.#known = known
     this.#knownSince = this.#now()
     const { current, next, share, halt } = admission
@@ -79,6 +78,17 @@ export class AdmissionFollower {
       { version, build: current.id, next: next?.id, share, halt },
       `build ${shortBuildId(current.id)} is admitted`,
     )
+  }
+
+  /** Before anything is done by it: after a crash this balancer must not follow an older one. */
+  #remember(known: VersionedAdmission): void {
+    const { memory, log } = this.#options
+    try {
+      memory.write(known)
+    } catch (error) {
+      // The store has it as well: the readers must not wait for a disc that is full.
+      log.error({ error }, 'which build is admitted could not be written down on this host')
+    }
   }
 
   /** The very first record: of the one build that there is. Others may know of an older record and come first. */
