@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { chmod, cp, lstat, mkdir, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { suite, test, type TestContext } from 'node:test'
 import { promisify } from 'node:util'
@@ -196,6 +198,26 @@ suite('a release', () => {
     assert.deepEqual(told, [...named, 'src/keys/id_rsa'])
   })
 
+  test('holds no secret under the name of a link, and no key of another kind', async (t) => {
+    const secret = 'hunter2-of-the-planted-secret'
+    const project = await makeProject(t, {
+      ...{ '.env': secret, '.git/config': secret, 'data/main/notes.txt': secret, 'config/live.env': secret },
+      'certs/mail.asc': `-----BEGIN PGP PRIVATE KEY BLOCK-----\n${secret}\n-----END PGP PRIVATE KEY BLOCK-----\n`,
+      'certs/putty.txt': `PuTTY-User-Key-File-3: ssh-ed25519\n${secret}\n`,
+    })
+    const links = { '.env': 'a', '.git/config': 'b', 'data/main/notes.txt': 'c', 'config/live.env': 'd' }
+    for (const [target, name] of Object.entries(links)) await symlink(join('..', target), join(project, 'public', name))
+    await symlink('style.css', join(project, 'public/same.css'))
+    const { folder, leftOut } = await release(project, { dataDir: join(project, 'data') })
+    const all = await everything(folder)
+    const found = all.filter((line) => Buffer.from(line.split(' ').at(-1) ?? '', 'base64').includes(secret))
+    assert.deepEqual(found, [])
+    const told = leftOut.filter((each) => each.secret).map(({ path }) => path)
+    const files = ['.env', 'certs/mail.asc', 'certs/putty.txt', 'config/live.env']
+    assert.deepEqual(told, [...files, 'public/a', 'public/b', 'public/c', 'public/d'])
+    assert.equal(await readFile(join(folder, 'app/public/same.css'), 'utf8'), 'b { color: red }')
+  })
+
   test('leaves the data directory and other releases out, and refuses a database', async (t) => {
     const project = await makeProject(t, {
       'data/main/x': 'x',
@@ -295,6 +317,7 @@ suite('a release that is started', () => {
     const spoil: readonly (readonly [RegExp, (copy: string) => Promise<unknown>])[] = [
       [/app\/src\/later\.js was changed/, (copy) => writeFile(join(copy, 'app/src/later.js'), 'export default 43')],
       [/app\/src\/more\.js was added/, (copy) => writeFile(join(copy, 'app/src/more.js'), '')],
+      [/app\/src\/node_modules was added/, (copy) => writeFiles(copy, { 'app/src/node_modules/pg/index.js': '' })],
       [/app\/public\/style\.css is missing/, (copy) => rm(join(copy, 'app/public/style.css'))],
       [/package-lock\.json was changed/, (copy) => writeFile(join(copy, 'package-lock.json'), '{}')],
       [/built for Node v20\.0\.0 on \w+, and this is v/, (copy) => edit(copy, /"node": "[^"]+"/, '"node": "v20.0.0"')],
@@ -357,6 +380,32 @@ suite('the packages of a release', () => {
     assert.deepEqual(await everything(made.folder), once)
     const run = await release(project, { install: true, scripts: true })
     assert.deepEqual([run.scriptsNotRun, await readdir(installed)], [[], ['big', 'package.json', 'ran']])
+  })
+
+  test('are given up with the build: nothing goes on and nothing is left', async (t) => {
+    const project = await makeProject(t)
+    const registry = createServer()
+    const asked = once(registry, 'connection') as Promise<[Socket]>
+    registry.listen(0, '127.0.0.1')
+    await once(registry, 'listening')
+    t.after(() => registry.close())
+    const resolved = `http://127.0.0.1:${(registry.address() as AddressInfo).port}/fourfold.tgz`
+    const packages = { '': { name: 'shop' }, 'node_modules/fourfold': { version: '1.2.3', resolved } }
+    await writeFile(join(project, 'package-lock.json'), JSON.stringify({ lockfileVersion: 3, packages }))
+    await writeFile(join(project, '.npmrc'), '//127.0.0.1/:_authToken=hunter2\n')
+    const calledOff = new AbortController()
+    const making = release(project, { install: true, signal: calledOff.signal })
+    const refused = assert.rejects(making, /enough/)
+    const [socket] = await asked
+    const ended = once(socket, 'close')
+    calledOff.abort(new Error('enough'))
+    await refused
+    socket.on('error', () => undefined).resume()
+    await ended
+    assert.deepEqual(
+      (await readdir(project)).filter((name) => name.includes('release')),
+      [],
+    )
   })
 
   test('are refused over their budget, with the largest by name, and when npm refuses them', async (t) => {

@@ -71,6 +71,21 @@ suite('production packages', () => {
     assert.throws(() => cut({ 'node_modules/ours': ours, 'node_modules/other': other }), { code: 'FF_RELEASE_REFUSED' })
   })
 
+  test('refuse addresses with passwords in them, which would travel with the release', () => {
+    const refusal = (error: Error): boolean => {
+      assert.match(error.message, /node_modules\/ours.*\.npmrc/)
+      assert.doesNotMatch(error.message, /hunter2/)
+      return true
+    }
+    for (const address of ['https://ann:hunter2@example.com/ours.tgz', 'git+https://hunter2@example.com/ours.git#1']) {
+      const packages = { 'node_modules/ours': { version: '1.0.0', resolved: address } }
+      assert.throws(() => cut(packages), refusal)
+      const named = { dependencies: { fourfold: '^1.0.0', ours: address } }
+      assert.throws(() => cut({ 'node_modules/ours': { version: '1.0.0' } }, named), refusal)
+    }
+    cut({ 'node_modules/ours': { version: '1.0.0', resolved: 'git+ssh://git@example.com/ours.git#1' } })
+  })
+
   test('refuse folders, workspaces and lockfiles of old', () => {
     const folders: readonly Packages[] = [
       { 'node_modules/ours': { resolved: 'packages/ours', link: true } },

@@ -37,7 +37,8 @@ const rules: readonly Rule[] = [
 
 const secretNames =
   /(?:^|\/)(?:[^/]+\.env|[^/]+\.(?:key|p12|pfx|jks|keystore)|id_(?:rsa|dsa|ecdsa|ed25519)|credentials(?:\.json)?)$/i
-const privateKey = /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/
+const privateKey = /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----|^PuTTY-User-Key-File-\d/
+const hidden = /(?:^|\/)\./
 /** What is code may speak of keys without holding one. */
 const code = /\.[cm]?[jt]s$/
 
@@ -51,7 +52,7 @@ export async function chooseContents(folder: string, without: readonly string[])
   const files: string[] = []
   const leftOut: LeftOut[] = []
   for (const file of listed) {
-    const reason = await reasonAgainst(folder, file)
+    const reason = await reasonAgainst(folder, file, inside)
     if (reason === null) files.push(file.path)
     else leftOut.push({ path: file.path, ...reason })
   }
@@ -60,11 +61,21 @@ export async function chooseContents(folder: string, without: readonly string[])
   return { files, leftOut: [...leftOut, ...unlisted].toSorted((a, b) => (a.path < b.path ? -1 : 1)) }
 }
 
-async function reasonAgainst(folder: string, file: AppFile): Promise<Omit<LeftOut, 'path'> | null> {
+async function reasonAgainst(
+  folder: string,
+  file: AppFile,
+  without: readonly string[],
+): Promise<Omit<LeftOut, 'path'> | null> {
   const rule = rules.find(([pattern]) => pattern.test(file.path))
   if (rule !== undefined) return { because: rule[1], secret: false }
   if (secretNames.test(file.path)) return { because: 'may be a secret, by its name', secret: true }
-  if (file.kind === 'link') await refuseStrangeLink(folder, file.path)
+  if (file.kind === 'link') {
+    // What is left out by its own name would otherwise travel under another one.
+    const target = await targetOf(folder, file.path)
+    const isOut = without.some((it) => target.startsWith(`${it}/`))
+    if (isOut || hidden.test(target) || secretNames.test(target))
+      return { because: `leads to ${target}, which is left out`, secret: true }
+  }
   if (code.test(file.path)) return null
   if (privateKey.test(await readFile(join(folder, file.path), 'latin1')))
     return { because: 'contains a private key', secret: true }
@@ -72,10 +83,15 @@ async function reasonAgainst(folder: string, file: AppFile): Promise<Omit<LeftOu
 }
 
 /** A link to a file of the app becomes a copy of it. Any other would lead elsewhere from another server. */
-async function refuseStrangeLink(folder: string, path: string): Promise<void> {
+async function targetOf(folder: string, path: string): Promise<string> {
   const leads = await realpath(join(folder, path)).catch(() => null)
-  const inside = leads !== null && leads.startsWith(`${await realpath(folder)}${sep}`)
-  if (inside && (await stat(leads)).isFile()) return
+  const target =
+    leads === null
+      ? ''
+      : relative(await realpath(folder), leads)
+          .split(sep)
+          .join('/')
+  if (leads !== null && isBelow(target) && (await stat(leads)).isFile()) return target
   const message = `${path} is a symbolic link that does not lead to a file of the app: put the file there, or remove it`
   throw new FourfoldError('FF_RELEASE_REFUSED', message, { fields: { path } })
 }

@@ -14,6 +14,8 @@ export interface InstallOptions {
   /** Whether packages may run their lifecycle scripts. */
   readonly scripts: boolean
   readonly deadlineMs: number
+  /** Ends npm and all of its children. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface PackageSize {
@@ -26,7 +28,7 @@ const ofOuterNpm =
   /^npm_(?!config_)|^npm_config_(?:local_prefix|prefix|global|omit|include|production|workspaces?|dry_run)$/i
 
 /** @throws FF_RELEASE_INSTALL with npm's own words */
-export async function installPackages({ folder, project, scripts, deadlineMs }: InstallOptions): Promise<void> {
+export async function installPackages({ folder, project, scripts, deadlineMs, signal }: InstallOptions): Promise<void> {
   const settings = join(folder, '.npmrc')
   const copied = await copyFile(join(project, '.npmrc'), settings).then(
     () => true,
@@ -35,36 +37,53 @@ export async function installPackages({ folder, project, scripts, deadlineMs }: 
   try {
     // Optional packages stay: they are how packages bring binaries for each platform.
     const words = ['ci', '--omit=dev', '--include=optional', '--prefer-offline', '--no-audit', '--no-fund']
-    await runNpm([...words, scripts ? '--no-ignore-scripts' : '--ignore-scripts'], folder, deadlineMs)
+    await runNpm([...words, scripts ? '--no-ignore-scripts' : '--ignore-scripts'], folder, deadlineMs, signal)
   } finally {
     // It may hold a token.
     if (copied) await rm(settings, { force: true })
   }
 }
 
-async function runNpm(words: readonly string[], cwd: string, deadlineMs: number): Promise<void> {
+async function runNpm(
+  words: readonly string[],
+  cwd: string,
+  deadlineMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  signal?.throwIfAborted()
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !ofOuterNpm.test(name)))
   const child = spawn('npm', [...words], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   let said = ''
   const hear = (chunk: Buffer): void => void (said = (said + chunk.toString()).slice(0, 20_000))
   child.stdout.on('data', hear)
   child.stderr.on('data', hear)
-  // Of its group, because npm has children of its own.
-  const timer = setTimeout(() => child.pid !== undefined && process.kill(-child.pid, 'SIGKILL'), deadlineMs)
+  const end = (): void => killGroup(child.pid)
+  const timer = setTimeout(end, deadlineMs)
+  signal?.addEventListener('abort', end)
   const outcome = await new Promise<string | null>((resolve) => {
     child.once('error', (error) => resolve(`could not be started: ${error.message}`))
-    child.once('close', (code, signal) => {
+    child.once('close', (code, by) => {
       if (code === 0) resolve(null)
-      else
-        resolve(signal === null ? `ended with ${code}` : `was ended by ${signal}, after ${deadlineMs / 1000} s at most`)
+      else resolve(by === null ? `ended with ${code}` : `was ended by ${by}, after ${deadlineMs / 1000} s at most`)
     })
   })
   clearTimeout(timer)
+  signal?.removeEventListener('abort', end)
+  signal?.throwIfAborted()
   if (outcome === null) return
   // Where its words end its usage begins.
   const why = said.split(/^npm error (?:Clean install a project|A complete log)/m)[0]?.trim() ?? ''
   const message = `npm ${words.join(' ')} ${outcome}${why === '' ? '' : `:\n${why}`}`
   throw new FourfoldError('FF_RELEASE_INSTALL', message)
+}
+
+/** A whole group, because npm has children of its own. */
+function killGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 /** The installed packages with the bytes of their files, without packages inside of them; the largest first. */

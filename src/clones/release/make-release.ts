@@ -30,6 +30,8 @@ export interface ReleaseOptions {
   readonly install: boolean
   readonly scripts: boolean
   readonly maxPackageBytes: number
+  /** Gives up, and leaves nothing behind. */
+  readonly signal?: AbortSignal
   readonly onStep?: (what: string) => void
 }
 
@@ -47,7 +49,7 @@ const installWithinMs = 600_000
 /** The time of every file: 1 January 1980, the earliest that archives of all kinds can say. */
 const timeOfAll = new Date(315_532_800_000)
 
-/** @throws FF_RELEASE_REFUSED, FF_RELEASE_INSTALL, FF_RELEASE_SIZE, FF_BUILD_FILES */
+/** @throws FF_RELEASE_REFUSED, FF_RELEASE_INSTALL, FF_RELEASE_SIZE, FF_BUILD_FILES; the signal's reason */
 export async function makeRelease(options: ReleaseOptions): Promise<MadeRelease> {
   const out = resolve(options.out)
   await refuseForeign(out)
@@ -57,6 +59,7 @@ export async function makeRelease(options: ReleaseOptions): Promise<MadeRelease>
   try {
     const made = await fill(draft, out, options)
     await normalise(draft)
+    options.signal?.throwIfAborted()
     await rm(out, { recursive: true, force: true })
     await rename(draft, out)
     return { ...made, folder: out }
@@ -109,8 +112,8 @@ async function fill(draft: string, out: string, options: ReleaseOptions): Promis
 
 async function install(draft: string, project: Project, options: ReleaseOptions): Promise<PackageSize[] | null> {
   if (!options.install) return null
-  const { scripts, maxPackageBytes } = options
-  await installPackages({ folder: draft, project: project.folder, scripts, deadlineMs: installWithinMs })
+  const { scripts, maxPackageBytes, signal } = options
+  await installPackages({ folder: draft, project: project.folder, scripts, deadlineMs: installWithinMs, signal })
   const packages = await measurePackages(draft)
   const bytes = sum(packages)
   if (bytes <= maxPackageBytes) return packages

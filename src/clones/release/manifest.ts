@@ -3,7 +3,7 @@
  * release checks it first: a server on which somebody edited a file is not the same code as its siblings.
  */
 
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 
 import { FourfoldError } from '../../core/errors.ts'
@@ -36,6 +36,7 @@ export const manifestName = 'fourfold-release.json'
 /** The app's files, apart from the release's own. */
 export const appPart = 'app'
 export const lockfileName = 'package-lock.json'
+const isModules = /(?:^|[/\\])node_modules$/
 
 /** The release around a folder, or null. @throws FF_RELEASE_CHANGED where the manifest cannot be read */
 export async function findRelease(from: string): Promise<Release | null> {
@@ -88,6 +89,9 @@ export async function verifyRelease(release: Release, schema: string): Promise<v
     const what = then === undefined ? 'was added' : now === undefined ? 'is missing' : 'was changed'
     throw changed(`${join(folder, path)} ${what} after the release was built: make a new one with fourfold build`)
   }
+  // No build makes one, and what lies in it would stand in for the packages that were installed.
+  const strange = (await readdir(join(folder, appPart), { recursive: true })).find((path) => isModules.test(path))
+  if (strange !== undefined) throw changed(`${join(folder, appPart, strange)} was added after the release was built`)
   const id = await releaseBuildId(folder, manifest.entry, schema)
   if (id === manifest.buildId) return
   const ids = `${shortBuildId(manifest.buildId)}, and with these packages it is ${shortBuildId(id)}`

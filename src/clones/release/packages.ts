@@ -50,6 +50,7 @@ export function productionPackages(given: PackageJson, lock: Lockfile, fourfoldV
   if (lock.packages === undefined || (lock.lockfileVersion ?? 0) < 2)
     throw refused('package-lock.json is of an old version: run npm install with npm 7 or later')
   requireFourfold(given, lock.packages, fourfoldVersion)
+  refusePasswords(given)
   const archives: { from: string; to: string }[] = []
   const withScripts: string[] = []
   const packages: Record<string, LockedPackage> = {}
@@ -58,6 +59,7 @@ export function productionPackages(given: PackageJson, lock: Lockfile, fourfoldV
     // npm notes an optional package that it could not find without a version, and then finds its own note wrong.
     if (locked.optional === true && locked.version === undefined) continue
     if (locked.link === true || !place.startsWith('node_modules/')) throw refused(noFolder(place))
+    if (hasPassword(locked.resolved)) throw refused(noPassword(place))
     if (locked.hasInstallScript === true) withScripts.push(nameAt(place))
     packages[place] = moveArchive(locked, archives)
   }
@@ -88,6 +90,18 @@ function requireFourfold(
   const has = locked === undefined ? 'has no fourfold' : `has fourfold ${locked}`
   throw refused(`package-lock.json ${has}, and this is ${fourfoldVersion}: run npm ci, then npx fourfold build`)
 }
+
+/** Both files travel with the release. */
+function refusePasswords({ dependencies, optionalDependencies }: PackageJson): void {
+  for (const [name, specifier] of Object.entries({ ...dependencies, ...optionalDependencies }))
+    if (hasPassword(specifier)) throw refused(noPassword(`node_modules/${name}`))
+}
+
+/** Whoever is named before the host: over HTTP, a password or a token. */
+const hasPassword = (address: string | undefined): boolean => /^(?:git\+)?https?:\/\/[^/?#]*@/i.test(address ?? '')
+
+const noPassword = (place: string): string =>
+  `${place} comes from an address with a password in it, which would travel with the release: keep it in .npmrc`
 
 function productionJson(
   given: PackageJson,
