@@ -102,7 +102,7 @@ class Load {
     for (let count = 0; !this.#ending; count += 1) {
       const method = methods[(index + count) % methods.length] ?? 'GET'
       const url = urls[(index + count) % urls.length] ?? ''
-      const bytes = count % 5 === 0 ? streamedBytes : 1
+      const bytes = method === 'POST' && count % 5 === 0 ? streamedBytes : 1
       this.asked.push(await ask(`${url}/${prefix}-${index}-${count}?ms=${count % 5}`, method, agent, { bytes }))
       await new Promise((resolve) => setTimeout(resolve, pauseMs))
     }
