@@ -8,6 +8,8 @@ import { loadApp } from '../app/load-app.ts'
 import { shortBuildId } from '../clones/build/build-id.ts'
 import { makeRelease, megabytes, type MadeRelease } from '../clones/release/make-release.ts'
 import { parseBytes } from '../core/bytes.ts'
+import { stopOnSignals } from '../core/lifecycle.ts'
+import { createLogger } from '../core/log.ts'
 
 export interface BuildOptions {
   readonly out: string
@@ -23,7 +25,8 @@ export interface BuildOptions {
 export async function build(file: string, options: BuildOptions): Promise<void> {
   const maxPackageBytes = parseBytes(options.maxSize, '--max-size')
   const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
-  const made = await makeRelease({
+  const calledOff = new AbortController()
+  const making = makeRelease({
     appFile: file,
     out: options.out,
     dataDir: options.data ?? (options.load ? await dataDirOf(file) : '.fourfold'),
@@ -32,11 +35,28 @@ export async function build(file: string, options: BuildOptions): Promise<void> 
     install: options.install,
     scripts: options.scripts ?? false,
     maxPackageBytes,
+    signal: calledOff.signal,
   })
+  // Npm would go on without us, and what is half made may hold the project's .npmrc.
+  stopOnSignals({
+    log: createLogger({ level: 'warn', name: 'fourfold', output: 2 }),
+    stop: async () => {
+      calledOff.abort()
+      await making.catch(() => undefined)
+    },
+    exit: (code) => process.exit(code === 0 ? interrupted : code),
+  })
+  const made = await making.catch((error: unknown) => {
+    if (!calledOff.signal.aborted) throw error
+    return null
+  })
+  if (made === null) return
   console.log(describe(made, options, maxPackageBytes))
   // The app's modules may have opened something when they were loaded.
   process.exit(0)
 }
+
+const interrupted = 130
 
 /** Loads the app, which also proves that the file exports one. Without the environment: a build knows no secrets. */
 async function dataDirOf(file: string): Promise<string> {

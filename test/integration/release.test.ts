@@ -1,7 +1,7 @@
 /** Releases of small apps: what goes in, what never does, and that the same inputs give the same bytes. */
 
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, cp, lstat, mkdir, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
@@ -382,7 +382,8 @@ suite('the packages of a release', () => {
     assert.deepEqual([run.scriptsNotRun, await readdir(installed)], [[], ['big', 'package.json', 'ran']])
   })
 
-  test('are given up with the build: nothing goes on and nothing is left', async (t) => {
+  /** A project whose one package is at a registry that never answers. */
+  async function makeWaiting(t: TestContext, version: string): Promise<{ project: string; asked: Promise<[Socket]> }> {
     const project = await makeProject(t)
     const registry = createServer()
     const asked = once(registry, 'connection') as Promise<[Socket]>
@@ -390,22 +391,43 @@ suite('the packages of a release', () => {
     await once(registry, 'listening')
     t.after(() => registry.close())
     const resolved = `http://127.0.0.1:${(registry.address() as AddressInfo).port}/fourfold.tgz`
-    const packages = { '': { name: 'shop' }, 'node_modules/fourfold': { version: '1.2.3', resolved } }
-    await writeFile(join(project, 'package-lock.json'), JSON.stringify({ lockfileVersion: 3, packages }))
-    await writeFile(join(project, '.npmrc'), '//127.0.0.1/:_authToken=hunter2\n')
+    const packages = { '': { name: 'shop' }, 'node_modules/fourfold': { version, resolved } }
+    await writeFiles(project, {
+      'package.json': JSON.stringify({ ...packageJson, dependencies: { fourfold: '*' } }),
+      'package-lock.json': JSON.stringify({ lockfileVersion: 3, packages }),
+      '.npmrc': '//127.0.0.1/:_authToken=hunter2\n',
+    })
+    return { project, asked }
+  }
+
+  async function requireNothingLeft(project: string, npm: Socket): Promise<void> {
+    if (!npm.closed) await once(npm.on('error', () => undefined).resume(), 'close')
+    const left = (await readdir(project)).filter((name) => name.includes('release'))
+    assert.deepEqual(left, [])
+  }
+
+  test('are given up with the build: npm ends, and nothing is left', async (t) => {
+    const { project, asked } = await makeWaiting(t, '1.2.3')
     const calledOff = new AbortController()
-    const making = release(project, { install: true, signal: calledOff.signal })
-    const refused = assert.rejects(making, /enough/)
-    const [socket] = await asked
-    const ended = once(socket, 'close')
+    const refused = assert.rejects(release(project, { install: true, signal: calledOff.signal }), /enough/)
+    const [npm] = await asked
     calledOff.abort(new Error('enough'))
     await refused
-    socket.on('error', () => undefined).resume()
-    await ended
-    assert.deepEqual(
-      (await readdir(project)).filter((name) => name.includes('release')),
-      [],
-    )
+    await requireNothingLeft(project, npm)
+  })
+
+  test('are given up by Ctrl-C', async (t) => {
+    const root = join(import.meta.dirname, '../..')
+    const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string }
+    const { project, asked } = await makeWaiting(t, version)
+    const words = ['-C', 'fourfold:source', join(root, 'src/cli/main.ts'), 'build', 'src/app.ts', '--no-load']
+    const command = spawn(process.execPath, words, { cwd: project, stdio: 'ignore' })
+    t.after(() => command.kill('SIGKILL'))
+    const ended = once(command, 'exit')
+    const [npm] = await asked
+    command.kill('SIGINT')
+    assert.deepEqual(await ended, [130, null])
+    await requireNothingLeft(project, npm)
   })
 
   test('are refused over their budget, with the largest by name, and when npm refuses them', async (t) => {
