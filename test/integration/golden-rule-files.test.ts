@@ -47,4 +47,33 @@ suite('the golden rule and files', { concurrency: 1 }, () => {
     assert.deepEqual(found.accesses[0]?.resources, [join(project, 'note.txt')])
     await assert.rejects(readFile(join(project, 'note.txt')), { code: 'ENOENT' })
   })
+
+  test('where clones may write, threads that they start begin in the same folder', async (t) => {
+    const project = await makeDirectory(t, 'project-')
+    await mkdir(join(project, 'node_modules'))
+    await symlink(join(import.meta.dirname, '../..'), join(project, 'node_modules/fourfold'))
+    const app = [
+      "import { once } from 'node:events'",
+      "import { Worker } from 'node:worker_threads'",
+      "import { defineApp } from 'fourfold'",
+      'export default defineApp({ databases: {}, server: async () => async (request, response) => {',
+      "  const [cwd] = await once(new Worker(new URL('./thread.ts', import.meta.url)), 'message')",
+      "  response.end(cwd === process.cwd() ? 'same' : 'other')",
+      '} })',
+    ].join('\n')
+    await writeFile(join(project, 'package.json'), '{"type":"module"}')
+    await writeFile(join(project, 'app.ts'), app)
+    const thread = "import { parentPort } from 'node:worker_threads'\nparentPort?.postMessage(process.cwd())"
+    await writeFile(join(project, 'thread.ts'), thread)
+    const found = await checkApp(pathToFileURL(join(project, 'app.ts')), 'GET /\n', { ways: 1, writes: 'report' })
+    assert.deepEqual(
+      found.replayed.map(({ status }) => status),
+      [200],
+    )
+    assert.deepEqual(found.differences, [])
+    assert.deepEqual(
+      found.accesses.map(({ permission }) => permission),
+      ['WorkerThreads'],
+    )
+  })
 })

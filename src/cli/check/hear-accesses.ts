@@ -7,11 +7,13 @@
 import diagnostics from 'node:diagnostics_channel'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isMainThread } from 'node:worker_threads'
 
 import { folderVariable, type AccessMessage } from './access-message.ts'
 
 const folder = process.env[folderVariable]
-if (folder !== undefined) process.chdir(folder)
+// Threads load this too, and have the folder of their process.
+if (folder !== undefined && isMainThread) process.chdir(folder)
 
 for (const part of ['fs', 'child', 'worker', 'addon']) {
   diagnostics.subscribe(`node:permission-model:${part}`, (message: unknown) => {
