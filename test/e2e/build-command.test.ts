@@ -15,7 +15,7 @@ import { createClient } from 'redis'
 import { ensureRedis, findRedis, type RedisService } from '../../scripts/services.ts'
 import { connect, endAfter, makeDirectory, newDirectory, startTestCluster, until } from '../support/postgres.ts'
 import { readCompose } from '../support/deploy-rules.ts'
-import { canIsolate, runIsolated, type Isolated } from '../support/read-only.ts'
+import { canIsolate, isolatedNode, runIsolated, type Isolated } from '../support/read-only.ts'
 import { installProject, packFourfold, root, writeProject } from '../support/release-project.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -146,7 +146,7 @@ suite('fourfold build', { timeout: 240_000 }, () => {
       const client = await createClient({ url: redis.url }).connect()
       endAfter(t, async () => client.destroy())
       assert.ok((await client.keys('*session*')).length > 0, 'expected a session in Redis')
-      const inside = ['--mount', `--target=${running.child.pid}`, process.execPath, join(release, main)]
+      const inside = ['--mount', `--target=${running.child.pid}`, isolatedNode, join(release, main)]
       const { stdout: healthy } = await run('nsenter', [...inside, 'health', '--data', '/tmp/fourfold'])
       assert.equal(healthy, 'healthy\n')
       const kept = await textsBelow(`/proc/${running.child.pid}/root/tmp`)
@@ -200,7 +200,7 @@ suite('fourfold build', { timeout: 240_000 }, () => {
         return runIsolated(t, command, { readOnly: [release], cwd: release, env: settings })
       }
       const healthOf = async ({ child }: Isolated): Promise<string> => {
-        const inside = ['--mount', `--target=${child.pid}`, process.execPath, join(release, main)]
+        const inside = ['--mount', `--target=${child.pid}`, isolatedNode, join(release, main)]
         return (await run('nsenter', [...inside, 'health', '--data', '/tmp/fourfold'])).stdout.trim()
       }
       const clones = start('clones', { FOURFOLD_CLONES_ADVERTISE: '127.0.0.1' })

@@ -24,26 +24,36 @@ export interface Isolated {
 }
 
 const nobody = 65_534
+/** Where the program of Node is seen: its own place may be below `/tmp`, or in a home that nobody else may enter. */
+const shelf = '/mnt'
+/** The program of Node inside. */
+export const isolatedNode: string = `${shelf}/node`
 
 /** The directory of the command comes last: it is where the mount is seen, and not what was below it. */
 const script = `set -e
 mount --make-rprivate /
 while [ "$1" != -- ]; do mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; shift; done; shift
+mount -t tmpfs -o mode=0755 tmpfs ${shelf}
+touch ${shelf}/node
+mount --bind "$NODE" ${shelf}/node
+mount -o remount,bind,ro ${shelf}
 mount -o remount,bind,ro /
 mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /tmp
 [ "$PROC" = 1 ] && mount -t proc proc /proc
 cd "$PLACE"
-unset PROC PLACE
+unset PROC PLACE NODE
 exec setpriv --reuid=${nobody} --regid=${nobody} --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all -- "$@"`
 
 export function runIsolated(t: TestContext, command: readonly string[], options: IsolatedOptions): Isolated {
   const { readOnly, cwd, env, asInit = false } = options
   const kind = asInit ? ['--mount', '--pid', '--fork', '--kill-child'] : ['--mount']
-  const child = spawn('unshare', [...kind, 'sh', '-c', script, 'sh', ...readOnly, '--', ...command], {
+  const seen = command.map((word) => (word === process.execPath ? isolatedNode : word))
+  const child = spawn('unshare', [...kind, 'sh', '-c', script, 'sh', ...readOnly, '--', ...seen], {
     env: {
       PATH: process.env['PATH'],
       PROC: asInit ? '1' : '0',
       PLACE: cwd,
+      NODE: process.execPath,
       FF_TEST_RUN: process.env['FF_TEST_RUN'],
       ...env,
     },
