@@ -34,7 +34,7 @@ export interface PutOptions {
   readonly maxBytes?: number
   /** The types taken, such as `['image/*', 'application/pdf']`; others are FF_FILES_TYPE. Default: all. */
   readonly accept?: readonly string[]
-  /** Gives up, and leaves nothing behind. */
+  /** Gives up, and leaves nothing behind; a file that was just being named may be there all the same. */
   readonly signal?: AbortSignal
 }
 

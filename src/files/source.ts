@@ -23,7 +23,7 @@ export async function* readSource(source: FileSource, options: ReadSourceOptions
   try {
     for (;;) {
       const next = await nextOf(iterator, stallMs, signal)
-      if (next.done === true) return
+      if (next.done === true) return refuseCut(source)
       if (!(next.value instanceof Uint8Array)) throw notBytes(next.value)
       if (next.value.byteLength > 0) yield next.value
     }
@@ -31,6 +31,13 @@ export async function* readSource(source: FileSource, options: ReadSourceOptions
     // Lets go of a stream, so that others can read on. Not waited for: it may wait for what never comes.
     void Promise.resolve(iterator.return?.()).catch(() => undefined)
   }
+}
+
+/** Parsers of forms that have a limit of their own end a file there as if it were whole, and note it. */
+function refuseCut(source: FileSource): void {
+  if ((source as { truncated?: unknown }).truncated !== true) return
+  const message = 'The file is larger than the parser of the form lets through: raise its limit, or send a smaller one'
+  throw new FourfoldError('FF_FILES_TOO_LARGE', message)
 }
 
 /**
@@ -105,8 +112,9 @@ export function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> 
 function iterate(source: FileSource): AsyncIterator<unknown> | Iterator<unknown> {
   if (source instanceof Uint8Array) return [source][Symbol.iterator]()
   if (source instanceof ArrayBuffer) return [new Uint8Array(source)][Symbol.iterator]()
-  if (source instanceof Readable) return source.iterator({ destroyOnReturn: false })
   if (typeof source !== 'object' || source === null) throw notBytes(source)
+  if (isTaken(source)) throw readAlready()
+  if (source instanceof Readable) return source.iterator({ destroyOnReturn: false })
   if (source instanceof Blob) return source.stream().values()
   if (source instanceof ReadableStream) return source.values({ preventCancel: true })
   if ('body' in source)
@@ -114,6 +122,18 @@ function iterate(source: FileSource): AsyncIterator<unknown> | Iterator<unknown>
   if (Symbol.asyncIterator in source) return source[Symbol.asyncIterator]()
   if (Symbol.iterator in source) return source[Symbol.iterator]()
   throw notBytes(source)
+}
+
+/** Whoever read it, such as a parser of bodies, left nothing of it: it would pass for an empty file. */
+function isTaken(source: object): boolean {
+  if (source instanceof Readable) return source.readableEnded
+  if (source instanceof ReadableStream) return source.locked
+  const { bodyUsed, body } = source as { bodyUsed?: unknown; body?: { readonly locked?: unknown } | null }
+  return bodyUsed === true || body?.locked === true
+}
+
+function readAlready(): FourfoldError {
+  return new FourfoldError('FF_FILES_ARGUMENT', 'Expected a file that nobody has read; got one that is read already')
 }
 
 function notBytes(value: unknown): FourfoldError {

@@ -53,6 +53,25 @@ test('what has no bytes is refused', async () => {
   }
 })
 
+test('what somebody else has read already is refused, and does not become an empty file', async () => {
+  const files = createFiles({ driver: createMemoryFiles() })
+  const parsed = Readable.from([bytes])
+  await buffer(parsed)
+  const used = new Request('http://localhost', { method: 'POST', body: bytes })
+  await used.arrayBuffer()
+  const locked = new Blob([bytes]).stream()
+  locked.getReader()
+  for (const source of [parsed, used, locked]) await assert.rejects(files.put(source), { code: 'FF_FILES_ARGUMENT' })
+})
+
+test('what a parser of forms has cut off is refused, for its end is missing', async () => {
+  const driver = createMemoryFiles()
+  // As busboy marks it, and with it multer and @fastify/multipart.
+  const cut = Object.assign(Readable.from([bytes]), { truncated: true })
+  await assert.rejects(createFiles({ driver }).put(cut), { code: 'FF_FILES_TOO_LARGE' })
+  assert.deepEqual([driver.kept.size, driver.staged], [0, 0])
+})
+
 test('a refused source is left to its owner: neither destroyed nor locked', async () => {
   const files = createFiles({ driver: createMemoryFiles() })
   const stream = new PassThrough()
