@@ -241,8 +241,9 @@ class Front {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()))
     this.server.closeIdleConnections()
     await this.upstreams.idle(graceMs)
-    for (const state of this.upstreams.states()) state.endStreams()
-    const cut = setTimeout(() => this.server.closeAllConnections(), lastWordsMs)
+    this.upstreams.endStreams()
+    // Node's own count leaves out what was upgraded.
+    const cut = setTimeout(() => this.#connections.closeAll(), lastWordsMs)
     await closed
     clearTimeout(cut)
     await this.upstreams.close()

@@ -30,6 +30,8 @@ export interface ClientConnections {
   latest(socket: Duplex): ServerResponse | null
   /** Whether an error written now would land between or inside answers. */
   isAnswering(socket: Duplex): boolean
+  /** Cuts them all. */
+  closeAll(): void
   readonly counts: { readonly open: number; readonly refused: number; readonly madeRoom: number }
 }
 
@@ -131,6 +133,9 @@ export function createClientConnections(limits: ConnectionLimits, trust: Trust):
       const connection = bySocket.get(socket)
       // Answers leave in order: the only one that is waited for is the latest.
       return connection !== undefined && (connection.pending > 1 || connection.latest?.headersSent === true)
+    },
+    closeAll: () => {
+      for (const { socket } of everyone) socket.destroy()
     },
   }
 }

@@ -73,13 +73,13 @@ const lingerMs = 5000
  * A client that is still sending when its answer goes out would get a reset, and lose the answer, if the connection were
  * closed at once: what it sends is thrown away for a moment first.
  */
-function drainRest(request: IncomingMessage, onEnd: () => void): void {
+export function drainRest(request: IncomingMessage, onEnd?: () => void): void {
   request.resume()
   const timer = setTimeout(() => request.socket.destroy(), lingerMs)
   timer.unref()
   const end = (): void => {
     clearTimeout(timer)
-    onEnd()
+    onEnd?.()
   }
   request.once('close', end).once('end', end)
 }

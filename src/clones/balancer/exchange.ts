@@ -10,6 +10,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { FourfoldError, isFourfoldError } from '../../core/errors.ts'
+import { drainRest } from './error-answer.ts'
 import { forwardAnswerHeaders, forwardTrailers, type RequestHead } from './headers.ts'
 import type { BalancerLimits } from './options.ts'
 import type { Lease, OpenStream } from './place.ts'
@@ -59,6 +60,8 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
   #lease: Lease | null = null
   #call: UpstreamCall | null = null
   #held: HeldHead | null = null
+  /** Whether the answer said how long it is. */
+  #bounded = false
   /** Whether any of the answer went to the client. */
   #answering = false
   /** Interim answers so far. */
@@ -78,12 +81,22 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
   start(): void {
     this.#response.on('close', () => this.#leave())
     if (this.#head.bodyLength === 0) return this.#send()
-    this.#cancel = takeRequestBody(this.#request, this.#head.bodyLength, this.#context.limits, (error, body) => {
+    let taken = false
+    const arrived = this.#context.upstreams.expect()
+    const stop = takeRequestBody(this.#request, this.#head.bodyLength, this.#context.limits, (error, body) => {
+      taken = true
       this.#cancel = null
-      if (body === null) return this.#fail(error)
       this.#body = body
-      this.#send()
+      if (body === null) this.#fail(error)
+      else this.#send()
+      arrived()
     })
+    // A body that is streamed is taken at once, and then it may be the wait for a place that is to be ended.
+    if (taken) return
+    this.#cancel = () => {
+      stop()
+      arrived()
+    }
   }
 
   /** The clone hangs: whoever may be answered by another one is. */
@@ -96,6 +109,8 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
 
   /** The clone is going away: the stream ends as if it were complete, and the client asks again. */
   endStream(): void {
+    // One that said how long it is must not look whole, nor take the beginning of the next answer for its rest.
+    if (this.#bounded) return void this.#response.destroy()
     this.#release()
     this.#response.end()
     this.#call?.abort(clientGone())
@@ -120,7 +135,8 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
   onHead(status: number, reason: string, raw: readonly string[]): void {
     const lease = this.#lease
     if (this.#over || lease === null) return
-    const { headers, eventStream, length, hasRequestId } = forwardAnswerHeaders(raw, status)
+    const { headers, eventStream, length, hasRequestId, trailer } = forwardAnswerHeaders(raw, status)
+    if (trailer !== null && length === null && this.#mayHaveTrailers(status)) headers.push('trailer', trailer)
     if (this.#context.limits.exposeClone) headers.push('x-fourfold-clone', lease.upstream.id)
     if (!hasRequestId) headers.push('x-request-id', this.#head.requestId)
     const { upstreams, limits } = this.#context
@@ -128,6 +144,7 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
     if (this.#context.stopping()) headers.push('connection', 'close')
     lease.upstream.waiting.delete(this)
     lease.upstream.succeed()
+    this.#bounded = length !== null
     this.#held = { status, reason: reasonPattern.test(reason) ? reason : '', headers, length }
     if (eventStream) lease.becomeStream(this)
   }
@@ -139,10 +156,10 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
       this.#release()
       if (chunk.length === held.length) return this.#endWith(chunk)
     }
-    if (this.#response.write(Buffer.from(chunk))) return
+    // One read may bring thousands of pieces, which come all the same when the client waits for the first.
+    if (this.#response.write(Buffer.from(chunk)) || this.#stall !== undefined) return
     this.#call?.pause()
     this.#response.once('drain', this.#resume)
-    clearTimeout(this.#stall)
     this.#stall = setTimeout(() => this.#response.destroy(), this.#context.limits.stallTimeoutMs)
   }
 
@@ -159,6 +176,8 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
     if (kept.length > 0 && this.#response.chunkedEncoding) this.#response.addTrailers(pairsOf(kept))
     if (!this.#response.writableEnded) this.#response.end()
     cutIfStalled(this.#response, this.#context.limits.stallTimeoutMs)
+    // The clone has answered without all of the body: what is still to come stands before the next request.
+    if (this.#body?.streamed === true && !this.#request.readableEnded) drainRest(this.#request)
     this.#finish()
   }
 
@@ -230,6 +249,12 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
     return idempotentMethods.has(this.#request.method ?? '')
   }
 
+  /** Whether the answer goes to the client in chunks; Node throws at announced trailers that cannot follow. */
+  #mayHaveTrailers(status: number): boolean {
+    const { httpVersion, method } = this.#request
+    return httpVersion !== '1.0' && method !== 'HEAD' && status !== 204 && status !== 304
+  }
+
   /** The head goes on its way; from now on there is no other answer. */
   #release(): void {
     const held = this.#held
@@ -247,6 +272,7 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
 
   readonly #resume = (): void => {
     clearTimeout(this.#stall)
+    this.#stall = undefined
     this.#call?.resume()
   }
 

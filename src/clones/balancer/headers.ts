@@ -145,6 +145,8 @@ export interface AnswerHeaders {
   /** The length of the body that was declared, or null. */
   readonly length: number | null
   readonly hasRequestId: boolean
+  /** Names of the trailers that are announced, or null: it may stand only where they can follow. */
+  readonly trailer: string | null
 }
 
 /** What a client is sent of a clone's headers. */
@@ -154,6 +156,7 @@ export function forwardAnswerHeaders(raw: readonly string[], status: number): An
   let eventStream = false
   let hasRequestId = false
   let length: string | null = null
+  let trailer: string | null = null
   let coded = false
   for (let index = 0; index < raw.length; index += 2) {
     const original = raw[index] ?? ''
@@ -162,6 +165,7 @@ export function forwardAnswerHeaders(raw: readonly string[], status: number): An
     if (answerHop.has(name)) {
       if (name === 'connection') named = connectionNames(value) ?? named
       else if (name === 'transfer-encoding') coded = true
+      else if (name === 'trailer') trailer = trailer === null ? value : `${trailer}, ${value}`
       continue
     }
     if (name === 'content-length') {
@@ -174,9 +178,9 @@ export function forwardAnswerHeaders(raw: readonly string[], status: number): An
   }
   if (named !== null) headers = withoutNamed(['', '', ...headers], named).slice(2)
   // Never both; and no length where no body may follow.
-  if (length === null || coded || status === 204) return { headers, eventStream, length: null, hasRequestId }
+  if (length === null || coded || status === 204) return { headers, eventStream, length: null, hasRequestId, trailer }
   headers.push('content-length', length)
-  return { headers, eventStream, length: Number(length), hasRequestId }
+  return { headers, eventStream, length: Number(length), hasRequestId, trailer }
 }
 
 function isEventStream(type: string): boolean {
@@ -224,7 +228,7 @@ const endToEnd = new Set([
   ...['authorization', 'cookie', 'set-cookie', 'origin', 'referer', 'x-request-id', 'via'],
   ...['content-type', 'content-encoding', 'content-range', 'cache-control', 'range', 'location'],
 ])
-const answerHop = new Set([...hop, 'proxy-authenticate', 'x-fourfold-clone', 'x-fourfold-build'])
+const answerHop = new Set([...hop, 'trailer', 'proxy-authenticate', 'x-fourfold-clone', 'x-fourfold-build'])
 const headOnly = new Set([
   ...requestHop,
   ...answerHop,

@@ -42,7 +42,8 @@ export async function upgrade(
   } catch (error) {
     const cause = error as Error
     const known = isFourfoldError(cause) ? cause : failed(cause)
-    if (socket.writable) socket.end(writeErrorText(known))
+    // A client that keeps its half open gets no more than a moment.
+    if (socket.writable) socket.end(writeErrorText(known), () => closeSoon(socket))
     else socket.destroy()
   }
 }
@@ -89,16 +90,25 @@ function join(
       resolve()
     }
     upstream.once('timeout', () => upstream.destroy(new Error('the clone did not answer')))
+    let answering = false
     upstream.once('error', (error) => {
       lease.release()
+      // No other answer may follow half of one.
+      if (answering) socket.destroy()
       reject(error)
     })
     upstream.once('response', (answer) => {
+      answering = true
       const { headers } = forwardAnswerHeaders(answer.rawHeaders, answer.statusCode ?? 502)
       // The length may be unknown: the end of the connection is the end of the answer.
       socket.write(writeHead(answer, [...headers, ...name, 'connection', 'close']))
       answer.pipe(socket)
-      answer.once('close', end)
+      socket.once('finish', () => closeSoon(socket))
+      answer.once('close', () => {
+        // Half an answer must not look like a whole one.
+        if (!answer.complete) socket.destroy()
+        end()
+      })
     })
     upstream.once('upgrade', (answer, other: Duplex, otherHead: Buffer) => {
       const { headers } = forwardAnswerHeaders(answer.rawHeaders, 101)

@@ -51,7 +51,11 @@ export interface UpstreamSet {
   /** Sends this clone nothing new; resolves with what was left in flight when the time was over, hopefully 0. */
   drain(id: string, withinMs: number): Promise<number>
   states(): UpstreamState[]
-  /** Resolves when nothing is in flight anywhere. */
+  /** Ends what has no end of its own, at clones that have left the list, too. */
+  endStreams(): void
+  /** A request that will ask for a place is on its way; the result says that it has, or never will. */
+  expect(): () => void
+  /** Resolves when nothing is in flight anywhere, on its way, or waiting for a place. */
   idle(withinMs: number): Promise<void>
   close(): Promise<void>
 }
@@ -67,6 +71,7 @@ export function createUpstreamSet(limits: BalancerLimits, open: OpenClient): Ups
   /** Clones that left the list while they had requests; their connections are closed when these end. */
   const leaving = new Set<UpstreamState>()
   const waiters = new Set<Waiter>()
+  let expected = 0
   const quiet = new Set<() => void>()
   const choose = createChoice(limits)
   /** Those that do not drain, so that a choice allocates nothing. */
@@ -78,9 +83,13 @@ export function createUpstreamSet(limits: BalancerLimits, open: OpenClient): Ups
     if (usable.length === 0 && !admission.changing) for (const waiter of waiters) waiter.fail(noUpstream())
   }
 
+  const checkQuiet = (): void => {
+    for (const check of quiet) check()
+  }
+
   const freed = (upstream: UpstreamState): void => {
     if (waiters.size > 0) serveWaiters()
-    for (const check of quiet) check()
+    checkQuiet()
     if (leaving.size > 0 && leaving.has(upstream)) void closeIfIdle(upstream)
   }
 
@@ -149,7 +158,7 @@ export function createUpstreamSet(limits: BalancerLimits, open: OpenClient): Ups
     },
     wait: (wanted, serve, fail) => {
       if (waiters.size >= limits.queueLimit) throw busy(limits)
-      return enqueue(waiters, { wanted, serve, fail }, limits)
+      return enqueue(waiters, { wanted, serve, fail }, limits, checkQuiet)
     },
     drain: async (id, withinMs) => {
       const state = known.get(id)
@@ -161,7 +170,20 @@ export function createUpstreamSet(limits: BalancerLimits, open: OpenClient): Ups
       return state.inFlight
     },
     states: () => [...known.values()],
-    idle: (withinMs) => waitFor(() => [...known.values(), ...leaving].every((state) => state.inFlight === 0), withinMs),
+    endStreams: () => {
+      for (const state of [...known.values(), ...leaving]) state.endStreams()
+    },
+    expect: () => {
+      expected += 1
+      return once(() => {
+        expected -= 1
+        checkQuiet()
+      })
+    },
+    idle: (withinMs) => {
+      const working = (): boolean => [...known.values(), ...leaving].some((state) => state.inFlight > 0)
+      return waitFor(() => expected === 0 && waiters.size === 0 && !working(), withinMs)
+    },
     close: async () => {
       for (const waiter of waiters) waiter.fail(noUpstream())
       const all = [...known.values(), ...leaving]
@@ -216,10 +238,26 @@ function taken({ inFlight, uploads }: UpstreamState, streamed: boolean): number 
   return streamed ? uploads : inFlight - uploads
 }
 
-function enqueue(waiters: Set<Waiter>, { wanted, serve, fail }: Waiter, limits: BalancerLimits): () => void {
+/** Calls it the first time only. */
+function once(work: () => void): () => void {
+  let done = false
+  return () => {
+    if (done) return
+    done = true
+    work()
+  }
+}
+
+/** `ended` hears when the wait is over, however it ended, and has come to something. */
+function enqueue(
+  waiters: Set<Waiter>,
+  { wanted, serve, fail }: Waiter,
+  limits: BalancerLimits,
+  ended: () => void,
+): () => void {
   const finish = (): void => {
     clearTimeout(timer)
-    waiters.delete(waiter)
+    if (waiters.delete(waiter)) queueMicrotask(ended)
   }
   const waiter: Waiter = {
     wanted,

@@ -75,6 +75,8 @@ class UndiciCall implements UpstreamCall, Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: NodeJS.Dict<string | string[]>): void {
+    // The clone may have answered without the rest of it.
+    this.#body?.destroy()
     this.#handler.onEnd(
       Object.entries(trailers ?? {}).flatMap(([name, value]) => [value ?? []].flat().flatMap((one) => [name, one])),
     )

@@ -1,0 +1,219 @@
+/**
+ * Requests that end at a bad moment: whoever leaves, and whenever, leaves no place taken, no connection open and no
+ * balancer that waits for ever.
+ */
+
+import assert from 'node:assert/strict'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { test, type TestContext } from 'node:test'
+import { balance, openRaw } from '../support/balanced.ts'
+import { openRawClone, plainAnswer } from '../support/raw-clone.ts'
+import { readRawAnswer } from '../support/raw-answer.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+/** What the balancer says is in flight. */
+async function inFlight(url: string): Promise<number> {
+  const health = (await (await fetch(`${url}/.fourfold/health`)).json()) as { upstreams: { inFlight: number } }
+  return health.upstreams.inFlight
+}
+
+const webSocket =
+  'GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n'
+
+/** Waits until a number that grows has stopped growing. */
+async function isStill(what: string, value: () => number): Promise<void> {
+  let [last, times] = [0, 0]
+  await waitFor(what, () => {
+    times = value() === last && last > 0 ? times + 1 : 0
+    last = value()
+    return times > 20
+  })
+}
+
+const length = 100_000
+
+test('an upload whose client leaves while it waits for a place takes none', async (t) => {
+  const held: ServerResponse[] = []
+  const take = (request: IncomingMessage, response: ServerResponse): void => {
+    held.push(response)
+    request.resume()
+  }
+  const { port, url } = await balance(t, [take], { maxInFlight: 1 })
+  const head = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`
+  const first = openRaw(t, port, head)
+  await waitFor('the first to reach the clone', () => held.length === 1)
+  const second = openRaw(t, port, `${head}x`)
+  const third = openRaw(t, port, `${head}${'y'.repeat(length)}`)
+  // The order in which bytes came is the order in which they are looked at: the others wait by now.
+  await fetch(`${url}/.fourfold/health`)
+  second.socket.destroy()
+  await second.closed
+  await fetch(`${url}/.fourfold/health`)
+  first.socket.write('x'.repeat(length))
+  await waitFor('the third to reach the clone', () => held.length === 2)
+  for (const response of held) response.end('done')
+  await waitFor('the answers', () => first.received().endsWith('done') && third.received().endsWith('done'))
+  assert.equal(await inFlight(url), 0)
+  assert.equal(held.length, 2)
+})
+
+for (const nativeParser of [true, false]) {
+  const way = nativeParser ? "Node's parser" : 'undici'
+
+  test(`${way}: answers that wait behind another one end with their connection`, async (t) => {
+    const paths: string[] = []
+    const gone: string[] = []
+    const answer = (request: IncomingMessage, response: ServerResponse): void => {
+      const path = request.url ?? ''
+      paths.push(path)
+      response.once('close', () => void gone.push(path))
+      if (path === '/large') response.end(Buffer.alloc(8 * 1024 * 1024))
+      else if (path === '/small') response.end('small')
+    }
+    const { port, url } = await balance(t, [answer], { nativeParser })
+    const raw = openRaw(
+      t,
+      port,
+      ['/slow', '/large', '/small'].map((path) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`).join(''),
+    )
+    await waitFor('all to reach the clone', () => paths.length === 3)
+    await waitFor('the small one to be written', () => gone.includes('/small'))
+    raw.socket.destroy()
+    await waitFor('nothing to be in flight', async () => (await inFlight(url)) === 0)
+    await waitFor('the clone to be told', () => gone.length === 3)
+  })
+
+  test(`${way}: an answer before the whole of a large body leaves a connection that serves the next`, async (t) => {
+    const clone = await openRawClone(t)
+    clone.answerEarly = (pending, socket) => {
+      if (!pending.startsWith('POST')) return
+      // Nothing is taken any more, so that the body piles up all the way back to its client.
+      socket.pause()
+      answer = () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nearly')
+    }
+    let answer = (): unknown => undefined
+    const { balancer, port, url } = await balance(t, [], { nativeParser, bodyLimitBytes: 64 * 1024 * 1024 })
+    balancer.setUpstreams([clone.upstream])
+    const bytes = 32 * 1024 * 1024
+    const raw = openRaw(t, port, `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${bytes}\r\n\r\n`)
+    let taken = 0
+    const piece = Buffer.alloc(64 * 1024, 'x')
+    const write = (): void => {
+      taken += piece.length
+      if (taken <= bytes) return void raw.socket.write(piece, write)
+      raw.socket.write('GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+    }
+    write()
+    await isStill('the client to get stuck', () => taken)
+    assert.ok(taken < bytes)
+    answer()
+    const ended = await raw.closed
+    const first = readRawAnswer(ended)
+    assert.equal(first?.body, 'early')
+    assert.match(first?.rest ?? '', /GET \/next$/)
+    assert.equal(await inFlight(url), 0)
+  })
+
+  test(`${way}: a Trailer header where no trailers can follow is no trouble`, async (t) => {
+    const answer = (request: IncomingMessage, response: ServerResponse): void => {
+      response.writeHead(200, { trailer: 'x-sum', 'transfer-encoding': 'chunked' })
+      if (request.method === 'HEAD') return void response.end()
+      response.write('body')
+      response.addTrailers({ 'x-sum': '1' })
+      response.end()
+    }
+    const { port, url } = await balance(t, [answer], { nativeParser })
+    const close = 'Host: a\r\nConnection: close\r\n\r\n'
+    const head = readRawAnswer(await openRaw(t, port, `HEAD / HTTP/1.1\r\n${close}`).closed, true)
+    assert.equal(head?.status, 200)
+    const old = readRawAnswer(await openRaw(t, port, `GET / HTTP/1.0\r\n${close}`).closed)
+    assert.equal(old?.body, 'body')
+    const whole = await openRaw(t, port, `GET / HTTP/1.1\r\n${close}`).closed
+    assert.match(whole, /trailer: x-sum/i)
+    assert.match(whole, /x-sum: 1\r\n\r\n$/)
+    assert.equal(await inFlight(url), 0)
+  })
+
+  test(`${way}: an event stream that names its length is cut, and not ended, when its clone drains`, async (t) => {
+    const answer = (_request: IncomingMessage, response: ServerResponse): void => {
+      response.writeHead(200, { 'content-type': 'text/event-stream', 'content-length': 1000 })
+      response.write('data: 1\n\n')
+    }
+    const { balancer, port } = await balance(t, [answer], { nativeParser })
+    const raw = openRaw(t, port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    await waitFor('the event', () => raw.received().includes('data: 1'))
+    await balancer.drain('clone-1.1', 1000)
+    assert.equal(readRawAnswer(await raw.closed)?.whole, false)
+  })
+}
+
+test('an answer of many small pieces waits for a slow client once, and not for each piece', async (t) => {
+  const warnings: Error[] = []
+  const hear = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', hear)
+  t.after(() => process.off('warning', hear))
+  const pieces = 200_000
+  const chunks = '1\r\nx\r\n'.repeat(pieces)
+  const clone = await openRawClone(t, () => `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`)
+  const { balancer, port } = await balance(t, [])
+  balancer.setUpstreams([clone.upstream])
+  const raw = openRaw(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  assert.equal(readRawAnswer(await raw.closed)?.body.length, pieces)
+  assert.deepEqual(warnings, [])
+})
+
+test('a stop lets come whole what has begun to come', async (t) => {
+  const take = (request: IncomingMessage, response: ServerResponse): void =>
+    void request.resume().once('end', () => response.end('posted'))
+  const { balancer, port, url } = await balance(t, [take])
+  let left = 100
+  const post = openRaw(t, port, `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${left}\r\n\r\n`)
+  await fetch(`${url}/.fourfold/health`)
+  const stopped = balancer.stop(10_000)
+  await waitFor('the body to be sent', () => {
+    post.socket.write('x')
+    return (left -= 1) === 0
+  })
+  assert.match(await post.closed, /posted$/)
+  await stopped
+})
+
+async function upgradeAnswered(t: TestContext, answer: string, ends: boolean) {
+  const clone = await openRawClone(t, (request, socket) => {
+    if (request.target !== '/socket') return plainAnswer(request)
+    socket.write(answer)
+    if (ends) setImmediate(() => socket.resetAndDestroy())
+    return null
+  })
+  const { balancer, port, url } = await balance(t, [], { requestTimeoutMs: 300 })
+  balancer.setUpstreams([clone.upstream])
+  return { raw: openRaw(t, port, webSocket), url, balancer }
+}
+
+for (const ends of [true, false]) {
+  test(`an upgrade that is answered with half an answer ${ends ? 'and a reset' : 'and silence'} is cut`, async (t) => {
+    const half = 'HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nhalf'
+    const { raw, url } = await upgradeAnswered(t, half, ends)
+    assert.match(await raw.closed, /\r\n\r\nhalf$|^$|^HTTP\/1.1 502 /)
+    assert.equal(await inFlight(url), 0)
+  })
+}
+
+test('a client that keeps its half of a refused upgrade open is cut', async (t) => {
+  const { port } = await balance(t, [])
+  const raw = openRaw(t, port)
+  raw.socket.allowHalfOpen = true
+  raw.socket.write(webSocket)
+  await waitFor('the refusal', () => raw.received().startsWith('HTTP/1.1 503 '))
+  await waitFor('a reset for whoever goes on', () => raw.socket.destroyed || (raw.socket.write('x'), false))
+  await raw.closed
+})
+
+test('a stop waits for no WebSocket of a clone that left the list', async (t) => {
+  const agree = 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'
+  const { raw, balancer } = await upgradeAnswered(t, agree, false)
+  await waitFor('the upgrade', () => raw.received().startsWith('HTTP/1.1 101 '))
+  balancer.setUpstreams([])
+  await balancer.stop(100)
+  await raw.closed
+})
