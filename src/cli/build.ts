@@ -1,7 +1,6 @@
 /** `fourfold build`. */
 
 import { createRequire } from 'node:module'
-import { resolve } from 'node:path'
 
 import { configSchemaText, resolveConfig } from '../app/config.ts'
 import { loadApp } from '../app/load-app.ts'
@@ -29,7 +28,7 @@ export async function build(file: string, options: BuildOptions): Promise<void> 
   const making = makeRelease({
     appFile: file,
     out: options.out,
-    dataDir: options.data ?? (options.load ? await dataDirOf(file) : '.fourfold'),
+    dataDir: options.data ?? (await dataDirOf(file, options.load)),
     schema: configSchemaText,
     fourfoldVersion: version,
     install: options.install,
@@ -58,10 +57,15 @@ export async function build(file: string, options: BuildOptions): Promise<void> 
 
 const interrupted = 130
 
-/** Loads the app, which also proves that the file exports one. Without the environment: a build knows no secrets. */
-async function dataDirOf(file: string): Promise<string> {
+/**
+ * Where the app keeps its data: as the environment says, else the app. It is loaded, which also proves that the file
+ * exports one, without the rest of the environment: a build knows no secrets.
+ */
+async function dataDirOf(file: string, load: boolean): Promise<string> {
+  const said = process.env['FOURFOLD_DATA_DIR'] || undefined
+  if (!load) return said ?? '.fourfold'
   const { definition } = await loadApp(file)
-  return resolve(resolveConfig(definition, {}).dataDir)
+  return said ?? resolveConfig(definition, {}).dataDir
 }
 
 function describe(made: MadeRelease, { out, verbose, install }: BuildOptions, maxBytes: number): string {

@@ -234,6 +234,12 @@ suite('a release', () => {
       release(project),
       refusedAs('FF_RELEASE_REFUSED', /pg\/main\/PG_VERSION belongs to a database/),
     )
+    await rm(join(project, 'pg'), { recursive: true })
+    await writeFiles(project, { 'kept/session-secrets': 'hunter2' })
+    await assert.rejects(
+      release(project),
+      refusedAs('FF_RELEASE_REFUSED', /kept\/session-secrets belongs to a data directory/),
+    )
   })
 })
 

@@ -56,7 +56,7 @@ export async function chooseContents(folder: string, without: readonly string[])
     if (reason === null) files.push(file.path)
     else leftOut.push({ path: file.path, ...reason })
   }
-  refuseDatabases(files)
+  refuseUserData(files)
   const unlisted = await findUnlisted(folder, new Set(listed.map(({ path }) => path)))
   return { files, leftOut: [...leftOut, ...unlisted].toSorted((a, b) => (a.path < b.path ? -1 : 1)) }
 }
@@ -96,12 +96,16 @@ async function targetOf(folder: string, path: string): Promise<string> {
   throw new FourfoldError('FF_RELEASE_REFUSED', message, { fields: { path } })
 }
 
-/** User data must not travel with the code. */
-function refuseDatabases(files: readonly string[]): void {
-  const found = files.find((path) => /(?:^|\/)PG_VERSION$/.test(path))
+/** What lies in data directories, whatever they are called: in a database's own, and in Fourfold's. */
+const userData = /(?:^|\/)(?:(PG_VERSION)|session-secrets|owner\.sqlite)$/
+
+/** User data must not travel with the code, and nor must what signs its cookies. */
+function refuseUserData(files: readonly string[]): void {
+  const found = files.map((path) => userData.exec(path)).find((match) => match !== null)
   if (found === undefined) return
-  const message = `${found} belongs to a database: name the data directory with --data, or move it out of the app's folder`
-  throw new FourfoldError('FF_RELEASE_REFUSED', message, { fields: { path: found } })
+  const whose = found[1] === undefined ? 'a data directory' : 'a database'
+  const message = `${found.input} belongs to ${whose}: name the data directory with --data, or move it out of the app's folder`
+  throw new FourfoldError('FF_RELEASE_REFUSED', message, { fields: { path: found.input } })
 }
 
 /** What {@link listAppFiles} passed over, a whole folder at a time. */
