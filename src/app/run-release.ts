@@ -15,6 +15,8 @@ export async function runRelease(
   say: (text: string) => void,
   signal: AbortSignal,
 ): Promise<ReleaseFacts> {
+  // Called off while the build was made: nothing of it is to run.
+  signal.throwIfAborted()
   const { phase } = settings
   const process = startProcess({
     name: `release-${phase}`,

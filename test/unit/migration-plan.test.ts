@@ -42,6 +42,8 @@ const breaking: readonly [string, RegExp][] = [
   ['drop table a', /drops the table a/],
   ['drop view s.v', /drops the view s\.v/],
   ['create table t2 (id int); drop table t2, a', /drops the table/],
+  ['create table if not exists a (id int); alter table a drop column b', /drops a\.b/],
+  ['create table if not exists a as select 1 as b; drop table a', /drops the table a/],
   ['alter table a drop column b', /drops a\.b/],
   ['alter table a rename b to c', /renames the column/],
   ['alter table a rename to c', /renames the table/],
@@ -120,4 +122,16 @@ test('an older build runs on a database that was expanded by a newer one, not on
   assert.deepEqual(planMigrations([file('1')], ['1', '2'], 'all').ahead, ['2'])
   assert.throws(() => planMigrations([file('1')], ['1', '2.contract'], 'all'), /contracted by 2\.contract/)
   assert.throws(() => planMigrations([file('1'), file('1b')], ['1', '2'], 'all'), /bring both into one folder/)
+})
+
+test('a migration that has run and is not here, as when its file was renamed, is refused and does not run again', () => {
+  assert.throws(
+    () => planMigrations([file('1'), file('2_new')], ['1', '2_a'], 'all'),
+    /has run 2_a, which are not here/,
+  )
+  assert.throws(
+    () => planMigrations([file('1'), file('3')], ['1', '2', '3'], 'expand'),
+    /has run 2, which are not here/,
+  )
+  assert.deepEqual(planMigrations([], ['1'], 'all').ahead, ['1'])
 })

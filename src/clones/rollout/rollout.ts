@@ -74,22 +74,19 @@ export async function rollOut(parts: RolloutParts, plan: RolloutPlan, signal: Ab
       await watchShare(parts, plan, before, either)
     }
     either.throwIfAborted()
+    stopGuarding()
+    // The last step that may fail: one that cannot be written down was told to no balancer.
+    await move({ current: next, share: 0 })
   } catch (error) {
     stopGuarding()
     await goBack(parts, kind, before, shown ? next : null)
     throw describe(error, buildId)
   }
-  stopGuarding()
-  await finish(parts, kind, () => move({ current: next, share: 0 }))
+  await finish(parts, kind)
 }
 
-/** From here there is no way back: the old build gets nothing new, answers what it has, and ends. */
-async function finish(
-  { supervisor, contract, say }: RolloutParts,
-  kind: string,
-  give: () => Promise<void>,
-): Promise<void> {
-  await give()
+/** There is no way back any more: the old build gets nothing new, answers what it has, and ends. */
+async function finish({ supervisor, contract, say }: RolloutParts, kind: string): Promise<void> {
   say('all readers are on the new build; the old one is drained')
   await supervisor.promote(kind)
   await contract()

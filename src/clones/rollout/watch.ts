@@ -67,16 +67,22 @@ export async function watchBuild(options: WatchOptions): Promise<Seen> {
 
 const pollMs = 250
 
-/** Aborts `controller` when a clone of the second generation ends or hangs. Call the result to stop looking. */
+/**
+ * Aborts `controller` when a clone of the second generation ends or hangs; one that was told to stop, because there are
+ * to be fewer, may end. Call the result to stop looking.
+ */
 export function guardStaged(
   supervisor: Supervisor,
   kind: string,
   fresh: string,
   controller: AbortController,
 ): () => void {
+  const told = new Set<string>()
   return supervisor.subscribe((event) => {
     if (event.type !== 'state' || event.member.kind !== kind || event.member.buildId !== fresh) return
     const { id, state } = event.member
+    if (state === 'stopping') told.add(id)
+    if (told.has(id)) return
     if (state === 'exited' || state === 'unresponsive') {
       controller.abort(failed(fresh, state === 'exited' ? `${id} ended` : `${id} does not answer any more`))
     }

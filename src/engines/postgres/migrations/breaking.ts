@@ -49,7 +49,9 @@ function judgeStatement(statement: Tree, made: Set<string>): string | null {
   if (harmless.has(node)) return JSON.stringify(body).includes('"DeleteStmt"') ? 'it deletes rows in a WITH' : null
   const relation = nameOf((body['relation'] ?? body['view']) as Tree | undefined)
   if (node === 'CreateStmt' || node === 'CreateTableAsStmt') {
-    made.add(nameOf((body['relation'] ?? (body['into'] as Tree | undefined)?.['rel']) as Tree | undefined))
+    const created = nameOf((body['relation'] ?? (body['into'] as Tree | undefined)?.['rel']) as Tree | undefined)
+    // With IF NOT EXISTS it may be one that the old build uses.
+    if (body['if_not_exists'] !== true) made.add(created)
     return null
   }
   if (node !== 'DropStmt' && made.has(relation)) return null

@@ -25,6 +25,7 @@ export function planMigrations(
   phase: RunPhase,
 ): MigrationPlan {
   const ahead = findAhead(files, executed)
+  requireAllThere(files, executed, ahead)
   const pending = files.filter(({ name }) => !executed.includes(name))
   const now = phase === 'expand' ? pending.filter((one) => one.phase === 'expand') : pending
   if (ahead.length > 0 && now.length > 0) {
@@ -41,11 +42,25 @@ export function planMigrations(
 function findAhead(files: readonly LoadedMigration[], executed: readonly string[]): string[] {
   const known = new Set(files.map(({ name }) => name))
   const last = files.at(-1)?.name
-  const ahead = executed.filter((name) => !known.has(name) && last !== undefined && name.localeCompare(last) > 0)
+  const ahead = executed.filter((name) => !known.has(name) && (last === undefined || name.localeCompare(last) > 0))
   const contracted = ahead.filter((name) => name.endsWith('.contract'))
   if (contracted.length === 0) return ahead
   throw refuse(
     `the database was contracted by ${contracted.join(', ')}, so that no build before that one can run on it: start one that has these files`,
+  )
+}
+
+/** A migration that was given another name would run again under it. */
+function requireAllThere(
+  files: readonly LoadedMigration[],
+  executed: readonly string[],
+  ahead: readonly string[],
+): void {
+  const known = new Set([...files.map(({ name }) => name), ...ahead])
+  const missing = executed.filter((name) => !known.has(name))
+  if (missing.length === 0) return
+  throw refuse(
+    `the database has run ${missing.join(', ')}, which are not here: give files that were renamed their names back, and bring back those that were removed`,
   )
 }
 
