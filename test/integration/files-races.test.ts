@@ -13,7 +13,8 @@ import { isFourfoldError } from '../../src/core/errors.ts'
 import { createFiles } from '../../src/files/create-files.ts'
 import type { Files } from '../../src/files/files.ts'
 import { createSqlDriver } from '../../src/files/sql/sql-driver.ts'
-import { endAfter, startTestCluster } from '../support/postgres.ts'
+import { FINISH_SQL } from '../../src/files/sql/statements.ts'
+import { connect, endAfter, startTestCluster, until } from '../support/postgres.ts'
 
 const rounds = 40
 const clients = 6
@@ -80,3 +81,33 @@ async function put(files: Files, bytes: Buffer): Promise<string | null> {
 function nameOf(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
+
+test('a sweep that began while a file was being named leaves it', async (t) => {
+  const cluster = await startTestCluster(t, { replicas: 0 })
+  const [naming, gate, looker] = await Promise.all([0, 1, 2].map(() => connect(t, cluster.primary)))
+  const pool = new pg.Pool({ ...(cluster.primary as pg.PoolConfig), max: 2 })
+  pool.on('error', () => undefined)
+  endAfter(t, () => pool.end())
+  // Between what it sees and what it locks, the sweep is made to wait.
+  const slowly = (text: string): string =>
+    text.replace('where touched_at <', 'where pg_advisory_lock_shared(7) is not null and touched_at <')
+  const driver = createSqlDriver({ run: (text, values) => pool.query(slowly(text), values), pieceBytes: 1000 })
+  const bytes = randomBytes(1500)
+  await driver.stage().write(bytes.subarray(0, 1000), new AbortController().signal)
+  const { rows } = await looker!.query('select content from fourfold.file_contents')
+  await naming!.query('begin')
+  const facts = [rows[0]!['content'], nameOf(bytes), 1500, 'application/octet-stream', 1, bytes.subarray(1000)]
+  await naming!.query(FINISH_SQL, facts)
+  await gate!.query('select pg_advisory_lock(7)')
+  const files = createFiles({ driver })
+  const sweeping = files.sweep(0)
+  sweeping.catch(() => undefined)
+  await until('the sweep to wait', async () => {
+    const waiting = await looker!.query(`select 1 from pg_stat_activity where wait_event = 'advisory'`)
+    return waiting.rows.length > 0
+  })
+  await naming!.query('commit')
+  await gate!.query('select pg_advisory_unlock(7)')
+  assert.equal(await sweeping, 0)
+  assert.deepEqual(await buffer((await files.get(nameOf(bytes)))!.stream), bytes)
+})

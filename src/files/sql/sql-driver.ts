@@ -49,6 +49,20 @@ export function createSqlDriver(options: SqlDriverOptions): FileDriver {
       throw error
     }))
 
+  /** Nothing took place where the tables are missing: the database was restored from before them. */
+  const withTables: StageOptions['withTables'] = async (work) => {
+    const known = ensureTables()
+    await known
+    try {
+      return await work()
+    } catch (error) {
+      if (sqlState(error) !== '42P01') throw error
+      if (tables.ready === known) tables.ready = null
+      await ensureTables()
+      return await work()
+    }
+  }
+
   /** The first row, of the primary where the reader's server has none. */
   async function readRow(text: string, values: unknown[]): Promise<Record<string, unknown> | null> {
     try {
@@ -85,7 +99,7 @@ export function createSqlDriver(options: SqlDriverOptions): FileDriver {
   return {
     pieceBytes,
     leftoverAgeMs,
-    stage: () => createStage({ run, runOnPrimary, ensureTables, pieceBytes }),
+    stage: () => createStage({ run, runOnPrimary, withTables, pieceBytes }),
     find: async (name) => {
       const row = await readRow(statements.FIND_SQL, [name])
       if (row === null) return null
@@ -113,11 +127,12 @@ export function createSqlDriver(options: SqlDriverOptions): FileDriver {
 interface StageOptions {
   readonly run: RunStatement
   readonly runOnPrimary: RunStatement
-  readonly ensureTables: () => Promise<void>
+  /** Does it once the tables are there. */
+  readonly withTables: <T>(work: () => Promise<T>) => Promise<T>
   readonly pieceBytes: number
 }
 
-function createStage({ run, runOnPrimary, ensureTables, pieceBytes }: StageOptions): Stage {
+function createStage({ run, runOnPrimary, withTables, pieceBytes }: StageOptions): Stage {
   const content = randomUUID()
   let chunks = 0
   let staged = false
@@ -130,21 +145,23 @@ function createStage({ run, runOnPrimary, ensureTables, pieceBytes }: StageOptio
     if (rows[0]?.['own'] !== true) await runOnPrimary(statements.DISCARD_SQL, [content]).catch(() => undefined)
   }
 
+  const write = async (piece: Uint8Array): Promise<void> => {
+    staged = true
+    if (chunks === 0) await runOnPrimary(statements.BEGIN_SQL, [content, pieceBytes, piece])
+    else {
+      const { rows } = await runOnPrimary(statements.CONTINUE_SQL, [content, chunks, piece])
+      if (rows.length === 0) throw swept()
+    }
+    chunks += 1
+  }
+
   return {
-    write: async (piece) => {
-      await ensureTables()
-      staged = true
-      if (chunks === 0) await runOnPrimary(statements.BEGIN_SQL, [content, pieceBytes, piece])
-      else {
-        const { rows } = await runOnPrimary(statements.CONTINUE_SQL, [content, chunks, piece])
-        if (rows.length === 0) throw swept()
-      }
-      chunks += 1
-    },
+    write: (piece) => withTables(() => write(piece)),
     finish: async (facts, last) => {
-      await ensureTables()
-      staged = true
-      await name(facts, last)
+      await withTables(async () => {
+        staged = true
+        await name(facts, last)
+      })
       staged = false
     },
     discard: async () => {
@@ -178,9 +195,11 @@ async function createTables(run: RunStatement): Promise<void> {
 async function sweep(run: RunStatement, olderThanMs: number, signal: AbortSignal): Promise<number> {
   let gone = 0
   for (let seen: number = statements.sweepBatch; seen === statements.sweepBatch && !signal.aborted;) {
-    const { rows } = await run(statements.SWEEP_SQL, [olderThanMs]).catch((error: unknown) =>
-      missingTables(error, { rows: [] }),
-    )
+    const { rows } = await run(statements.SWEEP_SQL, [olderThanMs]).catch((error: unknown) => {
+      // One of them got its name after the sweep had looked, and the foreign key has kept it: now it is seen.
+      if (sqlState(error) === '23503') return { rows: [{ seen }] }
+      return missingTables(error, { rows: [] })
+    })
     seen = Number(rows[0]?.['seen'] ?? 0)
     gone += Number(rows[0]?.['gone'] ?? 0)
   }
