@@ -4,6 +4,7 @@
  */
 
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { test, type TestContext } from 'node:test'
 import { balance, openRaw } from '../support/balanced.ts'
@@ -178,10 +179,57 @@ test('a stop lets come whole what has begun to come', async (t) => {
   await stopped
 })
 
+/** The remote ports of this machine's connections from a port whose keep-alive timer runs (tcp(7), /proc/net/tcp). */
+async function probed(port: number): Promise<Set<number>> {
+  const portOf = (address = ''): number => Number.parseInt(address.split(':')[1] ?? '', 16)
+  const lines = (await readFile('/proc/net/tcp', 'utf8')).split('\n').map((line) => line.trim().split(/\s+/))
+  const found = lines.filter(([, local, , , , timer]) => portOf(local) === port && timer?.startsWith('02:') === true)
+  return new Set(found.map(([, , remote]) => portOf(remote)))
+}
+
+const onLinux = { skip: process.platform === 'linux' ? false : 'reads /proc' }
+
+test(
+  'peers that vanish without a word are noticed: clients, clones, and both ends of a WebSocket',
+  onLinux,
+  async (t) => {
+    const agree = 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'
+    const ports: (number | undefined)[] = []
+    const clone = await openRawClone(t, (request, socket) => {
+      ports.push(socket.remotePort)
+      return request.target === '/socket' ? agree : 'HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nhalf'
+    })
+    const { balancer, port } = await balance(t, [])
+    balancer.setUpstreams([clone.upstream])
+    const plain = openRaw(t, port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    const upgraded = openRaw(t, port, webSocket)
+    await waitFor(
+      'both answers',
+      () => plain.received().endsWith('half') && upgraded.received().startsWith('HTTP/1.1 101 '),
+    )
+    await waitFor(
+      'the clients to be probed',
+      async () => {
+        const clients = await probed(port)
+        return [plain, upgraded].every(({ socket }) => clients.has(socket.localPort ?? 0))
+      },
+      3000,
+    )
+    const { address } = clone.upstream
+    for (const own of ports) {
+      await waitFor(
+        'the clone to be probed',
+        async () => 'port' in address && (await probed(own ?? 0)).has(address.port),
+        3000,
+      )
+    }
+  },
+)
+
 async function upgradeAnswered(t: TestContext, answer: string, ends: boolean) {
   const clone = await openRawClone(t, (request, socket) => {
     if (request.target !== '/socket') return plainAnswer(request)
-    socket.write(answer)
+    socket.write(answer, 'latin1')
     if (ends) setImmediate(() => socket.resetAndDestroy())
     return null
   })
@@ -198,6 +246,14 @@ for (const ends of [true, false]) {
     assert.equal(await inFlight(url), 0)
   })
 }
+
+test('headers of an answer to an upgrade arrive as the clone wrote them', async (t) => {
+  const answer = 'HTTP/1.1 403 Verb\xf6ten\r\nx-name: J\xfcrgen\r\ncontent-length: 2\r\n\r\nno'
+  const { raw } = await upgradeAnswered(t, answer, false)
+  const received = await raw.closed
+  assert.match(received, /^HTTP\/1\.1 403 Verb\xf6ten\r\n(?:.*\r\n)*x-name: J\xfcrgen\r\n/)
+  assert.equal(readRawAnswer(received)?.body, 'no')
+})
 
 test('a client that keeps its half of a refused upgrade open is cut', async (t) => {
   const { port } = await balance(t, [])

@@ -118,6 +118,9 @@ class Front {
       // Bodies have a limit of their own: a large one over a slow line may take long, as long as it moves.
       requestTimeout: 0,
       keepAliveTimeout: limits.idleTimeoutMs,
+      // Nothing else notices the client of a stream that went without a word.
+      keepAlive: true,
+      keepAliveInitialDelay: Math.max(1000, limits.idleTimeoutMs),
       connectionsCheckingInterval: Math.max(50, Math.min(1000, limits.headerTimeoutMs / 4)),
       insecureHTTPParser: false,
       // A request without a body needs no stream for it.

@@ -176,8 +176,7 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
     if (kept.length > 0 && this.#response.chunkedEncoding) this.#response.addTrailers(pairsOf(kept))
     if (!this.#response.writableEnded) this.#response.end()
     cutIfStalled(this.#response, this.#context.limits.stallTimeoutMs)
-    // The clone has answered without all of the body: what is still to come stands before the next request.
-    if (this.#body?.streamed === true && !this.#request.readableEnded) drainRest(this.#request)
+    if (this.#body?.streamed === true && !this.#request.readableEnded) this.#throwRestAway()
     this.#finish()
   }
 
@@ -200,6 +199,16 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
     this.#tried ??= new Set()
     this.#tried.add(lease.upstream)
     this.#send()
+  }
+
+  /** The clone has answered without all of the body: what is still to come stands before the next request. */
+  #throwRestAway(): void {
+    const [request, response] = [this.#request, this.#response]
+    request.resume()
+    // Only then its client has no more reason to stay.
+    const answered = (): void => void (request.readableEnded || drainRest(request))
+    if (response.writableFinished) answered()
+    else response.once('finish', answered)
   }
 
   #send(): void {

@@ -11,6 +11,7 @@ import type { ExchangeContext } from './exchange.ts'
 import { forwardAnswerHeaders, readRequestHead } from './headers.ts'
 import type { Trust } from './trust.ts'
 import type { Lease } from './place.ts'
+import { probeMs } from './upstream/native-connection.ts'
 import { credentialHeader } from '../hosts/credential.ts'
 
 /** Whether a request asks for a WebSocket. Other upgrades (HTTP/2 in the clear) are answered as if they had not asked. */
@@ -85,6 +86,7 @@ function join(
       signal: wanted.signal,
       timeout: context.limits.requestTimeoutMs,
     })
+    upstream.setSocketKeepAlive(true, probeMs)
     const end = (): void => {
       lease.release()
       resolve()
@@ -101,7 +103,7 @@ function join(
       answering = true
       const { headers } = forwardAnswerHeaders(answer.rawHeaders, answer.statusCode ?? 502)
       // The length may be unknown: the end of the connection is the end of the answer.
-      socket.write(writeHead(answer, [...headers, ...name, 'connection', 'close']))
+      socket.write(writeHead(answer, [...headers, ...name, 'connection', 'close']), 'latin1')
       answer.pipe(socket)
       socket.once('finish', () => closeSoon(socket))
       answer.once('close', () => {
@@ -112,7 +114,8 @@ function join(
     })
     upstream.once('upgrade', (answer, other: Duplex, otherHead: Buffer) => {
       const { headers } = forwardAnswerHeaders(answer.rawHeaders, 101)
-      socket.write(writeHead(answer, [...headers, ...name, 'connection', 'Upgrade', 'upgrade', 'websocket']))
+      const agreed = ['connection', 'Upgrade', 'upgrade', 'websocket']
+      socket.write(writeHead(answer, [...headers, ...name, ...agreed]), 'latin1')
       lease.becomeStream({
         endStream: () => {
           socket.end()
@@ -151,6 +154,7 @@ function closeSoon(...sockets: Duplex[]): void {
 
 const lastWordsMs = 500
 
+/** In latin1, as Node's parser gave it. */
 function writeHead(answer: IncomingMessage, headers: readonly string[]): string {
   const status = answer.statusCode ?? 502
   let head = `HTTP/1.1 ${status} ${answer.statusMessage ?? STATUS_CODES[status] ?? ''}\r\n`

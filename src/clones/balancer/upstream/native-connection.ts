@@ -28,6 +28,9 @@ export interface ConnectionOptions {
 /** What a clone that says nothing keeps its connections for, less a second: as long as Node's server does. */
 const defaultKeepMs = 4000
 
+/** A clone that sends nothing for so long is asked whether it is there (TCP keep-alive): every second, ten times. */
+export const probeMs = 10_000
+
 export class NativeConnection implements AnswerEvents {
   readonly #options: ConnectionOptions
   readonly #socket: Socket
@@ -59,7 +62,9 @@ export class NativeConnection implements AnswerEvents {
       buffer: readBuffer,
       callback: (bytes: number, buffer: Uint8Array) => this.#read(buffer.subarray(0, bytes) as Buffer),
     }
-    this.#socket = connect({ ...address, noDelay: true, onread })
+    // An answer may pause for as long as it likes; a host that is gone is noticed by its system's silence.
+    const probes = { keepAlive: true, keepAliveInitialDelay: probeMs }
+    this.#socket = connect({ ...address, noDelay: true, ...probes, onread })
     this.#socket
       .once('connect', () => this.#connect())
       .once('end', () => this.#end())
