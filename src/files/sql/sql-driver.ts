@@ -197,7 +197,7 @@ async function sweep(run: RunStatement, olderThanMs: number, signal: AbortSignal
   for (let seen: number = statements.sweepBatch; seen === statements.sweepBatch && !signal.aborted;) {
     const { rows } = await run(statements.SWEEP_SQL, [olderThanMs]).catch((error: unknown) => {
       // One of them got its name after the sweep had looked, and the foreign key has kept it: now it is seen.
-      if (sqlState(error) === '23503') return { rows: [{ seen }] }
+      if (sqlState(error) === '23503') return { rows: [{ seen, gone: 0 }] }
       return missingTables(error, { rows: [] })
     })
     seen = Number(rows[0]?.['seen'] ?? 0)
