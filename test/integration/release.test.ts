@@ -324,6 +324,8 @@ suite('a release that is started', () => {
       [/app\/src\/later\.js was changed/, (copy) => writeFile(join(copy, 'app/src/later.js'), 'export default 43')],
       [/app\/src\/more\.js was added/, (copy) => writeFile(join(copy, 'app/src/more.js'), '')],
       [/app\/src\/node_modules was added/, (copy) => writeFiles(copy, { 'app/src/node_modules/pg/index.js': '' })],
+      [/app\/public was added/, (copy) => swap(copy, 'app/public')],
+      [/app\/src\/words\.js was changed/, (copy) => swap(copy, 'app/src/words.js')],
       [/app\/public\/style\.css is missing/, (copy) => rm(join(copy, 'app/public/style.css'))],
       [/package-lock\.json was changed/, (copy) => writeFile(join(copy, 'package-lock.json'), '{}')],
       [/built for Node v20\.0\.0 on \w+, and this is v/, (copy) => edit(copy, /"node": "[^"]+"/, '"node": "v20.0.0"')],
@@ -454,4 +456,11 @@ suite('the packages of a release', () => {
 async function edit(copy: string, pattern: RegExp, text: string): Promise<void> {
   const path = join(copy, 'fourfold-release.json')
   await writeFile(path, (await readFile(path, 'utf8')).replace(pattern, text))
+}
+
+/** Leads a path to a copy of what it was, which could be changed later. */
+async function swap(copy: string, path: string): Promise<void> {
+  await cp(join(copy, path), join(copy, 'elsewhere'), { recursive: true })
+  await rm(join(copy, path), { recursive: true })
+  await symlink(join(copy, 'elsewhere'), join(copy, path))
 }

@@ -101,10 +101,12 @@ export async function verifyRelease(release: Release, schema: string): Promise<v
 /** The SHA-256 of these files and of all below `app/`; those that are missing are left out. */
 export async function hashContents(folder: string, listed: readonly string[]): Promise<Record<string, string>> {
   const below = await listAppFiles(join(folder, appPart), '').catch(() => [])
-  const paths = new Set([...listed, ...below.map(({ path }) => `${appPart}/${path}`)])
+  // A link is what it says: what it leads to may change after it was looked at.
+  const kinds = new Map(below.map(({ path, kind }) => [`${appPart}/${path}`, kind]))
+  const paths = new Set([...listed, ...kinds.keys()])
   const hashes: Record<string, string> = {}
   for (const path of [...paths].toSorted()) {
-    const hash = await hashFile(folder, { path, kind: 'file' })
+    const hash = await hashFile(folder, { path, kind: kinds.get(path) ?? 'file' })
     if (hash !== null) hashes[path] = hash
   }
   return hashes
