@@ -1,11 +1,13 @@
 /** The golden-rule check on an app that writes a file. */
 
 import assert from 'node:assert/strict'
-import { copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { copyFile, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { suite, test } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
+import { resolveConfig } from '../../src/app/config.ts'
+import { copyDisc } from '../../src/cli/check/own-disc.ts'
 import { appFolder, checkApp, told } from '../support/golden-rule.ts'
 import { makeDirectory } from '../support/postgres.ts'
 
@@ -75,5 +77,18 @@ suite('the golden rule and files', { concurrency: 1 }, () => {
       found.accesses.map(({ permission }) => permission),
       ['WorkerThreads'],
     )
+  })
+
+  test('what clones get a copy of is the app, without its data directory', async (t) => {
+    const project = await makeDirectory(t, 'project-')
+    await mkdir(join(project, 'data/main'), { recursive: true })
+    await writeFile(join(project, 'data/main/PG_VERSION'), '18')
+    await writeFile(join(project, 'data/session-secrets'), 'hunter2')
+    await writeFile(join(project, 'package.json'), '{}')
+    await writeFile(join(project, 'app.ts'), '')
+    const config = resolveConfig({ databases: {} }, { FOURFOLD_DATA_DIR: join(project, 'data') })
+    const place = await copyDisc(join(project, 'app.ts'), join(project, '.fourfold'), resolve(config.dataDir))
+    const copied = await readdir(dirname(place.appFile), { recursive: true })
+    assert.deepEqual(copied.toSorted(), ['app.ts', 'package.json'])
   })
 })

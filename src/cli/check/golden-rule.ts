@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 
 import { findDifferences, type Findings, type Run } from './findings.ts'
 import { embed, prepareGround, type Ground } from './ground.ts'
@@ -48,6 +48,8 @@ interface Checking extends CheckOptions {
   readonly ground: Ground
   readonly secrets: readonly string[]
   readonly directory: string
+  /** Where the app itself keeps its data. */
+  readonly appDataDir: string
 }
 
 /** More runs on one clone, when something was found that might only vary. */
@@ -81,7 +83,7 @@ async function withGround<T>(
   })
   try {
     signal.throwIfAborted()
-    return await work({ ...options, config, ground, secrets, directory })
+    return await work({ ...options, config, ground, secrets, directory, appDataDir: resolve(options.config.dataDir) })
   } finally {
     await ground.stop()
   }
@@ -127,9 +129,12 @@ async function runOnce(checking: Checking, number: number, count: number, route:
   return { name: route.name, ...replayed }
 }
 
-function placesOf({ appFile, config }: Checking, directory: string): (clone: number) => Promise<ClonePlace> {
+function placesOf(
+  { appFile, appDataDir, config }: Checking,
+  directory: string,
+): (clone: number) => Promise<ClonePlace> {
   if (config.clones.writes === 'refuse') return async () => ({ appFile })
-  return (clone) => copyDisc(appFile, join(directory, `disc-${clone}`))
+  return (clone) => copyDisc(appFile, join(directory, `disc-${clone}`), appDataDir)
 }
 
 /** A script that does not even run on one clone says nothing about several. */

@@ -13,14 +13,22 @@ import type { ClonePlace } from './run-clones.ts'
 /** Nothing of the app's own. */
 const leftOut = new Set(['.git', '.fourfold'])
 
-/** @param directory a new folder for this clone */
-export async function copyDisc(appFile: string, directory: string, here: string = process.cwd()): Promise<ClonePlace> {
+/**
+ * @param directory a new folder for this clone
+ * @param dataDir the app's own data directory: databases that are in use, and large
+ */
+export async function copyDisc(
+  appFile: string,
+  directory: string,
+  dataDir: string,
+  here: string = process.cwd(),
+): Promise<ClonePlace> {
   const root = projectOf(appFile)
   const copy = join(directory, 'app')
   const temporary = join(directory, 'tmp')
   await mkdir(copy, { recursive: true })
   await mkdir(temporary)
-  await copyFolder(root, copy)
+  await copyFolder(root, copy, dataDir)
   const within = relative(root, here)
   const isInside = !within.startsWith('..') && !isAbsolute(within)
   return {
@@ -42,14 +50,14 @@ export function projectOf(appFile: string): string {
   }
 }
 
-async function copyFolder(from: string, to: string): Promise<void> {
+async function copyFolder(from: string, to: string, dataDir: string): Promise<void> {
   for (const entry of await readdir(from, { withFileTypes: true })) {
     const [source, target] = [join(from, entry.name), join(to, entry.name)]
-    if (leftOut.has(entry.name)) continue
+    if (leftOut.has(entry.name) || source === dataDir) continue
     if (entry.name === 'node_modules') await symlink(source, target)
     else if (entry.isDirectory()) {
       await mkdir(target)
-      await copyFolder(source, target)
+      await copyFolder(source, target, dataDir)
     } else if (entry.isFile() || entry.isSymbolicLink()) await cp(source, target, { verbatimSymlinks: true })
   }
 }
