@@ -294,6 +294,18 @@ suite('what cannot be a release is refused by name', () => {
     assert.equal(await readFile(join(project, 'release/mine.txt'), 'utf8'), 'mine')
   })
 
+  test('a place that holds the project itself, though it is a release', async (t) => {
+    const about = { 'fourfold-release.json': '{"format":1,"files":{}}' }
+    for (const [project, out] of await Promise.all([
+      makeProject(t, about).then((folder) => [folder, folder] as const),
+      makeProject(t, about).then((folder) => [join(folder, 'inner'), folder] as const),
+    ])) {
+      await writeFiles(project, files)
+      await assert.rejects(release(project, { out }), refusedAs('FF_RELEASE_REFUSED', /holds the project itself/))
+      assert.equal(await readFile(join(project, 'tsconfig.json'), 'utf8'), '{}')
+    }
+  })
+
   test('a name that is put together while the app runs is told', async (t) => {
     const source = "export default (name: string) => import(`./${name}.ts`)\nexport const next = './words.ts'\n"
     const { warnings } = await release(await makeProject(t, { 'src/app.ts': source }))

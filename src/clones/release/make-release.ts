@@ -68,6 +68,8 @@ export async function makeRelease(options: ReleaseOptions): Promise<MadeRelease>
   }
 }
 
+const elsewhere = 'name another folder with --out'
+
 /** Only what fourfold build made is replaced. */
 async function refuseForeign(out: string): Promise<void> {
   const there = await readdir(out).catch((error: NodeJS.ErrnoException): string[] => {
@@ -75,7 +77,7 @@ async function refuseForeign(out: string): Promise<void> {
     throw refused(`${out} is not a folder that can be replaced (${error.code})`)
   })
   if (there.length === 0 || there.includes(manifestName)) return
-  throw refused(`${out} holds something that is no release: name another folder with --out`)
+  throw refused(`${out} holds something that is no release: ${elsewhere}`)
 }
 
 async function fill(draft: string, out: string, options: ReleaseOptions): Promise<Omit<MadeRelease, 'folder'>> {
@@ -83,6 +85,7 @@ async function fill(draft: string, out: string, options: ReleaseOptions): Promis
   const appFile = resolve(options.appFile)
   const folder = appFolder(appFile)
   const project = await findProject(folder)
+  if (!relative(out, project.folder).startsWith('..')) throw refused(`${out} holds the project itself: ${elsewhere}`)
   const production = productionPackages(project.packageJson, project.lockfile, fourfoldVersion)
   const contents = await chooseContents(folder, [out, resolve(options.dataDir)])
   onStep('compiling')
