@@ -226,14 +226,14 @@ test(
   },
 )
 
-async function upgradeAnswered(t: TestContext, answer: string, ends: boolean) {
+async function upgradeAnswered(t: TestContext, answer: string, ends: boolean, requestTimeoutMs = 300) {
   const clone = await openRawClone(t, (request, socket) => {
     if (request.target !== '/socket') return plainAnswer(request)
     socket.write(answer, 'latin1')
     if (ends) setImmediate(() => socket.resetAndDestroy())
     return null
   })
-  const { balancer, port, url } = await balance(t, [], { requestTimeoutMs: 300 })
+  const { balancer, port, url } = await balance(t, [], { requestTimeoutMs })
   balancer.setUpstreams([clone.upstream])
   return { raw: openRaw(t, port, webSocket), url, balancer }
 }
@@ -247,12 +247,33 @@ for (const ends of [true, false]) {
   })
 }
 
+const events = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\ndata: 1\n\n'
+
+test('an event stream that answers an upgrade takes no place, and ends when its clone drains', async (t) => {
+  const { raw, url, balancer } = await upgradeAnswered(t, events, false, 10_000)
+  await waitFor('the event', () => raw.received().endsWith('data: 1\n\n'))
+  assert.equal(await inFlight(url), 0)
+  assert.equal(await balancer.drain('clone-1.1', 5000), 0)
+  await raw.closed
+})
+
+test('an answer to an upgrade ends when its client ends', async (t) => {
+  const endless = 'HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nsome'
+  const { raw, url } = await upgradeAnswered(t, endless, false, 10_000)
+  await waitFor('the beginning', () => raw.received().endsWith('some'))
+  assert.equal(await inFlight(url), 1)
+  raw.socket.end()
+  await raw.closed
+  await waitFor('the place to be free', async () => (await inFlight(url)) === 0)
+})
+
 test('headers of an answer to an upgrade arrive as the clone wrote them', async (t) => {
   const answer = 'HTTP/1.1 403 Verb\xf6ten\r\nx-name: J\xfcrgen\r\ncontent-length: 2\r\n\r\nno'
-  const { raw } = await upgradeAnswered(t, answer, false)
+  const { raw, url } = await upgradeAnswered(t, answer, false)
   const received = await raw.closed
   assert.match(received, /^HTTP\/1\.1 403 Verb\xf6ten\r\n(?:.*\r\n)*x-name: J\xfcrgen\r\n/)
   assert.equal(readRawAnswer(received)?.body, 'no')
+  assert.equal(await inFlight(url), 0)
 })
 
 test('a client that keeps its half of a refused upgrade open is cut', async (t) => {

@@ -101,11 +101,18 @@ function join(
     })
     upstream.once('response', (answer) => {
       answering = true
-      const { headers } = forwardAnswerHeaders(answer.rawHeaders, answer.statusCode ?? 502)
+      const { headers, eventStream } = forwardAnswerHeaders(answer.rawHeaders, answer.statusCode ?? 502)
       // The length may be unknown: the end of the connection is the end of the answer.
       socket.write(writeHead(answer, [...headers, ...name, 'connection', 'close']), 'latin1')
       answer.pipe(socket)
       socket.once('finish', () => closeSoon(socket))
+      // Whatever its client still sends is for nobody; that it leaves is heard only by reading on.
+      socket.once('end', () => socket.destroy()).resume()
+      const endStream = (): void => {
+        answer.unpipe(socket)
+        socket.end()
+      }
+      if (eventStream) lease.becomeStream({ endStream })
       answer.once('close', () => {
         // Half an answer must not look like a whole one.
         if (!answer.complete) socket.destroy()
