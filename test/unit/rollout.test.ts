@@ -3,9 +3,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { runRelease } from '../../src/app/run-release.ts'
 import { rollOut, type RolloutParts, type RolloutPlan } from '../../src/clones/rollout/rollout.ts'
 import { guardStaged } from '../../src/clones/rollout/watch.ts'
 
+import type { ReleaseSettings } from '../../src/app/processes/release.ts'
 import type { Admission } from '../../src/clones/protocol.ts'
 import type { MemberState } from '../../src/clones/slot.ts'
 import type { Supervisor, SupervisorEvent } from '../../src/clones/supervisor.ts'
@@ -89,4 +91,13 @@ test('a step that cannot be written down leads back, the last one too', async ()
     assert.equal(admission.current.ordinal, failing === 1 ? 1 : 3)
     assert.equal(listeners.size, 0)
   }
+})
+
+test('a rollout that was called off while its build was made starts no process for it', async () => {
+  const settings = { phase: 'expand' } as ReleaseSettings
+  const off = AbortSignal.abort(new Error('called off'))
+  await assert.rejects(
+    runRelease(settings, () => undefined, off),
+    /called off/,
+  )
 })
