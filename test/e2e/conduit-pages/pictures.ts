@@ -8,6 +8,7 @@ import { describe, test } from 'node:test'
 
 import { register, type Member } from '../../support/conduit.ts'
 import { signIn, text, visit, type Given, type Visit } from './visits.ts'
+import { waitFor } from '../../support/wait-for.ts'
 
 /** A picture of so many bytes: a real one of one pixel, with something behind its end. */
 function pictureOf(size: number): Buffer {
@@ -45,10 +46,11 @@ export function pictureTests(given: Given): void {
         assert.equal(visitor.at(), `/profile/${member.username}`)
         assert.equal(await visitor.page.getAttribute('img.user-img', 'src'), urlOf(bytes))
         assert.match(await text(visitor.page, '.user-info p'), /With a picture/)
-        const width = await visitor.page
-          .locator('img.user-img')
-          .evaluate((image) => (image as unknown as { naturalWidth: number }).naturalWidth)
-        assert.equal(width, 1, 'the browser shows it')
+        // The page is there before its pictures are.
+        await waitFor('the browser to show it', async () => {
+          const shown = visitor.page.locator('img.user-img')
+          return (await shown.evaluate((image) => (image as unknown as { naturalWidth: number }).naturalWidth)) === 1
+        })
         for (let clone = 0; clone < 6; clone += 1) {
           const answer = await fetch(given.url + urlOf(bytes))
           assert.equal(answer.status, 200)
