@@ -108,6 +108,7 @@ class Front {
       budget: createRetryBudget(),
       limits,
       stopping: () => this.#stopping,
+      bodyMemory: { bytes: 0 },
       nextRequestId: createRequestIds(),
       closed: (request) => this.#connections.end(request.socket),
       fail: (request, response, error, requestId) => this.#fail(request, response, error, requestId),

@@ -14,17 +14,16 @@ import { drainRest } from './error-answer.ts'
 import { forwardAnswerHeaders, forwardTrailers, type RequestHead } from './headers.ts'
 import type { BalancerLimits } from './options.ts'
 import type { Lease, OpenStream } from './place.ts'
-import { takeRequestBody, type RequestBody } from './request-body.ts'
+import { takeRequestBody, type BodyContext, type RequestBody } from './request-body.ts'
 import type { NextRequestId } from './request-id.ts'
 import type { RetryBudget } from './retry-budget.ts'
 import { AnswerTimeoutError, type UpstreamCall, type UpstreamHandler } from './upstream/client.ts'
 import type { UpstreamState, Waiting } from './upstream.ts'
 import type { UpstreamSet } from './upstream-set.ts'
 
-export interface ExchangeContext {
+export interface ExchangeContext extends BodyContext {
   readonly upstreams: UpstreamSet
   readonly budget: RetryBudget
-  readonly limits: BalancerLimits
   /** Whether the balancer is stopping: connections are then not kept. */
   readonly stopping: () => boolean
   readonly nextRequestId: NextRequestId
@@ -83,7 +82,7 @@ export class Exchange implements UpstreamHandler, Waiting, OpenStream {
     if (this.#head.bodyLength === 0) return this.#send()
     let taken = false
     const arrived = this.#context.upstreams.expect()
-    const stop = takeRequestBody(this.#request, this.#head.bodyLength, this.#context.limits, (error, body) => {
+    const stop = takeRequestBody(this.#request, this.#head.bodyLength, this.#context, (error, body) => {
       taken = true
       this.#cancel = null
       this.#body = body

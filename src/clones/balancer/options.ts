@@ -23,6 +23,8 @@ export interface BalancerLimits {
   readonly bodyLimitBytes: number
   /** Bodies of known length up to this are read before a clone is chosen, so that they can be sent twice. Default: 64 KiB. */
   readonly bufferLimitBytes: number
+  /** The most that all such bodies hold while they come; beyond it they are streamed. Default: 64 MiB. */
+  readonly bufferTotalBytes: number
   /**
    * The most requests that one clone works on at a time; streams that have begun do not count. As many bodies that are
    * streamed may come in beside them. Default: 256.
@@ -63,6 +65,7 @@ export const defaultLimits: BalancerLimits = {
   headerLimitBytes: 16 * kib,
   bodyLimitBytes: 8 * kib * kib,
   bufferLimitBytes: 64 * kib,
+  bufferTotalBytes: 64 * kib * kib,
   maxInFlight: 256,
   maxConnections: 10_000,
   maxConnectionsPerAddress: 1000,

@@ -23,6 +23,16 @@ export interface RequestBody {
   readonly length: number | null
 }
 
+/** What all bodies hold that are being read, so that many small ones do not become one large one. */
+export interface BodyMemory {
+  bytes: number
+}
+
+export interface BodyContext {
+  readonly limits: BalancerLimits
+  readonly bodyMemory: BodyMemory
+}
+
 type OnBody = (error: FourfoldError | null, body: RequestBody | null) => void
 
 /**
@@ -34,10 +44,10 @@ type OnBody = (error: FourfoldError | null, body: RequestBody | null) => void
 export function takeRequestBody(
   request: IncomingMessage,
   length: number | null,
-  limits: BalancerLimits,
+  context: BodyContext,
   onBody: OnBody,
 ): () => void {
-  const gathering = new Gathering(request, length, limits, onBody)
+  const gathering = new Gathering(request, length, context, onBody)
   gathering.start()
   return () => gathering.stop()
 }
@@ -47,6 +57,7 @@ class Gathering {
   readonly #request: IncomingMessage
   readonly #length: number | null
   readonly #limits: BalancerLimits
+  readonly #memory: BodyMemory
   readonly #onBody: OnBody
   readonly #pace: Pace
   readonly #chunks: Buffer[] = []
@@ -54,10 +65,11 @@ class Gathering {
   #over = false
   #timer: NodeJS.Timeout | undefined
 
-  constructor(request: IncomingMessage, length: number | null, limits: BalancerLimits, onBody: OnBody) {
+  constructor(request: IncomingMessage, length: number | null, { limits, bodyMemory }: BodyContext, onBody: OnBody) {
     this.#request = request
     this.#length = length
     this.#limits = limits
+    this.#memory = bodyMemory
     this.#onBody = onBody
     this.#pace = new Pace(limits)
   }
@@ -74,8 +86,7 @@ class Gathering {
 
   stop(): void {
     if (this.#over) return
-    this.#over = true
-    clearTimeout(this.#timer)
+    this.#finish()
     if (!this.#request.readableEnded) this.#request.off('data', this.#hear).off('end', this.#end)
   }
 
@@ -99,18 +110,26 @@ class Gathering {
     this.#onBody(error, null)
   }
 
+  #finish(): void {
+    this.#over = true
+    clearTimeout(this.#timer)
+    this.#memory.bytes -= this.#bytes
+  }
+
   readonly #hear = (chunk: Buffer): void => {
+    const { bufferLimitBytes, bufferTotalBytes } = this.#limits
     this.#chunks.push(chunk)
     this.#bytes += chunk.length
+    this.#memory.bytes += chunk.length
     this.#timer?.refresh()
-    if (this.#bytes > this.#limits.bufferLimitBytes) return this.#stream()
+    // Without room for more the clone gets it as it comes, and takes no more than it has places for.
+    if (this.#bytes > bufferLimitBytes || this.#memory.bytes > bufferTotalBytes) return this.#stream()
     if (!this.#pace.keepsUp(chunk.length)) this.#fail(tooSlow(this.#limits))
   }
 
   readonly #end = (): void => {
     if (this.#over) return
-    this.#over = true
-    clearTimeout(this.#timer)
+    this.#finish()
     const [first] = this.#chunks
     const whole = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks)
     this.#onBody(null, { open: () => whole, replayable: () => true, streamed: false, length: null })

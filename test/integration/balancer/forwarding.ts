@@ -565,6 +565,32 @@ export function testForwarding(way: string, nativeParser: boolean): void {
     assert.equal(await cut.promise, true)
   })
 
+  test(`${way}: many small bodies that wait for their rest hold no more than the limit; others are streamed`, async (t) => {
+    const lengths: (string | undefined)[] = []
+    const { url, port } = await balance(
+      t,
+      [
+        async (request, response) => {
+          lengths.push(request.headers['content-length'])
+          response.end(String((await readAll(request)).length))
+        },
+      ],
+      { bufferTotalBytes: 10_000 },
+    )
+    const head = 'POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5000\r\n\r\n'
+    // Twice, because what is held must be given back.
+    for (const before of [0, 4]) {
+      const slow = Array.from({ length: 3 }, () => openRaw(t, port, head + 'x'.repeat(4000)))
+      await waitFor('one to reach the clone', () => lengths.length > before)
+      await (await fetch(url)).text()
+      assert.equal(lengths.length, before + 2, 'two of them fit, and are not sent yet')
+      for (const { socket } of slow) socket.write('x'.repeat(1000))
+      for (const { closed } of slow) assert.match(await closed, /5000$/)
+    }
+    const rest = ['5000', '5000']
+    assert.deepEqual(lengths, ['5000', undefined, ...rest, '5000', undefined, ...rest])
+  })
+
   test(`${way}: bodies that come slowly take no places of other requests`, async (t) => {
     let begun = 0
     const { url, port } = await balance(
