@@ -109,11 +109,11 @@ test('packages and files outside are found from where the original stands, the r
   const place = await prepare(t, {
     'node_modules/greeting/package.json': '{ "name": "greeting", "type": "module", "exports": "./index.js" }',
     'node_modules/greeting/index.js': `export const greeting = 'installed'`,
-    'shared/shared.ts': `export const shared = 'outside'`,
+    'lib/shared.ts': `export const shared = 'outside'`,
     'app/src/part.ts': `export const part = 'copied'`,
     'app/src/app.ts': [
       `import { greeting } from 'greeting'`,
-      `import { shared } from '../../shared/shared.ts'`,
+      `import { shared } from '../../lib/shared.ts'`,
       `import { part } from './part.ts'`,
       'export default [greeting, shared, part, import.meta.filename]',
     ].join('\n'),
