@@ -41,7 +41,7 @@ export interface BalancerLimits {
   /** The most requests that wait; more are answered 503 at once. Default: 1,000. */
   readonly queueLimit: number
   /**
-   * Whether answers are read with Node's own parser on connections of the balancer's own, which costs half as much, or
+   * Whether answers are read with Node's own parser on connections of the balancer's own, which costs a third less, or
    * with undici. If this Node has no such parser, or one that fails the test at start, undici is used. Default: true.
    */
   readonly nativeParser: boolean

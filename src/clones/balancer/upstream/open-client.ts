@@ -13,7 +13,7 @@ export function chooseClient(limits: BalancerLimits, log: Logger): OpenClient {
   if (limits.nativeParser) {
     log.warn(
       { node: process.version },
-      "Node's own parser cannot be used with this version: requests cost twice as much",
+      "Node's own parser cannot be used with this version: requests cost half as much again",
     )
   }
   return (address) => createUndiciClient(address, limits)
