@@ -25,6 +25,24 @@ export type WritePosition = Position & { readonly [source]: 'write' }
 /** What a replica had replayed, read on the connection that will do the reading. Void when that connection is lost. */
 export type ReplayPosition = Position & { readonly [source]: 'replay' }
 
+/**
+ * A position up to which every commit is visible to any snapshot that the primary takes from now on. Only the tracker
+ * can tell: a commit reaches the change stream before its rows are visible.
+ */
+export type VisiblePosition = Position & { readonly [source]: 'visible' }
+
+/**
+ * The lower bound of an answer: it shows at least all commits up to here. Fixed before the answer's first read, and made
+ * from a {@link VisiblePosition} or a {@link ReplayPosition} only: the watermark, or what the primary's log has reached,
+ * may be ahead of what a snapshot shows, and would leave a wrong entry that nothing ever removes.
+ */
+export type AsOf = Position & { readonly [source]: 'as of' }
+
+/** An answer's lower bound, from what was known before it was read. */
+export function asOf(position: VisiblePosition | ReplayPosition): AsOf {
+  return position as unknown as AsOf
+}
+
 /** The textual form of PostgreSQL's pg_lsn ("16/B374D848") as a number. */
 export function parseLsn(text: string): Lsn {
   const slash = text.indexOf('/')

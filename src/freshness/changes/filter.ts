@@ -1,0 +1,170 @@
+/**
+ * When anything that was read last changed: for one process and one database, in constant memory.
+ *
+ * Row keys and names share a count-min sketch of positions with two hashes each (Cormode and Muthukrishnan, 2005, with
+ * a maximum in place of a sum); tables, which are few, have exact positions. Everything only rises, so a message that
+ * comes twice, or late, does no harm.
+ *
+ * Invariants, with W the watermark of whoever feeds it:
+ * - A change in (floor, W] of a watched table has raised that table's `any`, or its `wide` and `any`.
+ * - A change in (since of a template, W] has raised the hashes of its old and of its new row, or the table's `wide`.
+ * - So what depends on nothing that stands above `asOf` is the same at `asOf` as at W; a collision only adds to what
+ *   counts as changed.
+ */
+
+import type { Dependencies } from './dependencies.ts'
+import type { TemplateId } from './hash.ts'
+import type { CommitChanges, Coverage } from './message.ts'
+import type { Lsn } from '../../engines/position.ts'
+
+/** Why an entry is not what the database holds now, or may not be. */
+export type Staleness = 'forgotten' | 'unwatched' | 'table' | 'wide' | 'row' | 'name'
+
+interface WatchedTable {
+  since: Lsn
+  tracking: 'full' | 'key'
+  any: Lsn
+  wide: Lsn
+}
+
+export const defaultSlots: number = 2 ** 20
+
+export class Filter {
+  /** Rises with everything that can make a valid entry invalid: who remembers it need not check again. */
+  version = 0
+  readonly #slots: Float64Array
+  readonly #mask: number
+  readonly #tables = new Map<number, WatchedTable>()
+  readonly #templates = new Map<TemplateId, { since: Lsn }>()
+  #floor: Lsn
+
+  /**
+   * @param floor what is older than this counts as changed
+   * @param slots a power of two. Default 2^20: 8 MiB
+   */
+  constructor(floor: Lsn, slots: number = defaultSlots) {
+    if (slots < 2 || (slots & (slots - 1)) !== 0) throw new RangeError(`expected a power of two, got ${slots} slots`)
+    this.#slots = new Float64Array(slots)
+    this.#mask = slots - 1
+    this.#floor = floor
+  }
+
+  get floor(): Lsn {
+    return this.#floor
+  }
+
+  /** From where on a table is watched, or null where it is not. */
+  tableSince(table: number): Lsn | null {
+    return this.#tables.get(table)?.since ?? null
+  }
+
+  tableTracking(table: number): 'full' | 'key' | null {
+    return this.#tables.get(table)?.tracking ?? null
+  }
+
+  /** From where on a template's columns are hashed, or null where they are not. */
+  templateSince(template: TemplateId): Lsn | null {
+    return this.#templates.get(template)?.since ?? null
+  }
+
+  /** Everything older than this counts as changed. */
+  forget(before: Lsn): void {
+    if (before <= this.#floor) return
+    this.#floor = before
+    this.version += 1
+  }
+
+  /**
+   * Takes over what a message's tracker watched in (from, to]. Before its changes are applied, and only when
+   * `from <= watermark`.
+   *
+   * What was watched without a hole up to `watermark` goes on without one. What comes anew is known from `from` on; and
+   * where the message ends below the watermark, changes in between came in messages that knew nothing of it.
+   */
+  cover(coverage: Coverage | null, from: Lsn, to: Lsn, watermark: Lsn): void {
+    this.#cut(this.#tables, (oid) => coverage?.tables.get(oid)?.since, from, to, watermark)
+    this.#cut(this.#templates, (id) => coverage?.templates.get(id), from, to, watermark)
+    if (coverage === null) return
+    const begin = (since: Lsn): Lsn => (to >= watermark ? Math.max(since, from) : watermark)
+    for (const [oid, { since, tracking }] of coverage.tables) {
+      const known = this.#tables.get(oid)
+      if (known !== undefined) known.tracking = tracking
+      else this.#tables.set(oid, { since: begin(since), tracking, any: 0, wide: 0 })
+    }
+    for (const [id, since] of coverage.templates) {
+      if (!this.#templates.has(id)) this.#templates.set(id, { since: begin(since) })
+    }
+  }
+
+  apply({ to, tables, wide, everything, hashes }: CommitChanges): void {
+    this.version += 1
+    if (everything) this.forget(to)
+    for (const oid of tables) this.#raiseTable(oid, to, false)
+    for (const oid of wide) this.#raiseTable(oid, to, true)
+    const slots = this.#slots
+    const mask = this.#mask
+    for (let at = 0; at < hashes.length; at += 1) {
+      const slot = hashes[at]! & mask
+      if (slots[slot]! < to) slots[slot] = to
+    }
+  }
+
+  /** Null where nothing of this has changed in (asOf, watermark]. */
+  staleness({ tables, rows, names }: Dependencies, asOf: Lsn): Staleness | null {
+    if (asOf < this.#floor) return 'forgotten'
+    for (const oid of tables) {
+      const table = this.#tables.get(oid)
+      if (table === undefined || table.since > asOf) return 'unwatched'
+      if (table.any > asOf) return 'table'
+    }
+    for (const { template, table: oid, hashes } of rows) {
+      const table = this.#tables.get(oid)
+      const watched = this.#templates.get(template)
+      if (table === undefined || watched === undefined) return 'unwatched'
+      if (table.since > asOf || watched.since > asOf) return 'unwatched'
+      if (table.wide > asOf) return 'wide'
+      if (this.#anyAbove(hashes, asOf)) return 'row'
+    }
+    return this.#anyAbove(names, asOf) ? 'name' : null
+  }
+
+  /** How many slots have ever been raised, 0 to 1: what false misses come from. */
+  fill(): number {
+    let used = 0
+    for (const position of this.#slots) if (position > 0) used += 1
+    return used / this.#slots.length
+  }
+
+  #anyAbove(hashes: readonly number[], asOf: Lsn): boolean {
+    const slots = this.#slots
+    const mask = this.#mask
+    for (let at = 0; at + 1 < hashes.length; at += 2) {
+      if (slots[hashes[at]! & mask]! > asOf && slots[hashes[at + 1]! & mask]! > asOf) return true
+    }
+    return false
+  }
+
+  #raiseTable(oid: number, to: Lsn, wide: boolean): void {
+    const table = this.#tables.get(oid)
+    if (table === undefined) return
+    if (table.any < to) table.any = to
+    if (wide && table.wide < to) table.wide = to
+  }
+
+  /** What the message's tracker did not watch all along has a hole; a message that brings nothing new makes none. */
+  #cut<Id>(
+    known: ReadonlyMap<Id, { since: Lsn }>,
+    sinceOf: (id: Id) => Lsn | undefined,
+    from: Lsn,
+    to: Lsn,
+    watermark: Lsn,
+  ): void {
+    if (to <= watermark) return
+    for (const [id, held] of known) {
+      const since = sinceOf(id) ?? to
+      if (since <= from || since <= held.since) continue
+      held.since = since
+      this.version += 1
+    }
+  }
+}

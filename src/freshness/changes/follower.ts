@@ -1,0 +1,295 @@
+/**
+ * A process's view of one database's changes: reads what the tracker publishes, feeds the filter, and knows how far it
+ * has come (FRESHNESS rules 6 to 8, 14 to 17).
+ *
+ * Invariants:
+ * - The watermark moves in the same synchronous step in which the filter takes the changes up to it, and only rises
+ *   within an epoch.
+ * - A message whose `from` lies behind the watermark's reach means that something was lost: everything older than
+ *   `from` counts as changed from then on. Messages that come twice, or from two trackers, are harmless.
+ * - A process that joins begins with the oldest message that is kept: its `from` is the filter's floor.
+ * - Nothing here can make an answer wrong by being late or dead: the watermark then stands still, and readers who need
+ *   more go to the database.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises'
+
+import { Filter } from './filter.ts'
+import { hashVersion, type TemplateId } from './hash.ts'
+import { decodeMessage, type ChangeMessage, type Coverage } from './message.ts'
+
+import type { Logger } from '../../core/log.ts'
+import type { Epoch, Lsn, Position, VisiblePosition } from '../../engines/position.ts'
+import type { Store } from '../../store/store.ts'
+
+export interface FollowerOptions {
+  /** The database's name in the app. */
+  readonly database: string
+  readonly store: Store
+  /** Slots of the filter, a power of two. Default 2^20. */
+  readonly filterSlots?: number
+  readonly nowMs?: () => number
+  readonly log: Logger
+}
+
+export interface FollowerCounts {
+  messages: number
+  commits: number
+  /** Messages that did not follow on what was known: everything cached was forgotten. */
+  gaps: number
+  epochs: number
+}
+
+interface Waiter {
+  readonly lsn: Lsn
+  readonly epoch: Epoch
+  readonly resolve: (reached: boolean) => void
+  readonly timer: NodeJS.Timeout
+}
+
+const waitMs = 5_000
+const retryMs = 100
+const askAgainMs = 5_000
+const maxKnownCoverages = 100
+const watchTtlMs = 30 * 24 * 3_600_000
+
+/** Where a database's messages are. */
+export function changeStream(database: string): string {
+  return `changes:${database}`
+}
+
+/** The record in which processes name what they want watched: `t:` with an oid, `k:` with a template. */
+export function watchRecord(database: string): string {
+  return `watch:${database}`
+}
+
+export class ChangeFollower {
+  readonly counts: FollowerCounts = { messages: 0, commits: 0, gaps: 0, epochs: 0 }
+  readonly #options: FollowerOptions
+  #epoch: Epoch | null = null
+  #watermark: Lsn = 0
+  #visible: Lsn = 0
+  #filter: Filter | null = null
+  /** The end of the newest commit that changed what tables and columns there are. */
+  #definitionsAt: Lsn = 0
+  readonly #coverages = new Map<string, Coverage>()
+  #mismatch: number | null = null
+  #heardAtMs = -Infinity
+  #waiters: Waiter[] = []
+  /** What was asked for, and when: a store that lost it is asked again. */
+  readonly #asked = new Map<string, number>()
+  #wanted: string[] = []
+  #asking: Promise<void> | null = null
+  #loop: Promise<void> | null = null
+  #stopped = false
+
+  constructor(options: FollowerOptions) {
+    this.#options = options
+  }
+
+  /** The epoch of the messages, or null while nothing is known. */
+  get epoch(): Epoch | null {
+    return this.#mismatch === null ? this.#epoch : null
+  }
+
+  /** All changes up to here are in the filter. */
+  get watermark(): Lsn {
+    return this.#watermark
+  }
+
+  /** Null while nothing is known. */
+  get filter(): Filter | null {
+    return this.#mismatch === null ? this.#filter : null
+  }
+
+  /** What every snapshot of the primary taken from now on shows at least. Null while nothing is known. */
+  get visible(): VisiblePosition | null {
+    const epoch = this.epoch
+    return epoch === null ? null : ({ epoch, lsn: this.#visible } as VisiblePosition)
+  }
+
+  /** What was read of the catalogues before this position may be out of date. */
+  get definitionsAt(): Lsn {
+    return this.#definitionsAt
+  }
+
+  /** How long ago the last message came, in ms. */
+  silentMs(): number {
+    return this.#now() - this.#heardAtMs
+  }
+
+  start(): void {
+    this.#loop ??= this.#follow()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    for (const waiter of this.#waiters.splice(0)) settle(waiter, false)
+    // A read that waits ends with the store's client, or after its time.
+    await Promise.race([this.#loop, pause(retryMs)])
+    await this.#asking
+  }
+
+  /** Whether the watermark has reached a position. */
+  reached({ epoch, lsn }: Position): boolean {
+    return this.epoch === epoch && this.#watermark >= lsn
+  }
+
+  /** Waits for the watermark, at most so long. */
+  waitFor(position: Position, timeoutMs: number): Promise<boolean> {
+    if (this.reached(position)) return Promise.resolve(true)
+    if (this.epoch !== position.epoch || timeoutMs <= 0 || this.#stopped) return Promise.resolve(false)
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.#waiters = this.#waiters.filter((waiting) => waiting !== waiter)
+        resolve(this.reached(position))
+      }, timeoutMs)
+      const waiter: Waiter = { ...position, resolve, timer }
+      this.#waiters.push(waiter)
+    })
+  }
+
+  /** Asks the tracker to watch tables and templates. Until it says that it does, nothing that depends on them is kept. */
+  watch(tables: readonly number[], templates: readonly TemplateId[]): void {
+    const nowMs = this.#now()
+    const names = [...tables.map((oid) => `t:${oid}`), ...templates.map((id) => `k:${id}`)]
+    const fresh = names.filter((name) => nowMs - (this.#asked.get(name) ?? -Infinity) > askAgainMs)
+    if (fresh.length === 0 || this.#stopped) return
+    for (const name of fresh) this.#asked.set(name, nowMs)
+    this.#wanted.push(...fresh)
+    this.#asking ??= this.#ask().finally(() => {
+      this.#asking = null
+    })
+  }
+
+  /** Takes a message, or refuses it: false. Synchronous, so that nobody sees a watermark without its changes. */
+  accept(message: ChangeMessage): boolean {
+    this.#heardAtMs = this.#now()
+    if (message.hashVersion !== hashVersion) return this.#refuse(message.hashVersion)
+    this.#mismatch = null
+    const { from, to, visible, commits } = message
+    if (message.epoch !== this.#epoch || this.#filter === null) this.#begin(message.epoch, from)
+    const filter = this.#filter!
+    if (from > this.#watermark) this.#skip(from)
+    filter.cover(this.#coverageOf(message), from, to, this.#watermark)
+    for (const commit of commits) {
+      filter.apply(commit)
+      if (commit.everything) this.#definitionsAt = Math.max(this.#definitionsAt, commit.to)
+    }
+    this.#visible = Math.max(this.#visible, visible)
+    this.counts.messages += 1
+    this.counts.commits += commits.length
+    if (to > this.#watermark) this.#advance(to)
+    return true
+  }
+
+  #begin(epoch: Epoch, from: Lsn): void {
+    if (this.#epoch !== null) {
+      this.counts.epochs += 1
+      this.#options.log.warn({ was: this.#epoch, is: epoch }, 'changes of a new epoch: everything cached is forgotten')
+    }
+    this.#epoch = epoch
+    this.#filter = new Filter(from, this.#options.filterSlots)
+    this.#watermark = from
+    // No commit below it is visible for certain: the tracker says so in the same message, where it is.
+    this.#visible = 0
+    this.#definitionsAt = from
+    this.#asked.clear()
+    for (const waiter of this.#waiters.splice(0)) settle(waiter, false)
+  }
+
+  #skip(from: Lsn): void {
+    this.counts.gaps += 1
+    this.#options.log.warn(
+      { database: this.#options.database, known: this.#watermark, next: from },
+      'changes were missed: everything cached is forgotten',
+    )
+    this.#filter?.forget(from)
+    this.#definitionsAt = Math.max(this.#definitionsAt, from)
+    this.#watermark = from
+  }
+
+  #refuse(version: number): false {
+    if (this.#mismatch !== version) {
+      this.#options.log.warn(
+        { database: this.#options.database, expected: hashVersion, got: version },
+        'the tracker is of another version: caches are off until it is replaced',
+      )
+    }
+    this.#mismatch = version
+    this.#filter = null
+    this.#epoch = null
+    return false
+  }
+
+  /** One tracker's names mean nothing with another: the same set may be watched from another position on. */
+  #coverageOf({ tracker, coverage, coverageId }: ChangeMessage): Coverage | null {
+    const name = `${tracker} ${coverageId}`
+    if (coverage === null) return this.#coverages.get(name) ?? null
+    this.#coverages.set(name, coverage)
+    if (this.#coverages.size > maxKnownCoverages) this.#coverages.delete(this.#coverages.keys().next().value!)
+    return coverage
+  }
+
+  #advance(to: Lsn): void {
+    this.#watermark = to
+    if (this.#waiters.length === 0) return
+    const waiting = this.#waiters
+    this.#waiters = waiting.filter(({ lsn }) => lsn > to)
+    for (const waiter of waiting) if (waiter.lsn <= to) settle(waiter, true)
+  }
+
+  async #follow(): Promise<void> {
+    const { store, database, log } = this.#options
+    let after = 0
+    while (!this.#stopped) {
+      try {
+        const page = await store.readStream(changeStream(database), after, { limit: 200, waitMs })
+        if (this.#stopped) return
+        for (const { number, value } of page.entries) {
+          after = number
+          this.#take(value)
+        }
+        // A store that lost its memory counts anew.
+        if (page.entries.length === 0 && after > page.last) after = 0
+      } catch (error) {
+        if (this.#stopped) return
+        log.debug({ error, database }, 'changes not read: trying again')
+        await pause(retryMs)
+      }
+    }
+  }
+
+  #take(bytes: Uint8Array): void {
+    const message = decodeMessage(bytes)
+    if (message === null) this.#options.log.warn({ bytes: bytes.length }, 'not a message of a tracker')
+    else if ('epoch' in message) this.accept(message)
+    else this.#refuse(message.hashVersion)
+  }
+
+  async #ask(): Promise<void> {
+    const { store, database, log } = this.#options
+    while (this.#wanted.length > 0 && !this.#stopped) {
+      const names = this.#wanted.splice(0)
+      const set = Object.fromEntries(names.map((name) => [name, new Uint8Array()]))
+      try {
+        const record = watchRecord(database)
+        const done = (await store.update(record, { set, ttlMs: watchTtlMs })) === 'updated'
+        if (!done && !(await store.create(record, set, { ttlMs: watchTtlMs }))) this.#wanted.push(...names)
+      } catch (error) {
+        log.debug({ error, database }, 'what to watch could not be said: trying again')
+        this.#wanted.push(...names)
+        await pause(retryMs)
+      }
+    }
+  }
+
+  #now(): number {
+    return (this.#options.nowMs ?? (() => performance.now()))()
+  }
+}
+
+function settle({ resolve, timer }: Waiter, reached: boolean): void {
+  clearTimeout(timer)
+  resolve(reached)
+}

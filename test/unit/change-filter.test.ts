@@ -1,0 +1,305 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+
+import { ChangeFollower, type FollowerOptions } from '../../src/freshness/changes/follower.ts'
+import { Filter } from '../../src/freshness/changes/filter.ts'
+import { hashName, hashRow, hashVersion, templateId, templateParts } from '../../src/freshness/changes/hash.ts'
+import {
+  decodeMessage,
+  encodeMessage,
+  type ChangeMessage,
+  type CommitChanges,
+} from '../../src/freshness/changes/message.ts'
+import { createLogger } from '../../src/core/log.ts'
+
+const log = createLogger({ level: 'silent', name: 'test' })
+
+function follower(): ChangeFollower {
+  return new ChangeFollower({
+    database: 'main',
+    store: null as unknown as FollowerOptions['store'],
+    filterSlots: 64,
+    log,
+  })
+}
+
+function random(seed: number): (below: number) => number {
+  let state = seed * 2654435761
+  return (below) => {
+    state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9) >>> 0
+    return (state >>> 8) % below
+  }
+}
+
+interface Change {
+  readonly to: number
+  readonly table: number
+  readonly row: number
+  readonly kind: 'row' | 'wide' | 'everything'
+}
+
+/** Where rules are broken on purpose. */
+interface Breach {
+  readonly acceptGaps?: boolean
+  readonly watchedFromEverSince?: boolean
+}
+
+const tables = [1, 2]
+const templates = tables.map((table) => templateId(table, ['id']))
+
+/**
+ * Random histories, told by trackers that come and go, each watching something of its own, over a stream that loses,
+ * repeats and mixes their messages. Answers how often something that had changed passed for unchanged.
+ */
+function run(seed: number, breach: Breach = {}): { wrong: number; unchanged: number } {
+  const next = random(seed)
+  const history: Change[] = []
+  for (let to = 10; to < 200; to += 1 + next(9)) {
+    const kind = next(20) === 0 ? 'everything' : next(8) === 0 ? 'wide' : 'row'
+    history.push({ to, table: tables[next(2)]!, row: next(4), kind })
+  }
+  const messages = shuffleALittle(
+    [...tell('a', history, 0, 200, next), ...tell('b', history, next(60), 150, next)].filter(() => next(6) !== 0),
+    next,
+  )
+  const reader = follower()
+  let wrong = 0
+  let unchanged = 0
+  for (const message of messages) {
+    const spoiled = breach.acceptGaps && message.from > reader.watermark && reader.epoch !== null
+    reader.accept(spoiled ? { ...message, from: reader.watermark } : message)
+    for (let tries = 0; tries < 6; tries += 1) {
+      const asOf = next(200)
+      const table = tables[next(2)]!
+      const row = next(4)
+      const whole = next(2) === 0
+      const found = staleness(reader.filter!, table, row, whole, asOf, breach)
+      if (found !== null) continue
+      unchanged += 1
+      const changed = history.some(
+        (change) =>
+          change.to > asOf &&
+          change.to <= reader.watermark &&
+          (change.kind === 'everything' ||
+            (change.table === table && (whole || change.kind === 'wide' || change.row === row))),
+      )
+      if (changed) wrong += 1
+    }
+  }
+  return { wrong, unchanged }
+}
+
+function staleness(
+  filter: Filter,
+  table: number,
+  row: number,
+  whole: boolean,
+  asOf: number,
+  breach: Breach,
+): string | null {
+  const template = templates[table - 1]!
+  if (whole) return filter.staleness({ tables: [table], rows: [], names: [] }, asOf)
+  const hashes = [...hashRow(template, [String(row)])]
+  const found = filter.staleness({ tables: [], rows: [{ template, table, hashes }], names: [] }, asOf)
+  // As if whatever is watched now had been watched always: the sketch alone decides.
+  if (found !== 'unwatched' || !breach.watchedFromEverSince || filter.templateSince(template) === null) return found
+  return filter.staleness({ tables: [], rows: [], names: hashes }, asOf)
+}
+
+/** One tracker's messages from one position to another; what it watches changes on the way. */
+function tell(
+  tracker: string,
+  history: readonly Change[],
+  begin: number,
+  end: number,
+  next: (below: number) => number,
+): ChangeMessage[] {
+  const messages: ChangeMessage[] = []
+  let watchedTables = new Map<number, number>([[1, begin]])
+  let watchedTemplates = new Map<string, number>()
+  let changed = true
+  let name = 0
+  for (let from = begin; from < end;) {
+    const to = Math.min(end, from + 1 + next(25))
+    if (next(3) === 0) {
+      watchedTables = new Map(tables.filter(() => next(5) > 0).map((oid) => [oid, watchedTables.get(oid) ?? from]))
+      watchedTemplates = new Map(
+        templates
+          .filter((id, at) => watchedTables.has(at + 1) && next(3) > 0)
+          .map((id) => [id, watchedTemplates.get(id) ?? from]),
+      )
+      changed = true
+      name += 1
+    }
+    const commits = history
+      .filter((change) => change.to > from && change.to <= to)
+      .map((change) => commitOf(change, watchedTables, watchedTemplates))
+    const coverage = {
+      tables: new Map([...watchedTables].map(([oid, since]) => [oid, { since, tracking: 'full' as const }])),
+      templates: watchedTemplates,
+    }
+    const fields = { hashVersion, epoch: 'e', tracker, from, to, visible: from, commits }
+    messages.push({ ...fields, coverageId: String(name), coverage: changed || next(2) === 0 ? coverage : null })
+    changed = false
+    from = to
+  }
+  return messages
+}
+
+function commitOf(
+  change: Change,
+  watched: ReadonlyMap<number, number>,
+  known: ReadonlyMap<string, number>,
+): CommitChanges {
+  const { to, table, row, kind } = change
+  const template = templates[table - 1]!
+  const seen = watched.has(table) && kind !== 'everything'
+  const hashes = seen && kind === 'row' && known.has(template) ? [...hashRow(template, [String(row)])] : []
+  return {
+    to,
+    tables: seen ? [table] : [],
+    wide: seen && kind === 'wide' ? [table] : [],
+    everything: kind === 'everything',
+    hashes: Uint32Array.from(hashes),
+  }
+}
+
+/** In order on the whole, now and then not: two trackers' messages come mixed. */
+function shuffleALittle(messages: ChangeMessage[], next: (below: number) => number): ChangeMessage[] {
+  return messages
+    .map((message) => ({ message, at: message.from + next(60) - 30 }))
+    .toSorted((one, other) => one.at - other.at)
+    .map(({ message }) => message)
+}
+
+function total(runs: number, breach: Breach = {}): { wrong: number; unchanged: number } {
+  const sum = { wrong: 0, unchanged: 0 }
+  for (let seed = 1; seed <= runs; seed += 1) {
+    const { wrong, unchanged } = run(seed, breach)
+    sum.wrong += wrong
+    sum.unchanged += unchanged
+  }
+  return sum
+}
+
+const quiet = { hashVersion, epoch: 'e', tracker: 't', visible: 0, commits: [], coverageId: '', coverage: null }
+
+suite('the filter of changes', () => {
+  test('nothing that changed passes for unchanged, whatever is lost, repeated or told by two', () => {
+    const { wrong, unchanged } = total(3_000)
+    assert.equal(wrong, 0)
+    assert.ok(unchanged > 10_000, `only ${unchanged} answers were “unchanged”`)
+  })
+
+  test('planted: a message behind a gap is taken as if nothing was missing', () => {
+    assert.ok(total(300, { acceptGaps: true }).wrong > 0)
+  })
+
+  test('planted: what is watched now counts as watched always', () => {
+    assert.ok(total(300, { watchedFromEverSince: true }).wrong > 0)
+  })
+
+  test('collisions only add to what counts as changed', () => {
+    const filter = new Filter(0, 2)
+    const one = hashRow(templates[0]!, ['1'])
+    filter.cover(
+      { tables: new Map([[1, { since: 0, tracking: 'full' }]]), templates: new Map([[templates[0]!, 0]]) },
+      0,
+      9,
+      0,
+    )
+    filter.apply({ to: 9, tables: [1], wide: [], everything: false, hashes: Uint32Array.from([0, 1]) })
+    const rows = [{ template: templates[0]!, table: 1, hashes: [...one] }]
+    assert.equal(filter.staleness({ tables: [], rows, names: [] }, 8), 'row')
+    assert.equal(filter.staleness({ tables: [], rows, names: [] }, 9), null)
+  })
+})
+
+suite('a follower of changes', () => {
+  test('begins with the oldest message, and takes what is older for changed', () => {
+    const reader = follower()
+    reader.accept({ ...quiet, from: 100, to: 120, visible: 110 })
+    assert.equal(reader.watermark, 120)
+    assert.equal(reader.visible?.lsn, 110)
+    assert.equal(reader.filter?.staleness({ tables: [], rows: [], names: [] }, 99), 'forgotten')
+    assert.equal(reader.filter?.staleness({ tables: [], rows: [], names: [] }, 100), null)
+  })
+
+  test('forgets everything with another epoch, also where its positions are the same', () => {
+    const reader = follower()
+    reader.accept({ ...quiet, from: 100, to: 120, visible: 120 })
+    reader.accept({ ...quiet, epoch: 'other', from: 90, to: 95 })
+    assert.equal(reader.watermark, 95)
+    assert.equal(reader.epoch, 'other')
+    assert.equal(reader.visible?.lsn, 0)
+    assert.ok(!reader.reached({ epoch: 'e', lsn: 1 }))
+  })
+
+  test('is off, not wrong, beside a tracker of another version', () => {
+    const reader = follower()
+    reader.accept({ ...quiet, from: 0, to: 10 })
+    assert.equal(reader.accept({ ...quiet, hashVersion: hashVersion + 1, from: 10, to: 20 }), false)
+    assert.equal(reader.filter, null)
+    assert.equal(reader.visible, null)
+    reader.accept({ ...quiet, from: 20, to: 30 })
+    assert.equal(reader.filter?.staleness({ tables: [], rows: [], names: [] }, 15), 'forgotten')
+  })
+
+  test('waits for a position, and no longer than it was told', async () => {
+    const reader = follower()
+    reader.accept({ ...quiet, from: 0, to: 10 })
+    const soon = reader.waitFor({ epoch: 'e', lsn: 15 }, 5_000)
+    assert.equal(await reader.waitFor({ epoch: 'e', lsn: 99 }, 5), false)
+    reader.accept({ ...quiet, from: 10, to: 20 })
+    assert.equal(await soon, true)
+    assert.equal(await reader.waitFor({ epoch: 'other', lsn: 1 }, 5_000), false)
+  })
+
+  test('knows from which position on what it read of the catalogues is out of date', () => {
+    const reader = follower()
+    const commit = { to: 12, tables: [], wide: [], everything: true, hashes: new Uint32Array() }
+    reader.accept({ ...quiet, from: 0, to: 20, commits: [commit] })
+    assert.equal(reader.definitionsAt, 12)
+    assert.equal(reader.filter?.staleness({ tables: [], rows: [], names: [] }, 11), 'forgotten')
+  })
+})
+
+suite('messages of a tracker', () => {
+  test('come back as they were sent', () => {
+    const message: ChangeMessage = {
+      hashVersion,
+      epoch: 'a.b',
+      tracker: 't',
+      from: 2 ** 52,
+      to: 2 ** 52 + 5,
+      visible: 2 ** 52 + 1,
+      commits: [
+        {
+          to: 2 ** 52 + 5,
+          tables: [16_384],
+          wide: [7],
+          everything: true,
+          hashes: Uint32Array.from(hashName('weather')),
+        },
+      ],
+      coverageId: 'c',
+      coverage: {
+        tables: new Map([[16_384, { since: 5, tracking: 'key' }]]),
+        templates: new Map([[templates[0]!, 6]]),
+      },
+    }
+    assert.deepEqual(decodeMessage(encodeMessage(message)), message)
+  })
+
+  test('of another version are known by it, and what is no message is null', () => {
+    const bytes = encodeMessage({ ...quiet, hashVersion: 999, from: 0, to: 1 })
+    assert.deepEqual(decodeMessage(bytes), { hashVersion: 999 })
+    assert.equal(decodeMessage(Buffer.from('nonsense')), null)
+  })
+
+  test('templates are told apart by table and columns, in whatever order these are named', () => {
+    assert.equal(templateId(5, ['b', 'a']), templateId(5, ['a', 'b']))
+    assert.deepEqual(templateParts(templateId(5, ['b', 'a'])), { table: 5, columns: ['a', 'b'] })
+    assert.notDeepEqual(hashRow(templates[0]!, ['ab', 'c']), hashRow(templates[0]!, ['a', 'bc']))
+  })
+})
