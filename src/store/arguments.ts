@@ -27,6 +27,14 @@ export function checkCount(count: number, least = 0): void {
   throw argumentError(`expected a whole number, ${least} or more`, count)
 }
 
+/** Longer waits would hide for longer that a store is paused; readers ask again anyway. */
+const longestWaitMs = 30_000
+
+export function checkWait(waitMs: number): void {
+  if (Number.isSafeInteger(waitMs) && waitMs >= 0 && waitMs <= longestWaitMs) return
+  throw argumentError(`a wait must be whole milliseconds, from 0 to ${longestWaitMs}`, waitMs)
+}
+
 export function checkBudget(costMs: number, capacityMs: number): void {
   checkTtl(capacityMs)
   if (Number.isSafeInteger(costMs) && costMs >= 0 && costMs <= capacityMs) return

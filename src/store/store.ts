@@ -9,7 +9,8 @@
  * - Every operation has a deadline (250 ms unless configured). When it passes, the promise rejects with
  *   `FF_STORE_DEADLINE`; whether the operation took place is then unknown. A refused connection rejects with
  *   `FF_STORE_UNAVAILABLE`. Nothing is queued for a store that is away.
- * - Operations started in one tick travel together, so `Promise.all` of several costs one round trip.
+ * - Operations started in one tick travel together, so `Promise.all` of several costs one round trip. Reads that wait
+ *   travel alone.
  * - Keys are any text. Values are bytes. Times to live are whole milliseconds; an expired record does not exist.
  * - `close` may be called twice; calls after it reject with `FF_CORE_CLOSED`.
  */
@@ -84,6 +85,13 @@ export interface StreamPage {
   readonly last: number
   /** Whether entries are missing between `after` and what is here: trimmed away, or lost with the store's memory. */
   readonly gap: boolean
+}
+
+export interface StreamReadOptions {
+  /** At most so many entries. Default: 1,000. */
+  readonly limit?: number
+  /** How long to wait for the first of them, in milliseconds, at most 30,000. Default: 0. */
+  readonly waitMs?: number
 }
 
 /** What came of spending. */
@@ -169,9 +177,14 @@ export interface Store {
   ): Promise<number>
   /**
    * The entries behind number `after`, oldest first, at most `limit` (default 1,000). 0 asks from the oldest that is
-   * kept, and is never a gap. Who wants only what comes next begins with `last`. Readers ask again: nothing is waited for.
+   * kept, and is never a gap. Who wants only what comes next begins with `last`.
+   *
+   * With `waitMs` (0 to 30,000; default 0), and while there is neither an entry behind `after` nor a gap, the answer is
+   * held back: until there is, and for at most so long; then it is an empty page. A stream that expires meanwhile may
+   * be noticed only at the end. Such a read has a deadline of its own, `waitMs` longer than that of others, holds none
+   * of them up, and may be made again over a connection that broke. `close` ends it at once with `FF_CORE_CLOSED`.
    */
-  readStream(stream: string, after: number, options?: { readonly limit?: number }): Promise<StreamPage>
+  readStream(stream: string, after: number, options?: StreamReadOptions): Promise<StreamPage>
 
   /**
    * Spends `costMs` of a budget that holds at most `capacityMs` and fills up again by a millisecond each millisecond of

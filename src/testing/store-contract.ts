@@ -13,7 +13,7 @@ import type { Store } from '../store/store.ts'
 import { assertRejects, hourMs, text, type Clients } from './store-contract/parts.ts'
 import { budgetTests } from './store-contract/budgets.ts'
 import { registryTests } from './store-contract/registry.ts'
-import { streamTests } from './store-contract/streams.ts'
+import { followingTests, streamTests } from './store-contract/streams.ts'
 import { until } from './until.ts'
 
 /** A real server that the contract may restart and pause. */
@@ -34,6 +34,8 @@ export interface StoreContractOptions {
   readonly survivesRestart: boolean
   /** Whether the incarnation is still the same then: not where the server cannot know that nothing was lost. Default: as `survivesRestart`. */
   readonly keepsIncarnation?: boolean
+  /** How soon a read that waits hears of an append where nothing else is to be done. Default: 50. */
+  readonly wakesWithinMs?: number
   /** Why the suite cannot run here. */
   readonly skip?: string | false
 }
@@ -69,6 +71,12 @@ export function storeContract(options: StoreContractOptions): void {
     leaseTests(clients)
     registryTests(clients)
     streamTests(clients)
+    followingTests(
+      (ms) => server.connect({ deadlineMs: ms }),
+      clients,
+      () => server.restart(),
+      options.wakesWithinMs ?? 50,
+    )
     budgetTests(clients)
     closingTests(() => server)
     failureTests(() => server, clients, options)

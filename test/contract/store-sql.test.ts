@@ -8,7 +8,7 @@ async function asSerializable(_: Cleanup, address: PostgresAddress): Promise<Pos
   return { ...address, options: '-c default_transaction_isolation=serializable' }
 }
 
-const survival = { survivesRestart: true, keepsIncarnation: false }
+const survival = { survivesRestart: true, keepsIncarnation: false, wakesWithinMs: 150 }
 
 storeContract({ name: 'sql', start: () => startSqlStoreServer(), ...survival })
 storeContract({

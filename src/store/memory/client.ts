@@ -7,6 +7,8 @@
  * Nothing is queued for a server that is away: a batch may wait for a reconnect within its deadline, and when the
  * server has been away for longer than that, it is refused at once. When a connection breaks, operations that may be
  * repeated are sent again within their deadline; the others are rejected, their outcome is unknown.
+ *
+ * A read that waits is a batch of its own, beside the one under way: nothing waits for it, and its deadline is later.
  */
 
 import { connect, type Socket } from 'node:net'
@@ -37,6 +39,8 @@ interface Pending extends PromiseWithResolvers<unknown> {
 
 interface PendingBatch {
   readonly number: number
+  /** Whether its answer may be held back for longer than a deadline. */
+  readonly waits: boolean
   readonly startedMs: number
   readonly deadline: number
   operations: Pending[]
@@ -76,6 +80,7 @@ class SocketTransport implements Transport {
   execute(operation: Operation): Promise<unknown> {
     if (this.closing !== null) return Promise.reject(closedError())
     const pending: Pending = { operation, ...Promise.withResolvers<unknown>() }
+    if (operation[0] === 'followStream') return this.follow(pending, operation[4] - machineMs())
     const batch = this.gatheringNow()
     batch.operations.push(pending)
     return pending.promise
@@ -86,7 +91,7 @@ class SocketTransport implements Transport {
     return this.link.current?.incarnation ?? this.nextIncarnation()
   }
 
-  /** Lets what is under way come to its end, which its deadline bounds. */
+  /** Lets what is under way come to its end, which its deadline bounds; what waits is told at once. */
   close(): Promise<void> {
     this.closing ??= this.finish()
     return this.closing
@@ -99,6 +104,7 @@ class SocketTransport implements Transport {
   }
 
   private async finish(): Promise<void> {
+    for (const batch of this.batches.values()) if (batch.waits) this.reject(batch, closedError())
     const batches = [...this.batches.values(), ...(this.gathering === null ? [] : [this.gathering])]
     const underWay = batches.flatMap((batch) => batch.operations)
     await Promise.allSettled(underWay.map((pending) => pending.promise))
@@ -108,24 +114,35 @@ class SocketTransport implements Transport {
   /** The batch to join. One that has waited for long goes without waiting, so that who joins has a whole deadline. */
   private gatheringNow(): PendingBatch {
     const { gathering } = this
-    if (gathering === null) return (this.gathering = this.startBatch())
+    if (gathering === null) return (this.gathering = this.startGathering())
     if (performance.now() - gathering.startedMs <= longestGatheringMs) return gathering
     this.begin(gathering)
-    return (this.gathering = this.startBatch())
+    return (this.gathering = this.startGathering())
   }
 
-  private startBatch(): PendingBatch {
-    const { deadlineMs } = this.options
+  private startGathering(): PendingBatch {
+    this.schedule()
+    return this.startBatch(this.options.deadlineMs, false)
+  }
+
+  private follow(pending: Pending, waitMs: number): Promise<unknown> {
+    const batch = this.startBatch(this.options.deadlineMs + Math.max(0, waitMs), true)
+    batch.operations.push(pending)
+    this.begin(batch)
+    return pending.promise
+  }
+
+  private startBatch(deadlineMs: number, waits: boolean): PendingBatch {
     const batch: PendingBatch = {
       number: (this.lastNumber += 1),
+      waits,
       startedMs: performance.now(),
       deadline: machineMs() + deadlineMs,
       operations: [],
-      timer: setTimeout(() => this.expire(batch), deadlineMs),
+      timer: setTimeout(() => this.expire(batch, deadlineMs), deadlineMs),
       sentOn: null,
       receivedThen: 0,
     }
-    this.schedule()
     return batch
   }
 
@@ -138,10 +155,15 @@ class SocketTransport implements Transport {
 
   private dispatch(): void {
     this.scheduled = false
-    if (this.gathering === null || this.batches.size > 0) return
+    if (this.gathering === null || this.isBusy()) return
     const batch = this.gathering
     this.gathering = null
     this.begin(batch)
+  }
+
+  private isBusy(): boolean {
+    for (const batch of this.batches.values()) if (!batch.waits) return true
+    return false
   }
 
   private begin(batch: PendingBatch): void {
@@ -173,8 +195,8 @@ class SocketTransport implements Transport {
     connection.socket.write(bytes)
   }
 
-  private expire(batch: PendingBatch): void {
-    const { socketPath, deadlineMs } = this.options
+  private expire(batch: PendingBatch, deadlineMs: number): void {
+    const { socketPath } = this.options
     const message = `the store at unix:${socketPath} did not answer within ${deadlineMs} ms; whether the operation took place is unknown`
     const refused = batch.sentOn === null && this.link.refused
     this.reject(

@@ -10,6 +10,7 @@ import {
   checkKey,
   checkLsn,
   checkTtl,
+  checkWait,
   expectationPairs,
   fieldPairs,
 } from '../arguments.ts'
@@ -23,10 +24,11 @@ import type {
   StoredToken,
   StoreFields,
   StreamPage,
+  StreamReadOptions,
   UpdateResult,
 } from '../store.ts'
 import { createSocketTransport } from './client.ts'
-import type { Operation, Pair } from './operations.ts'
+import { machineMs, type Operation, type Pair } from './operations.ts'
 import type { RegistryAnswer } from './registry.ts'
 import type { StreamAnswer } from './streams.ts'
 import { createLocalTransport, type Transport } from './transport.ts'
@@ -159,11 +161,15 @@ class MemoryStore implements Store {
     return this.ask(['appendToStream', stream, bytesOf('the value', value), options.maxEntries, options.ttlMs])
   }
 
-  async readStream(stream: string, after: number, options: { readonly limit?: number } = {}): Promise<StreamPage> {
+  async readStream(stream: string, after: number, options: StreamReadOptions = {}): Promise<StreamPage> {
+    const { limit = 1000, waitMs = 0 } = options
     checkKey(stream)
     checkCount(after)
-    checkCount(options.limit ?? 1000)
-    const [entries, last, gap] = await this.ask<StreamAnswer>(['readStream', stream, after, options.limit ?? 1000])
+    checkCount(limit)
+    checkWait(waitMs)
+    const operation: Operation =
+      waitMs === 0 ? ['readStream', stream, after, limit] : ['followStream', stream, after, limit, machineMs() + waitMs]
+    const [entries, last, gap] = await this.ask<StreamAnswer>(operation)
     return { entries: entries.map(([number, value]) => ({ number, value })), last, gap }
   }
 

@@ -34,6 +34,8 @@ export type Operation =
   | readonly ['readRegistry', string, string | null]
   | readonly ['appendToStream', string, Uint8Array, number, number]
   | readonly ['readStream', string, number, number]
+  /** The last is the machine's monotonic millisecond until which the answer may be held back. Travels alone in its batch. */
+  | readonly ['followStream', string, number, number, number]
   | readonly ['spend', string, number, number]
 
 /** The first frame on a connection, from the server. */
@@ -62,6 +64,7 @@ const repeatable: ReadonlySet<Operation[0]> = new Set<Operation[0]>([
   'renewRegistration',
   'readRegistry',
   'readStream',
+  'followStream',
 ])
 
 export function isRepeatable(operation: Operation): boolean {

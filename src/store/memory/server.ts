@@ -14,7 +14,9 @@ import { frame, FrameReader } from './frames.ts'
 import { takeGuard, type Guard } from './guard.ts'
 import { StoreLog } from './log.ts'
 import { machineMs, protocolVersion, type Answer, type Answers, type Batch, type Operation } from './operations.ts'
+import { ParkedReads } from './parked.ts'
 import { StoreState } from './state.ts'
+import type { StreamAnswer } from './streams.ts'
 
 /** A client that does not take its answers is not read from beyond this. */
 const maxUnsentBytes = 8 * 1024 * 1024
@@ -73,6 +75,7 @@ class RunningServer implements StoreServer {
   private readonly storeLog: StoreLog
   private readonly server: Server
   private readonly clients = new Set<Client>()
+  private readonly parked = new ParkedReads<Client>((operation) => this.state.execute(operation) as StreamAnswer)
   private effects: Effect[] = []
   private committing: NodeJS.Immediate | null = null
   private sweeping: NodeJS.Timeout | undefined
@@ -107,12 +110,15 @@ class RunningServer implements StoreServer {
     }
     this.server.off('error', listening.reject)
     chmodSync(this.options.socketPath, 0o600)
-    this.sweeping = setInterval(() => this.state.sweep(keysPerSweep), sweepMs)
+    this.sweeping = setInterval(() => this.sweep(), sweepMs)
     return this
   }
 
   stop(): Promise<void> {
-    if (this.stopping === null) this.commit()
+    if (this.stopping === null) {
+      this.parked.releaseAll()
+      this.commit()
+    }
     // A commit that failed has begun the end already.
     this.stopping ??= this.end(() => this.storeLog.close())
     return this.stopping
@@ -122,7 +128,7 @@ class RunningServer implements StoreServer {
     const client: Client = { socket, answers: [] }
     const reader = new FrameReader()
     this.clients.add(client)
-    socket.on('close', () => this.clients.delete(client))
+    socket.on('close', () => this.dismiss(client))
     socket.on('error', (error) => this.options.log.debug({ error }, 'a client of the store left'))
     socket.on('drain', () => socket.resume())
     socket.on('data', (chunk) => {
@@ -136,10 +142,29 @@ class RunningServer implements StoreServer {
     socket.write(frame(['fourfold-store', protocolVersion, this.incarnation]))
   }
 
+  private dismiss(client: Client): void {
+    this.clients.delete(client)
+    this.parked.forget(client)
+  }
+
+  private sweep(): void {
+    this.state.sweep(keysPerSweep)
+    this.parked.lookAtAll()
+  }
+
   private take(client: Client, [number, deadline, operations]: Batch): void {
     // Whoever sent this has given up on it: after a pause there may be thousands of these.
     if (deadline < machineMs() || this.stopping !== null) return
-    client.answers.push([number, operations.map((operation) => this.answer(operation))])
+    const [first] = operations
+    if (first?.[0] === 'followStream') {
+      return this.parked.ask(client, first, (page) => this.reply(client, [number, [[true, page]]]))
+    }
+    this.reply(client, [number, operations.map((operation) => this.answer(operation))])
+  }
+
+  /** With the next commit, so that nobody reads what is not in the log. */
+  private reply(client: Client, answers: Answers): void {
+    client.answers.push(answers)
     this.committing ??= setImmediate(() => this.commit())
   }
 
@@ -153,6 +178,7 @@ class RunningServer implements StoreServer {
 
   /** The group commit. The order of its two halves is what makes an acknowledgement a promise. */
   private commit(): void {
+    this.parked.wake(this.effects)
     if (this.committing !== null) clearImmediate(this.committing)
     this.committing = null
     const effects = this.effects
@@ -183,6 +209,8 @@ class RunningServer implements StoreServer {
 
   private async end(closeLog: () => Promise<void>): Promise<void> {
     clearInterval(this.sweeping)
+    // Nobody is told of anything that may not be in the log.
+    for (const client of this.clients) this.parked.forget(client)
     await closeLog().catch((error: unknown) =>
       this.options.log.error({ error }, 'the log of the store could not be closed'),
     )

@@ -97,6 +97,7 @@ export class StoreState {
       case 'appendToStream':
         return this.streams.append(operation[1], operation[2], operation[3], operation[4])
       case 'readStream':
+      case 'followStream':
         return this.streams.read(operation[1], operation[2], operation[3])
       case 'spend':
         return this.budgets.spend(operation[1], operation[2], operation[3])

@@ -15,6 +15,11 @@ export interface HeldStream {
 
 export type StreamAnswer = readonly [readonly (readonly [number, Uint8Array])[], number, boolean]
 
+/** Whether a follower who is at `after` has anything to learn from an answer. */
+export function isNews([, last, gap]: StreamAnswer, after: number): boolean {
+  return gap || last > after
+}
+
 export class Streams {
   readonly table: Map<string, HeldStream> = new Map()
   private readonly keeper: Keeper

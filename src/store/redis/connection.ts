@@ -12,6 +12,8 @@ import type { CallerConnection, DialOptions } from '../caller.ts'
 export interface RedisClientLike {
   readonly isOpen: boolean
   readonly isReady: boolean
+  /** For waits, which hold up everything else on their connection. Without it, waiting is asking again and again. */
+  duplicate?(): RedisClientLike & { connect(): Promise<unknown>; destroy(): void }
   sendCommand<T>(args: readonly (string | Buffer)[], options?: { readonly typeMapping?: object }): Promise<T>
   on(event: string, listener: (reason?: unknown) => void): unknown
   off(event: string, listener: (reason?: unknown) => void): unknown
@@ -35,7 +37,19 @@ export async function dialRedis(url: string, options: RedisDialOptions): Promise
     disableOfflineQueue: true,
     socket: { reconnectStrategy: false },
   }
-  const client = createClient(settings)
+  return open(createClient(settings), options)
+}
+
+/** The same on a connection of its own, with the settings of a client of the user's. */
+export async function dialBeside(client: RedisClientLike, options: RedisDialOptions): Promise<RedisConnection> {
+  const own = client.duplicate?.()
+  if (own === undefined) throw new TypeError('this client cannot be duplicated')
+  return open(own, options)
+}
+
+type OwnClient = ReturnType<NonNullable<RedisClientLike['duplicate']>>
+
+async function open(client: OwnClient, options: RedisDialOptions): Promise<RedisConnection> {
   const destroy = (): void => {
     if (client.isOpen) client.destroy()
   }
@@ -127,7 +141,7 @@ function infoValue(info: string, name: string): string {
   return info.match(new RegExp(`^${name}:(.*?)\\r?$`, 'm'))?.[1] ?? ''
 }
 
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason)
     if (signal.aborted) abort()

@@ -16,9 +16,11 @@ import {
   checkKey,
   checkLsn,
   checkTtl,
+  checkWait,
   expectationPairs,
   fieldPairs,
 } from '../arguments.ts'
+import { readWhenNew } from '../following.ts'
 import type {
   Lease,
   RecordUpdate,
@@ -30,11 +32,13 @@ import type {
   StoredToken,
   StoreFields,
   StreamPage,
+  StreamReadOptions,
   UpdateResult,
 } from '../store.ts'
 import { RedisCaller } from './caller.ts'
-import { adoptRedis, dialRedis, type RedisArgument, type RedisClientLike } from './connection.ts'
+import { adoptRedis, dialBeside, dialRedis, type RedisArgument, type RedisClientLike } from './connection.ts'
 import * as scripts from './scripts.ts'
+import { StreamSignals } from './stream-signals.ts'
 
 export interface RedisStoreOptions {
   /** `redis://` or `rediss://`, with user, password and database number where needed. */
@@ -56,7 +60,10 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     log,
     dial: (dialOptions) => (client === undefined ? dialRedis(url, dialOptions) : adoptRedis(client, dialOptions)),
   })
-  return new RedisStore(caller, prefix)
+  const signals = new StreamSignals((dialOptions) =>
+    client === undefined ? dialRedis(url, dialOptions) : dialBeside(client, dialOptions),
+  )
+  return new RedisStore(caller, signals, prefix)
 }
 
 const twice = { repeatable: true }
@@ -66,10 +73,12 @@ const keysPerScan = 1000
 class RedisStore implements Store {
   readonly driver = 'redis'
   private readonly caller: RedisCaller
+  private readonly signals: StreamSignals
   private readonly prefix: string
 
-  constructor(caller: RedisCaller, prefix: string) {
+  constructor(caller: RedisCaller, signals: StreamSignals, prefix: string) {
     this.caller = caller
+    this.signals = signals
     this.prefix = prefix
   }
 
@@ -212,10 +221,16 @@ class RedisStore implements Store {
     return Number(number.toString())
   }
 
-  async readStream(stream: string, after: number, options: { readonly limit?: number } = {}): Promise<StreamPage> {
-    const limit = options.limit ?? 1000
+  async readStream(stream: string, after: number, options: StreamReadOptions = {}): Promise<StreamPage> {
+    const { limit = 1000, waitMs = 0 } = options
     checkCount(after)
     checkCount(limit)
+    checkWait(waitMs)
+    const read = (): Promise<StreamPage> => this.readPage(stream, after, limit)
+    return readWhenNew(read, after, waitMs, (leftMs) => this.signals.wait(this.streamKey(stream), after, leftMs))
+  }
+
+  private async readPage(stream: string, after: number, limit: number): Promise<StreamPage> {
     const args = [String(after), String(limit)]
     const [oldest, newest, flat] = await this.caller.script<[Buffer, Buffer, Buffer[]]>(
       scripts.readStreamScript,
@@ -240,6 +255,7 @@ class RedisStore implements Store {
   }
 
   close(): Promise<void> {
+    this.signals.close()
     return this.caller.close()
   }
 

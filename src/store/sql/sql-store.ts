@@ -3,6 +3,8 @@
  * one transaction; why that is enough is argued in docs/decisions/021-store-sql.md.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import { withDeadline } from '../../core/deadline.ts'
 import { FourfoldError, isFourfoldError } from '../../core/errors.ts'
 import { silentLogger, type Logger } from '../../core/log.ts'
@@ -15,10 +17,12 @@ import {
   checkKey,
   checkLsn,
   checkTtl,
+  checkWait,
   expectationPairs,
   fieldPairs,
 } from '../arguments.ts'
 import { Caller, type CallOptions } from '../caller.ts'
+import { readWhenNew } from '../following.ts'
 import { closedError } from '../link.ts'
 import type {
   Lease,
@@ -30,6 +34,7 @@ import type {
   StoredToken,
   StoreFields,
   StreamPage,
+  StreamReadOptions,
   UpdateResult,
 } from '../store.ts'
 import { connectionsPerProcess } from './budget.ts'
@@ -54,6 +59,10 @@ export function createSqlStore(options: SqlStoreOptions): Store {
 
 const twice = { repeatable: true }
 const never = { repeatable: false }
+/** Between two questions of a read that waits: a LISTEN would be one connection more, and is lost behind a pooler. */
+const firstPollMs = 20
+const pollStepMs = 10
+const longestPollMs = 100
 
 class SqlStore implements Store {
   readonly driver = 'sql'
@@ -61,6 +70,7 @@ class SqlStore implements Store {
   private readonly preparation: Preparation
   private readonly incarnations: IncarnationWatch
   private readonly endSweeper: () => void
+  private readonly closing = new AbortController()
   private readonly deadlineMs: number
   private readonly log: Logger
 
@@ -216,10 +226,18 @@ class SqlStore implements Store {
     return Number(row?.['number'])
   }
 
-  async readStream(stream: string, after: number, options: { readonly limit?: number } = {}): Promise<StreamPage> {
-    const limit = options.limit ?? 1000
+  async readStream(stream: string, after: number, options: StreamReadOptions = {}): Promise<StreamPage> {
+    const { limit = 1000, waitMs = 0 } = options
     checkCount(after)
     checkCount(limit)
+    checkWait(waitMs)
+    const read = (): Promise<StreamPage> => this.readPage(stream, after, limit)
+    return readWhenNew(read, after, waitMs, (leftMs, turn) =>
+      this.pause(Math.min(leftMs, firstPollMs + turn * pollStepMs, longestPollMs)),
+    )
+  }
+
+  private async readPage(stream: string, after: number, limit: number): Promise<StreamPage> {
     const rows = await this.rows(statements.READ_STREAM_SQL, [keyBytes(stream), after, limit], twice)
     const [oldest, last] = [Number(rows[0]?.['oldest'] ?? 0), Number(rows[0]?.['last'] ?? 0)]
     const entries = rows.filter((row) => row['number'] !== null)
@@ -242,7 +260,13 @@ class SqlStore implements Store {
 
   close(): Promise<void> {
     this.endSweeper()
+    this.closing.abort()
     return this.caller.close().then(() => this.preparation.close())
+  }
+
+  private async pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, this.closing).catch(() => undefined)
+    if (this.closing.signal.aborted) throw closedError()
   }
 
   private async askIncarnation(): Promise<string> {

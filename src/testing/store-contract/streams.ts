@@ -91,6 +91,116 @@ export function streamTests(clients: () => Clients): void {
   })
 }
 
+/** Reads that wait. A client of its own each, so that nothing of one test wakes another. */
+export function followingTests(
+  connect: (deadlineMs: number) => Promise<Store>,
+  clients: () => Clients,
+  restart: () => Promise<void>,
+  wakesWithinMs: number,
+): void {
+  const withReader = async (work: (reader: Store) => Promise<void>, deadlineMs = 5000): Promise<void> => {
+    const reader = await connect(deadlineMs)
+    try {
+      await until('the reader is connected', () => reader.ping())
+      await work(reader)
+    } finally {
+      await reader.close()
+    }
+  }
+
+  test('a read that waits is answered as soon as another client appends', () =>
+    withReader(async (reader) => {
+      const { one, fresh } = clients()
+      const stream = fresh()
+      let quickest = Infinity
+      // Several attempts, because a busy machine may be late; never early.
+      for (let last = 0, round = 0; round < 12 && quickest > wakesWithinMs; round += 1) {
+        const waiting = timed(reader.readStream(stream, last, { waitMs: 20_000 }))
+        await letWait(reader)
+        const number = await one.appendToStream(stream, text(String(round)), kept)
+        const appendedMs = performance.now()
+        const { value: page, endedMs } = await waiting
+        assert.deepEqual([shown(page), page.last, page.gap], [[String(round)], number, false])
+        quickest = Math.min(quickest, endedMs - appendedMs)
+        last = number
+      }
+      assert.ok(quickest <= wakesWithinMs, `woke ${quickest} ms after the append at best`)
+    }))
+
+  test('a read does not wait where there is something to tell, and answers an empty page when its time is over', () =>
+    withReader(async (reader) => {
+      const { one, fresh } = clients()
+      const stream = fresh()
+      const number = await one.appendToStream(stream, text('a'), kept)
+      assert.deepEqual(shown(await reader.readStream(stream, 0, { waitMs: 30_000 })), ['a'])
+      assert.equal((await reader.readStream(stream, number + 9, { waitMs: 30_000 })).gap, true)
+      assert.equal((await reader.readStream(fresh(), 7, { waitMs: 30_000 })).gap, true)
+      const began = performance.now()
+      const empty = await reader.readStream(stream, number, { waitMs: 120 })
+      assert.deepEqual(empty, { entries: [], last: number, gap: false })
+      const tookMs = performance.now() - began
+      assert.ok(tookMs >= 110 && tookMs < 120 + 1500, `took ${tookMs} ms`)
+      await assertRejects(reader.readStream(stream, 0, { waitMs: 30_001 }), 'FF_STORE_ARGUMENT')
+      await assertRejects(reader.readStream(stream, 0, { waitMs: 0.5 }), 'FF_STORE_ARGUMENT')
+    }))
+
+  test('while reads wait, the same client does everything else', () =>
+    withReader(async (reader) => {
+      const { one, fresh } = clients()
+      const streams = [fresh(), fresh(), fresh()]
+      const waiting = streams.map((stream) => timed(reader.readStream(stream, 0, { waitMs: 20_000 })))
+      for (let turn = 0; turn < 20; turn += 1) assert.equal(await reader.read(fresh()), null)
+      const began = performance.now()
+      for (const stream of streams) await one.appendToStream(stream, text(stream), kept)
+      const pages = await Promise.all(waiting)
+      assert.deepEqual(
+        pages.map(({ value }) => shown(value)),
+        streams.map((stream) => [stream]),
+      )
+      for (const { endedMs } of pages) assert.ok(endedMs >= began, 'it did wait')
+    }))
+
+  test('close ends a read that waits at once, by name', async () => {
+    const { fresh } = clients()
+    const reader = await connect(5000)
+    await until('the reader is connected', () => reader.ping())
+    const refused = assertRejects(reader.readStream(fresh(), 0, { waitMs: 30_000 }), 'FF_CORE_CLOSED')
+    await letWait(reader)
+    const began = performance.now()
+    await reader.close()
+    await refused
+    assert.ok(performance.now() - began < 2000)
+  })
+
+  test('a read that waits while its server is killed ends in its time, and the next one works', () =>
+    withReader(async (reader) => {
+      const { one, two, fresh } = clients()
+      const stream = fresh()
+      const number = await one.appendToStream(stream, text('a'), kept)
+      const waiting = reader.readStream(stream, number, { waitMs: 1000 }).catch((error: unknown) => error)
+      await letWait(reader)
+      await restart()
+      const outcome = await waiting
+      if (outcome instanceof Error)
+        await assertRejects(Promise.reject(outcome), 'FF_STORE_UNAVAILABLE', 'FF_STORE_DEADLINE')
+      await until('the server is back', () => Promise.all([one, two, reader].map((store) => store.ping())))
+      const again = reader.readStream(stream, 0, { waitMs: 20_000 })
+      await one.appendToStream(stream, text('b'), kept)
+      const page = await again
+      assert.ok(page.last > 0 && page.entries.length > 0)
+    }))
+}
+
+/** By when the read has reached the server, as far as one can tell from outside. */
+async function letWait(reader: Store): Promise<void> {
+  for (let turn = 0; turn < 3; turn += 1) await reader.ping()
+}
+
+async function timed<T>(work: Promise<T>): Promise<{ value: T; endedMs: number }> {
+  const value = await work
+  return { value, endedMs: performance.now() }
+}
+
 function append(store: Store, stream: string, value: string): Promise<number> {
   return store.appendToStream(stream, text(value), { maxEntries: 3, ttlMs: hourMs })
 }
