@@ -29,6 +29,7 @@ import type { PostgresAddress } from '../engines/postgres/address.ts'
 import type { Classifier } from '../engines/postgres/classify.ts'
 import type { Eligible, ReplicaConnection } from '../engines/postgres/replica-connections.ts'
 import type { Statement } from '../engines/postgres/routed-pool.ts'
+import type { ChangeFollower } from '../freshness/changes/follower.ts'
 import type { CommitObserver } from '../engines/postgres/tracked-client.ts'
 import type { Scope } from '../freshness/scope.ts'
 import type { Store } from '../store/store.ts'
@@ -49,6 +50,15 @@ export interface ClusterOptions {
   readonly onPrimaryDown: 'serve' | 'refuse'
   readonly log: Logger
   readonly nowMs?: () => number
+  /** What this process knows of the database's changes. Absent: nothing is cached. */
+  readonly changes?: ChangeFollower | null
+}
+
+/** What a fill's statement answered, and where: the replay position was read on that connection before it. */
+export interface FillAnswer {
+  readonly result: pg.QueryResult
+  /** Null: the primary answered. */
+  readonly replay: ReplayPosition | null
 }
 
 /** Counts since the process began. */
@@ -74,6 +84,8 @@ interface Read {
   readonly needed: Needed
   readonly statement: Statement
   readonly values: readonly unknown[] | undefined
+  /** Reads for the cache run on connections that nobody has changed, and tell where they ran. */
+  readonly fill: { replay: ReplayPosition | null } | null
   readonly resolve: (result: pg.QueryResult) => void
   readonly reject: (error: unknown) => void
 }
@@ -86,6 +98,7 @@ export class Cluster {
   readonly name: string
   readonly tokens: TokenStore
   readonly monitor: PositionMonitor
+  readonly changes: ChangeFollower | null
   readonly counts: ClusterCounts = {
     replicaReads: 0,
     primaryReads: 0,
@@ -105,7 +118,11 @@ export class Cluster {
     const { name, log, store, classifier } = options
     this.name = name
     this.#options = options
-    this.#primary = new Primary({ name, address: options.primary, limits: this.#limits(), classifier, log })
+    this.changes = options.changes ?? null
+    // Half of them, so that neither a burst of misses nor a burst of writes waits for the other.
+    const fillConnections = this.changes === null ? 0 : Math.max(1, Math.floor(options.poolSize / 2))
+    const limits = this.#limits()
+    this.#primary = new Primary({ name, address: options.primary, limits, fillConnections, classifier, log })
     const readPosition = (): Promise<WritePosition> => this.readPosition()
     this.monitor = new PositionMonitor({
       read: readPosition,
@@ -139,13 +156,19 @@ export class Cluster {
   run(scope: Scope, statement: Statement, values?: readonly unknown[]): Promise<pg.QueryResult> {
     const text = typeof statement === 'string' ? statement : statement.text
     if (!this.isRead(text) || isQueryObject(statement)) return this.#write(scope, statement, text, values)
-    // One promise for each statement: what it waits for calls back.
-    return new Promise((resolve, reject) => {
-      const needed = this.#needed(scope)
-      const read = (known: Needed): void => this.#read({ scope, needed: known, statement, values, resolve, reject })
-      if (needed instanceof Promise) needed.then(read).catch(reject)
-      else read(needed)
-    })
+    return this.#route(scope, statement, values, null)
+  }
+
+  /** Runs a read of a fill, as fresh as the scope asks, on a connection that nobody has changed. */
+  async runFill(scope: Scope, statement: Statement, values?: readonly unknown[]): Promise<FillAnswer> {
+    const fill: { replay: ReplayPosition | null } = { replay: null }
+    const result = await this.#route(scope, statement, values, fill)
+    return { result, replay: fill.replay }
+  }
+
+  /** On the primary's connections for fills: for catalogues. */
+  async runClean(text: string, values?: readonly unknown[]): Promise<pg.QueryResult> {
+    return await this.#primary.fill(text, values)
   }
 
   /** A client on the primary, for a transaction or for connection state; tells the scope of its commits until released. */
@@ -216,6 +239,8 @@ export class Cluster {
     this.#acquire(replica, needed, (connection) => {
       if (connection === null) return this.#readPrimary(read)
       let answered = false
+      // Before the statement is sent: what its snapshot shows at least.
+      if (read.fill !== null) read.fill.replay = connection.replay
       const onAnswer = (error: Error | null, result: pg.QueryResult | null): void => {
         // pg may tell of a statement's error, and then of the connection's that was ended for it.
         if (answered) return
@@ -248,7 +273,8 @@ export class Cluster {
     replica.fail(connection, error)
     if (!isReplicaFault(error)) return read.reject(error)
     this.counts.replicaFaults += 1
-    if (sqlState(error) === '25006') this.#writeUnseen(read)
+    // A fill that turns out to write is refused by the primary in the same words: it may only read.
+    if (sqlState(error) === '25006' && read.fill === null) this.#writeUnseen(read)
     else this.#readPrimary(read)
   }
 
@@ -261,6 +287,22 @@ export class Cluster {
     }
     this.counts.primaryReads += 1
     this.#primary.write(observer, statement, values).then(tell).then(resolve, reject)
+  }
+
+  /** One promise for each statement: what it waits for calls back. */
+  #route(
+    scope: Scope,
+    statement: Statement,
+    values: readonly unknown[] | undefined,
+    fill: { replay: ReplayPosition | null } | null,
+  ): Promise<pg.QueryResult> {
+    return new Promise((resolve, reject) => {
+      const needed = this.#needed(scope)
+      const read = (known: Needed): void =>
+        this.#read({ scope, needed: known, statement, values, fill, resolve, reject })
+      if (needed instanceof Promise) needed.then(read).catch(reject)
+      else read(needed)
+    })
   }
 
   /** The replica to ask, or null: the primary must answer. */
@@ -309,9 +351,13 @@ export class Cluster {
     return true
   }
 
-  #readPrimary({ scope, needed, statement, values, resolve, reject }: Read): void {
+  #readPrimary({ scope, needed, statement, values, fill, resolve, reject }: Read): void {
     this.counts.primaryReads += 1
-    const reading = this.#primary.read(this.#observe(scope), statement, values)
+    if (fill !== null) fill.replay = null
+    const reading =
+      fill === null
+        ? this.#primary.read(this.#observe(scope), statement, values)
+        : this.#primary.fill(statement, values)
     const heals = typeof needed === 'object' && needed.kind === 'primary' && needed.seen !== null
     const healed = heals ? reading.then((result) => this.#heal(scope, needed).then(() => result)) : reading
     healed.then(resolve, reject)

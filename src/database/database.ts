@@ -2,7 +2,8 @@
 
 import { Kysely } from 'kysely'
 
-import { scopedProps } from './kysely-dialect.ts'
+import { routedProps } from './kysely-dialect.ts'
+import { ScopedRouter, type Router } from './router.ts'
 import { createRoutedPool } from '../engines/postgres/routed-pool.ts'
 
 import type { Cluster } from './cluster.ts'
@@ -20,24 +21,24 @@ export type Database<Schema> = Kysely<Schema> & {
 
 /** The database of one scope. Cheap: connections belong to the cluster, and every request makes one. */
 export function createDatabase<Schema>(cluster: Cluster, scope: Scope): Database<Schema> {
-  return new ScopedDatabase<Schema>(cluster, scope)
+  return createRoutedDatabase(new ScopedRouter(cluster, scope))
 }
 
-class ScopedDatabase<Schema> extends Kysely<Schema> {
-  readonly #cluster: Cluster
-  readonly #scope: Scope
+/** A database whose statements go wherever a router sends them. */
+export function createRoutedDatabase<Schema>(router: Router): Database<Schema> {
+  return new RoutedDatabase<Schema>(router)
+}
+
+class RoutedDatabase<Schema> extends Kysely<Schema> {
+  readonly #router: Router
   #pool: pg.Pool | null = null
 
-  constructor(cluster: Cluster, scope: Scope) {
-    super(scopedProps(cluster, scope))
-    this.#cluster = cluster
-    this.#scope = scope
+  constructor(router: Router) {
+    super(routedProps(router))
+    this.#router = router
   }
 
   get pool(): pg.Pool {
-    return (this.#pool ??= createRoutedPool({
-      run: (statement, values) => this.#cluster.run(this.#scope, statement, values),
-      checkout: () => this.#cluster.checkout(this.#scope),
-    }))
+    return (this.#pool ??= createRoutedPool(this.#router))
   }
 }

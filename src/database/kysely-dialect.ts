@@ -20,6 +20,7 @@ import {
   type DatabaseConnection,
   type Dialect,
   type Driver,
+  type KyselyPlugin,
   type KyselyProps,
   type QueryCompiler,
   type QueryResult,
@@ -29,17 +30,22 @@ import {
 import { connectionLost, isConnectionLost, isReplicaFault } from '../engines/postgres/connection-errors.ts'
 import { FourfoldError, isFourfoldError } from '../core/errors.ts'
 
-import type { Cluster } from './cluster.ts'
-import type { Scope } from '../freshness/scope.ts'
+import type { Router } from './router.ts'
 import type pg from 'pg'
 
 /**
- * What a Kysely instance for `scope` is made of. Each request makes one, so Kysely's wrapper around drivers (for
+ * What a Kysely instance over a router is made of. Each request makes one, so Kysely's wrapper around drivers (for
  * starting them once, and for query logging) is left out: this driver has nothing to start.
  */
-export function scopedProps(cluster: Cluster, scope: Scope): KyselyProps {
-  const driver = new RoutedDriver(cluster, scope)
-  const executor = new DefaultQueryExecutor(new PostgresQueryCompiler(), new PostgresAdapter(), driver)
+export function routedProps(router: Router): KyselyProps {
+  const driver = new RoutedDriver(router)
+  const executor = new RoutedExecutor({
+    compiler: new PostgresQueryCompiler(),
+    adapter: new PostgresAdapter(),
+    provider: driver,
+    plugins: [],
+    origin: { database: router.database, inTransaction: false },
+  })
   const dialect = createDialect(driver)
   return { config: { dialect }, driver, executor, dialect }
 }
@@ -54,17 +60,76 @@ function createDialect(driver: RoutedDriver): Dialect {
   }
 }
 
+/** Which database a compiled query belongs to, and whether it was made inside a transaction. */
+export interface QueryOrigin {
+  readonly database: string
+  readonly inTransaction: boolean
+}
+
+const origin: unique symbol = Symbol('origin')
+
+/** Null for what no database of Fourfold's has compiled. */
+export function originOf(query: CompiledQuery): QueryOrigin | null {
+  return (query as { readonly [origin]?: QueryOrigin })[origin] ?? null
+}
+
+interface ExecutorParts {
+  readonly compiler: PostgresQueryCompiler
+  readonly adapter: PostgresAdapter
+  readonly provider: ConnectionProvider
+  readonly plugins: readonly KyselyPlugin[]
+  readonly origin: QueryOrigin
+}
+
+/** Compiles queries that know where they belong: what is handed to the cache is a builder and nothing else. */
+class RoutedExecutor extends DefaultQueryExecutor {
+  readonly #parts: ExecutorParts
+
+  constructor(parts: ExecutorParts) {
+    super(parts.compiler, parts.adapter, parts.provider, [...parts.plugins])
+    this.#parts = parts
+  }
+
+  override compileQuery(...args: Parameters<DefaultQueryExecutor['compileQuery']>): CompiledQuery {
+    return { ...super.compileQuery(...args), [origin]: this.#parts.origin } as CompiledQuery
+  }
+
+  /** Kysely asks for this at the begin of a transaction, or of work on one connection. */
+  override withConnectionProvider(provider: ConnectionProvider): DefaultQueryExecutor {
+    return this.#with({ provider, origin: { ...this.#parts.origin, inTransaction: true } })
+  }
+
+  override withPlugins(plugins: readonly KyselyPlugin[]): DefaultQueryExecutor {
+    return this.#with({ plugins: [...this.plugins, ...plugins] })
+  }
+
+  override withPlugin(plugin: KyselyPlugin): DefaultQueryExecutor {
+    return this.#with({ plugins: [...this.plugins, plugin] })
+  }
+
+  override withPluginAtFront(plugin: KyselyPlugin): DefaultQueryExecutor {
+    return this.#with({ plugins: [plugin, ...this.plugins] })
+  }
+
+  override withoutPlugins(): DefaultQueryExecutor {
+    return this.#with({ plugins: [] })
+  }
+
+  #with(change: Partial<ExecutorParts>): DefaultQueryExecutor {
+    return new RoutedExecutor({ ...this.#parts, ...change })
+  }
+}
+
 const writingCommands: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
 
 class RoutedConnection implements DatabaseConnection {
-  readonly #cluster: Cluster
-  readonly #scope: Scope
+  readonly #router: Router
   #client: pg.PoolClient | null = null
+  #onReplica = false
   #broken = false
 
-  constructor(cluster: Cluster, scope: Scope) {
-    this.#cluster = cluster
-    this.#scope = scope
+  constructor(router: Router) {
+    this.#router = router
   }
 
   async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
@@ -88,16 +153,17 @@ class RoutedConnection implements DatabaseConnection {
     // A standby knows no serializable transactions.
     const reader = accessMode === 'read only' && isolationLevel !== 'serializable' && this.#client === null
     if (reader && (await this.#beginOnReplica(sql))) return
-    this.#client ??= await this.#cluster.checkout(this.#scope)
+    this.#client ??= await this.#router.checkout()
     await this.#client.query(sql)
   }
 
   /** False where the server went away before anything was read: the primary can still take the transaction. */
   async #beginOnReplica(sql: string): Promise<boolean> {
-    const client = await this.#cluster.checkoutReader(this.#scope)
+    const client = await this.#router.checkoutReader()
     try {
       await client.query(sql)
       this.#client = client
+      this.#onReplica = true
       return true
     } catch (error) {
       client.release(error as Error)
@@ -123,9 +189,11 @@ class RoutedConnection implements DatabaseConnection {
 
   async #run(sql: string, parameters: readonly unknown[]): Promise<pg.QueryResult> {
     if (this.#client === null) {
-      if (this.#cluster.isRead(sql)) return await this.#cluster.run(this.#scope, sql, parameters)
-      this.#client = await this.#cluster.checkout(this.#scope)
+      if (this.#router.isRead(sql)) return await this.#router.run(sql, parameters)
+      this.#client = await this.#router.checkout()
     }
+    // A setting or a lock would stay with a connection that others read on next.
+    else if (this.#onReplica && !this.#router.isRead(sql)) this.#broken = true
     return await this.#client.query(sql, parameters as unknown[])
   }
 }
@@ -136,18 +204,16 @@ function tellLost(error: unknown): never {
 }
 
 class RoutedDriver implements Driver, ConnectionProvider {
-  readonly #cluster: Cluster
-  readonly #scope: Scope
+  readonly #router: Router
 
-  constructor(cluster: Cluster, scope: Scope) {
-    this.#cluster = cluster
-    this.#scope = scope
+  constructor(router: Router) {
+    this.#router = router
   }
 
   async init(): Promise<void> {}
 
   async provideConnection<T>(consumer: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
-    const connection = new RoutedConnection(this.#cluster, this.#scope)
+    const connection = new RoutedConnection(this.#router)
     try {
       return await consumer(connection)
     } finally {
@@ -156,7 +222,7 @@ class RoutedDriver implements Driver, ConnectionProvider {
   }
 
   async acquireConnection(): Promise<RoutedConnection> {
-    return new RoutedConnection(this.#cluster, this.#scope)
+    return new RoutedConnection(this.#router)
   }
 
   async beginTransaction(connection: RoutedConnection, settings: TransactionSettings): Promise<void> {

@@ -28,6 +28,8 @@ export interface PrimaryOptions {
   readonly name: string
   readonly address: PostgresAddress
   readonly limits: PoolLimits
+  /** How many of the connections are kept for fills of the cache. Default 0. */
+  readonly fillConnections?: number
   readonly classifier: Classifier
   readonly log: Logger
 }
@@ -42,15 +44,22 @@ export class Primary {
   readonly #pool: pg.Pool
   /** One connection aside for positions: a pool that the app keeps busy must not look like a primary that is down. */
   readonly #aside: pg.Pool
+  /**
+   * Connections on which nothing but reads of fills ever runs: on others somebody may have changed a setting, or made a
+   * temporary table, and what is read there may be true for them alone.
+   */
+  readonly #fills: pg.Pool | null
   #heartbeat: NodeJS.Timeout | null = null
   #closed = false
 
   constructor(options: PrimaryOptions) {
     const { address, limits, classifier, log, name } = options
     this.#options = options
-    this.#pool = createPrimaryPool(address, limits, classifier)
+    const fills = options.fillConnections ?? 0
+    this.#pool = createPrimaryPool(address, { ...limits, max: Math.max(1, limits.max - fills) }, classifier)
     this.#aside = createPrimaryPool(address, { ...limits, max: 1 }, classifier)
-    for (const pool of [this.#pool, this.#aside]) {
+    this.#fills = fills > 0 ? createPrimaryPool(address, { ...limits, max: fills }, classifier) : null
+    for (const pool of this.#pools()) {
       pool.on('error', (error) => log.debug({ error, database: name }, 'an idle connection to the primary was lost'))
     }
   }
@@ -82,6 +91,21 @@ export class Primary {
       try {
         return await this.write(observer, statement, values)
       } catch (error) {
+        if (attempt === maxReadAttempts || !isConnectionCut(error)) throw error
+      }
+    }
+  }
+
+  /** Runs a statement that only reads on a connection that nobody has changed. */
+  async fill(statement: Statement, values: readonly unknown[] | undefined): Promise<pg.QueryResult> {
+    for (let attempt = 1; ; attempt += 1) {
+      const client = await this.#connect(this.#fills ?? this.#pool)
+      try {
+        const result = await client.query(statement as string, values as unknown[])
+        client.release()
+        return result
+      } catch (error) {
+        client.release(!isReusable(error))
         if (attempt === maxReadAttempts || !isConnectionCut(error)) throw error
       }
     }
@@ -119,7 +143,11 @@ export class Primary {
   async close(): Promise<void> {
     this.#closed = true
     if (this.#heartbeat !== null) clearTimeout(this.#heartbeat)
-    await Promise.all([this.#pool.end(), this.#aside.end()])
+    await Promise.all(this.#pools().map((pool) => pool.end()))
+  }
+
+  #pools(): pg.Pool[] {
+    return this.#fills === null ? [this.#pool, this.#aside] : [this.#pool, this.#aside, this.#fills]
   }
 
   async #beat(): Promise<void> {

@@ -1,0 +1,167 @@
+/**
+ * What one fill reads of one database: its bounds and its dependencies (FRESHNESS rules 18, 19 and 26).
+ *
+ * Recorders are handed to the executors of a fill; nothing is found through ambient context, where two fills that share
+ * a batching loader would be recorded as one.
+ *
+ * Invariants, for a part that {@link PartRecorder.finish} answers:
+ * - All that the fill saw is at least as new as `asOf`: a bound was given before each statement was sent.
+ * - All that the fill saw and that can change is in the dependencies.
+ * - All dependencies were watched from `asOf` on at the latest.
+ */
+
+import { hashRow, templateId, type TemplateId } from './hash.ts'
+
+import type { Dependencies, RowDependencies } from './dependencies.ts'
+import type { ChangeFollower } from './follower.ts'
+import type { AsOf, Epoch, Lsn, Position } from '../../engines/position.ts'
+
+/** What a statement read of one table. */
+export interface RecordedRead {
+  /** The table's oid. */
+  readonly table: number
+  /** Null: any row. Else column names, ascending. */
+  readonly columns: readonly string[] | null
+  /** Canonical texts, a tuple for each key, in the order of the columns. */
+  readonly values: readonly (readonly string[])[]
+}
+
+/** What an entry keeps for each database it was read from. */
+export interface EntryPart {
+  readonly database: string
+  readonly epoch: Epoch
+  /** The value is what the database held at this position, at least. */
+  readonly asOf: Lsn
+  /** Whether a replica had a share in it: it may show what the primary's snapshots do not show yet. */
+  readonly replica: boolean
+  readonly dependencies: Dependencies
+}
+
+/** Beyond this, an entry would be larger than what it saves: the table counts as read whole. */
+const maxRowsPerTable = 2_000
+
+export class PartRecorder {
+  readonly database: string
+  readonly #follower: ChangeFollower
+  #epoch: Epoch | null = null
+  #asOf: Lsn = Infinity
+  #replica = false
+  #refused: string | null = null
+  readonly #tables = new Set<number>()
+  readonly #rows = new Map<TemplateId, { readonly table: number; readonly pairs: PairSet }>()
+  readonly #names = new PairSet()
+
+  constructor(database: string, follower: ChangeFollower) {
+    this.database = database
+    this.#follower = follower
+  }
+
+  /** A bound of the statement that comes next, or has just come on a connection whose replay was known before. */
+  bound(position: AsOf, replica: boolean): void {
+    this.#take(position)
+    this.#replica ||= replica
+  }
+
+  /** What was found valid when all changes up to here were known: a nested entry, or a catalogue. */
+  validated(position: Position): void {
+    this.#take(position)
+  }
+
+  record(reads: readonly RecordedRead[]): void {
+    for (const read of reads) {
+      if (read.columns === null) this.#readTable(read.table)
+      else this.#readRows(read.table, read.columns, read.values)
+    }
+  }
+
+  /** The app touches this name itself when what stands behind it changes. */
+  recordName(hash: readonly [number, number]): void {
+    this.#names.add(hash[0], hash[1])
+  }
+
+  /** A nested entry is part of this one, and has been found valid at the watermark. */
+  nest(part: EntryPart, watermark: Lsn): void {
+    this.validated({ epoch: part.epoch, lsn: Math.max(part.asOf, watermark) })
+    this.#replica ||= part.replica
+    const { tables, rows, names } = part.dependencies
+    for (const table of tables) this.#tables.add(table)
+    for (const { template, table, hashes } of rows) this.#addRows(template, table, hashes)
+    for (let at = 0; at < names.length; at += 2) this.recordName([names[at]!, names[at + 1]!])
+  }
+
+  /** What is being read cannot be kept now; the first reason counts. */
+  refuse(reason: string): void {
+    this.#refused ??= reason
+  }
+
+  get refused(): string | null {
+    return this.#refused
+  }
+
+  get empty(): boolean {
+    return this.#tables.size === 0 && this.#rows.size === 0 && this.#names.flat.length === 0
+  }
+
+  /** The part, or why it cannot be kept. */
+  finish(): EntryPart | { readonly refused: string } {
+    if (this.#refused !== null) return { refused: this.#refused }
+    if (this.#epoch === null || this.#asOf === Infinity) return { refused: 'unbounded' }
+    const asOf = this.#asOf
+    const dependencies = this.#dependencies()
+    return { database: this.database, epoch: this.#epoch, asOf, replica: this.#replica, dependencies }
+  }
+
+  #take({ epoch, lsn }: Position): void {
+    if (this.#epoch !== null && this.#epoch !== epoch) this.refuse('epoch')
+    this.#epoch = epoch
+    this.#asOf = Math.min(this.#asOf, lsn)
+  }
+
+  #readTable(table: number): void {
+    if (this.#follower.filter?.tableSince(table) === null) this.#follower.watch([table], [])
+    this.#tables.add(table)
+  }
+
+  /** Rows of a template that nobody hashes yet count as the whole table until somebody does. */
+  #readRows(table: number, columns: readonly string[], values: readonly (readonly string[])[]): void {
+    const template = templateId(table, columns)
+    const since = this.#follower.filter?.templateSince(template) ?? null
+    if (since === null || since > this.#asOf) {
+      if (since === null) this.#follower.watch([table], [template])
+      this.#tables.add(table)
+      return
+    }
+    const hashes: number[] = []
+    for (const tuple of values) hashes.push(...hashRow(template, tuple))
+    this.#addRows(template, table, hashes)
+  }
+
+  #addRows(template: TemplateId, table: number, hashes: readonly number[]): void {
+    let held = this.#rows.get(template)
+    if (held === undefined) this.#rows.set(template, (held = { table, pairs: new PairSet() }))
+    for (let at = 0; at + 1 < hashes.length; at += 2) held.pairs.add(hashes[at]!, hashes[at + 1]!)
+  }
+
+  #dependencies(): Dependencies {
+    for (const { table, pairs } of this.#rows.values())
+      if (pairs.flat.length > 2 * maxRowsPerTable) this.#tables.add(table)
+    const rows: RowDependencies[] = []
+    for (const [template, { table, pairs }] of this.#rows) {
+      // Any row of it counts already.
+      if (!this.#tables.has(table)) rows.push({ template, table, hashes: pairs.flat })
+    }
+    return { tables: [...this.#tables], rows, names: this.#names.flat }
+  }
+}
+
+/** Pairs without most of their repetitions. */
+class PairSet {
+  readonly flat: number[] = []
+  readonly #seen = new Map<number, number>()
+
+  add(one: number, two: number): void {
+    if (this.#seen.get(one) === two) return
+    this.#seen.set(one, two)
+    this.flat.push(one, two)
+  }
+}
