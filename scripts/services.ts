@@ -1,5 +1,5 @@
 /**
- * The servers that tests and benchmarks need and npm does not bring: Redis or Valkey, and a browser (and S3, in
+ * The servers that tests and benchmarks need and npm does not bring: Redis or Valkey, memcached, and a browser (and S3, in
  * `s3-service.ts`). What is installed is used;
  * where this may install (root on Debian, or CI) Debian's package is installed; elsewhere the error says what to do.
  * A server started here listens on a free port of the loopback, keeps no data and is stopped by its caller.
@@ -23,17 +23,21 @@ const browserNames = ['chromium', 'chromium-browser', 'google-chrome']
 const installMs = 180_000
 const startMs = 10_000
 
+const memcachedAdvice =
+  'No memcached on the PATH. Install it: "apt-get install memcached" (Debian, Ubuntu), "brew install memcached" (macOS).'
 const advice =
   'No redis-server or valkey-server on the PATH. Install one: "apt-get install redis-server" (Debian, Ubuntu), ' +
   '"dnf install valkey" (Fedora), "brew install valkey" (macOS).'
 
-export interface RedisService {
+export interface CacheService {
   readonly url: string
   readonly port: number
   /** The server's process, for tests that kill or pause it. */
   readonly child: ChildProcess
   stop(): Promise<void>
 }
+
+export type RedisService = CacheService
 
 export interface RedisServiceOptions {
   /** Default: a free one. */
@@ -82,12 +86,44 @@ export async function ensureRedis(options: RedisServiceOptions = {}): Promise<Re
     await rm(directory, { recursive: true, force: true })
   }
   try {
-    await answering(port, child)
+    await answering(port, child, 'PING\r\n', '+PONG')
   } catch (error) {
     await stop()
     throw error
   }
   return { url: `redis://127.0.0.1:${port}`, port, child, stop }
+}
+
+/** As {@link findRedis}, of memcached. */
+export async function findMemcached(): Promise<string | null> {
+  const found = await findProgram('memcached', ['memcached'])
+  if (found !== null) return found
+  if (process.env['CI'] !== undefined) throw new Error(`${memcachedAdvice} In CI this is an error.`)
+  console.error(`\n!!! SKIPPING everything that needs memcached. ${memcachedAdvice}\n`)
+  return null
+}
+
+/** As {@link ensureRedis}, of memcached. */
+export async function ensureMemcached(options: RedisServiceOptions = {}): Promise<CacheService> {
+  const program = await findMemcached()
+  if (program === null) throw new Error(memcachedAdvice)
+  const port = options.port ?? (await freePort())
+  // It refuses to run as root unless it is told as whom to.
+  const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
+  const args = ['-l', '127.0.0.1', '-p', String(port), '-U', '0', '-t', '1', ...user, ...(options.args ?? [])]
+  const child = spawn(program, args, { stdio: 'ignore' })
+  const stop = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+  try {
+    await answering(port, child, 'version\r\n', 'VERSION')
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { url: `memcached://127.0.0.1:${port}`, port, child, stop }
 }
 
 /** Loopback only, nothing kept; replicas, where a test makes one, follow at once. */
@@ -150,24 +186,24 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-async function answering(port: number, child: ChildProcess): Promise<void> {
+async function answering(port: number, child: ChildProcess, question: string, answer: string): Promise<void> {
   const deadline = performance.now() + startMs
   while (performance.now() < deadline) {
-    if (child.exitCode !== null) throw new Error(`the Redis server ended with ${child.exitCode} before it answered`)
-    if (await answersPing(port)) return
+    if (child.exitCode !== null) throw new Error(`${child.spawnfile} ended with ${child.exitCode} before it answered`)
+    if (await answers(port, question, answer)) return
     await pause(10)
   }
-  throw new Error(`the Redis server did not answer within ${startMs} ms`)
+  throw new Error(`${child.spawnfile} did not answer within ${startMs} ms`)
 }
 
-function answersPing(port: number): Promise<boolean> {
+function answers(port: number, question: string, expected: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'))
+    const socket = connect(port, '127.0.0.1', () => socket.write(question))
     const decide = (answer: boolean): void => {
       socket.destroy()
       resolve(answer)
     }
-    socket.once('data', (data) => decide(data.toString().startsWith('+PONG')))
+    socket.once('data', (data) => decide(data.toString().startsWith(expected)))
     socket.once('error', () => decide(false))
     socket.once('close', () => decide(false))
     socket.setTimeout(1000, () => decide(false))
@@ -177,6 +213,8 @@ function answersPing(port: number): Promise<boolean> {
 if (import.meta.main) {
   const program = await findRedis()
   if (program !== null) console.log(`Redis: ${program}`)
+  const memcached = await findMemcached()
+  if (memcached !== null) console.log(`memcached: ${memcached}`)
   // Not waited for here: that module waits for this one.
   void import('./s3-service.ts').then(async ({ hasS3 }) => {
     if (await hasS3()) console.log('S3: OpenStack Swift')

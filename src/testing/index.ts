@@ -2,4 +2,5 @@
 
 export { filesContract, type FilesContractOptions, type FilesServerUnderTest } from './files-contract.ts'
 export { storeContract, type StoreContractOptions, type StoreServerUnderTest } from './store-contract.ts'
+export { tierContract, type TierContractOptions, type TierServerUnderTest } from './tier-contract.ts'
 export { until } from './until.ts'

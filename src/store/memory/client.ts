@@ -8,7 +8,8 @@
  * server has been away for longer than that, it is refused at once. When a connection breaks, operations that may be
  * repeated are sent again within their deadline; the others are rejected, their outcome is unknown.
  *
- * A read that waits is a batch of its own, beside the one under way: nothing waits for it, and its deadline is later.
+ * A read that waits is a batch of its own, beside the one under way: nothing waits for it, and its deadline is later. So is
+ * a large value, since a batch is one frame.
  */
 
 import { connect, type Socket } from 'node:net'
@@ -32,6 +33,7 @@ export function createSocketTransport(options: SocketTransportOptions): Transpor
 
 /** Less than any sensible deadline, more than a store that answers takes. */
 const longestGatheringMs = 10
+const largeBytes = 64 * 1024
 
 interface Pending extends PromiseWithResolvers<unknown> {
   readonly operation: Operation
@@ -39,8 +41,8 @@ interface Pending extends PromiseWithResolvers<unknown> {
 
 interface PendingBatch {
   readonly number: number
-  /** Whether its answer may be held back for longer than a deadline. */
-  readonly waits: boolean
+  /** Whether it is one operation that no other waits for. */
+  readonly alone: boolean
   readonly startedMs: number
   readonly deadline: number
   operations: Pending[]
@@ -80,7 +82,8 @@ class SocketTransport implements Transport {
   execute(operation: Operation): Promise<unknown> {
     if (this.closing !== null) return Promise.reject(closedError())
     const pending: Pending = { operation, ...Promise.withResolvers<unknown>() }
-    if (operation[0] === 'followStream') return this.follow(pending, operation[4] - machineMs())
+    if (operation[0] === 'followStream') return this.executeAlone(pending, Math.max(0, operation[4] - machineMs()))
+    if (operation[0] === 'tierSet' && operation[2].length > largeBytes) return this.executeAlone(pending, 0)
     const batch = this.gatheringNow()
     batch.operations.push(pending)
     return pending.promise
@@ -104,7 +107,7 @@ class SocketTransport implements Transport {
   }
 
   private async finish(): Promise<void> {
-    for (const batch of this.batches.values()) if (batch.waits) this.reject(batch, closedError())
+    for (const batch of this.batches.values()) if (isFollowing(batch)) this.reject(batch, closedError())
     const batches = [...this.batches.values(), ...(this.gathering === null ? [] : [this.gathering])]
     const underWay = batches.flatMap((batch) => batch.operations)
     await Promise.allSettled(underWay.map((pending) => pending.promise))
@@ -125,17 +128,17 @@ class SocketTransport implements Transport {
     return this.startBatch(this.options.deadlineMs, false)
   }
 
-  private follow(pending: Pending, waitMs: number): Promise<unknown> {
-    const batch = this.startBatch(this.options.deadlineMs + Math.max(0, waitMs), true)
+  private executeAlone(pending: Pending, waitMs: number): Promise<unknown> {
+    const batch = this.startBatch(this.options.deadlineMs + waitMs, true)
     batch.operations.push(pending)
     this.begin(batch)
     return pending.promise
   }
 
-  private startBatch(deadlineMs: number, waits: boolean): PendingBatch {
+  private startBatch(deadlineMs: number, alone: boolean): PendingBatch {
     const batch: PendingBatch = {
       number: (this.lastNumber += 1),
-      waits,
+      alone,
       startedMs: performance.now(),
       deadline: machineMs() + deadlineMs,
       operations: [],
@@ -162,7 +165,7 @@ class SocketTransport implements Transport {
   }
 
   private isBusy(): boolean {
-    for (const batch of this.batches.values()) if (!batch.waits) return true
+    for (const batch of this.batches.values()) if (!batch.alone) return true
     return false
   }
 
@@ -282,6 +285,10 @@ function readHello(value: unknown): string {
     'FF_STORE_ADDRESS',
     `the server speaks ${String(name)} ${version}, this client fourfold-store ${protocolVersion}`,
   )
+}
+
+function isFollowing({ operations }: PendingBatch): boolean {
+  return operations[0]?.operation[0] === 'followStream'
 }
 
 function tooLarge(bytes: number): FourfoldError {

@@ -37,6 +37,17 @@ export type Operation =
   /** The last is the machine's monotonic millisecond until which the answer may be held back. Travels alone in its batch. */
   | readonly ['followStream', string, number, number, number]
   | readonly ['spend', string, number, number]
+  | VolatileOperation
+
+/** On the second tier of the cache: in no log. Keys; key, value, time to live; key. */
+export type VolatileOperation =
+  | readonly ['tierGet', readonly string[]]
+  | readonly ['tierSet', string, Uint8Array, number]
+  | readonly ['tierDelete', string]
+
+export function isVolatile(operation: Operation): operation is VolatileOperation {
+  return operation[0] === 'tierGet' || operation[0] === 'tierSet' || operation[0] === 'tierDelete'
+}
 
 /** The first frame on a connection, from the server. */
 export type Hello = readonly ['fourfold-store', number, string]
@@ -65,6 +76,9 @@ const repeatable: ReadonlySet<Operation[0]> = new Set<Operation[0]>([
   'readRegistry',
   'readStream',
   'followStream',
+  'tierGet',
+  'tierSet',
+  'tierDelete',
 ])
 
 export function isRepeatable(operation: Operation): boolean {

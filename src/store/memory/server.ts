@@ -13,10 +13,19 @@ import type { Effect } from './effects.ts'
 import { frame, FrameReader } from './frames.ts'
 import { takeGuard, type Guard } from './guard.ts'
 import { StoreLog } from './log.ts'
-import { machineMs, protocolVersion, type Answer, type Answers, type Batch, type Operation } from './operations.ts'
+import {
+  isVolatile,
+  machineMs,
+  protocolVersion,
+  type Answer,
+  type Answers,
+  type Batch,
+  type Operation,
+} from './operations.ts'
 import { ParkedReads } from './parked.ts'
 import { StoreState } from './state.ts'
 import type { StreamAnswer } from './streams.ts'
+import { VolatileValues } from './volatile.ts'
 
 /** A client that does not take its answers is not read from beyond this. */
 const maxUnsentBytes = 8 * 1024 * 1024
@@ -73,6 +82,7 @@ class RunningServer implements StoreServer {
   private readonly guard: Guard
   private readonly state: StoreState
   private readonly storeLog: StoreLog
+  private readonly values = new VolatileValues()
   private readonly server: Server
   private readonly clients = new Set<Client>()
   private readonly parked = new ParkedReads<Client>((operation) => this.state.execute(operation) as StreamAnswer)
@@ -159,6 +169,7 @@ class RunningServer implements StoreServer {
     if (first?.[0] === 'followStream') {
       return this.parked.ask(client, first, (page) => this.reply(client, [number, [[true, page]]]))
     }
+    this.values.beginAnswer()
     this.reply(client, [number, operations.map((operation) => this.answer(operation))])
   }
 
@@ -170,7 +181,7 @@ class RunningServer implements StoreServer {
 
   private answer(operation: Operation): Answer {
     try {
-      return [true, this.state.execute(operation)]
+      return [true, isVolatile(operation) ? this.values.execute(operation) : this.state.execute(operation)]
     } catch (error) {
       return [false, error instanceof Error ? error.message : String(error)]
     }

@@ -1,10 +1,11 @@
 /** How operations reach a state machine: over a socket, or in the same process. */
 
 import { closedError } from '../link.ts'
-import type { Operation } from './operations.ts'
+import { isVolatile, type Operation } from './operations.ts'
 import { ParkedReads, type FollowOperation } from './parked.ts'
 import { StoreState } from './state.ts'
 import type { StreamAnswer } from './streams.ts'
+import { VolatileValues } from './volatile.ts'
 
 export interface Transport {
   /** Resolves with the operation's value, once it is safe. `followStream` is the only one that waits for anything else. */
@@ -18,6 +19,7 @@ export interface Transport {
 export function createLocalTransport(incarnation: string): Transport {
   const state = new StoreState({ emit: (effect) => parked.wake([effect]) })
   const parked = new ParkedReads<null>((operation) => state.execute(operation) as StreamAnswer)
+  const values = new VolatileValues()
   const waiting = new Set<PromiseWithResolvers<StreamAnswer>>()
   const sweeping = setInterval(() => {
     state.sweep(2000)
@@ -34,6 +36,8 @@ export function createLocalTransport(incarnation: string): Transport {
   return {
     execute: async (operation) => {
       if (closed) throw closedError()
+      values.beginAnswer()
+      if (isVolatile(operation)) return values.execute(operation)
       return operation[0] === 'followStream' ? follow(operation) : state.execute(operation)
     },
     incarnation: () => (closed ? Promise.reject(closedError()) : incarnation),

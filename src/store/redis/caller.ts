@@ -22,7 +22,7 @@ export class RedisCaller {
   private readonly caller: Caller<RedisConnection>
 
   constructor(options: RedisCallerOptions) {
-    this.caller = new Caller({ ...options, connections: 1, judge })
+    this.caller = new Caller({ ...options, connections: 1, judge: judgeRedis })
   }
 
   command<T>(args: readonly RedisArgument[], options: CallOptions): Promise<T> {
@@ -54,7 +54,7 @@ export class RedisCaller {
   }
 }
 
-function judge(error: unknown): Judgement {
+export function judgeRedis(error: unknown): Judgement {
   if (!isReply(error)) return 'broken'
   if (replacedAnswers.test(error.message)) return 'replaced'
   return awayAnswers.test(error.message) ? 'away' : 'refused'

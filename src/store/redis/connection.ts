@@ -26,7 +26,10 @@ export interface RedisConnection extends CallerConnection {
   send<T>(args: readonly RedisArgument[]): Promise<T>
 }
 
-type RedisDialOptions = DialOptions<RedisConnection>
+interface RedisDialOptions extends DialOptions<RedisConnection> {
+  /** Whether to ask who it is that answers, beside that it does. Default: true. */
+  readonly introduce?: boolean
+}
 
 /** Connects, and learns who answers. The connection counts only when it has answered. */
 export async function dialRedis(url: string, options: RedisDialOptions): Promise<RedisConnection> {
@@ -79,7 +82,9 @@ export async function adoptRedis(client: RedisClientLike, options: RedisDialOpti
 async function watch(client: RedisClientLike, close: () => void, options: RedisDialOptions): Promise<RedisConnection> {
   const connection = new LiveConnection(client, close, options.onLost)
   try {
-    await untilAborted(connection.introduce(options.log), options.signal)
+    await connection.prepare()
+    const hello = options.introduce === false ? connection.send(['PING']) : connection.introduce(options.log)
+    await untilAborted(hello, options.signal)
     return connection
   } catch (error) {
     connection.hangUp()
@@ -105,10 +110,13 @@ class LiveConnection implements RedisConnection {
     for (const event of ['error', 'end', 'reconnecting']) client.on(event, this.lost)
   }
 
-  /** Who answers: both ids change when another process answers, or when this one follows another's data. */
-  async introduce(log: Logger): Promise<void> {
+  async prepare(): Promise<void> {
     const { RESP_TYPES } = await loadPackage()
     this.typeMapping = { [RESP_TYPES.BLOB_STRING]: Buffer, [RESP_TYPES.MAP]: Array }
+  }
+
+  /** Who answers: both ids change when another process answers, or when this one follows another's data. */
+  async introduce(log: Logger): Promise<void> {
     const sections = ['server', 'replication', 'memory'].map((section) => this.send<Buffer>(['INFO', section]))
     const info = (await Promise.all(sections)).join('\r\n')
     this.incarnation = `${infoValue(info, 'run_id')}.${infoValue(info, 'master_replid')}`
@@ -137,7 +145,7 @@ class LiveConnection implements RedisConnection {
 }
 
 /** The value of a line of INFO, or '' where the server does not tell. */
-function infoValue(info: string, name: string): string {
+export function infoValue(info: string, name: string): string {
   return info.match(new RegExp(`^${name}:(.*?)\\r?$`, 'm'))?.[1] ?? ''
 }
 

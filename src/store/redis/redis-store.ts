@@ -60,9 +60,10 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     log,
     dial: (dialOptions) => (client === undefined ? dialRedis(url, dialOptions) : adoptRedis(client, dialOptions)),
   })
-  const signals = new StreamSignals((dialOptions) =>
-    client === undefined ? dialRedis(url, dialOptions) : dialBeside(client, dialOptions),
-  )
+  const signals = new StreamSignals((dialOptions) => {
+    const settings = { ...dialOptions, introduce: false }
+    return client === undefined ? dialRedis(url, settings) : dialBeside(client, settings)
+  })
   return new RedisStore(caller, signals, prefix)
 }
 
