@@ -1,0 +1,90 @@
+/**
+ * Rows of pgoutput, of which only the wanted columns are decoded: a text is expensive, and most columns are in nobody's
+ * dependencies. Values stay the server's own text, a byte order mark at its beginning included (a `TextDecoder` would
+ * drop it, and the hash of such a value would differ from its reader's).
+ */
+
+/** A column's text; null where it is null; undefined where the stream does not say. */
+export type Value = string | null | undefined
+
+export interface RowImages {
+  /** What is known of the row before: nothing, the columns of the replica identity, or everything. */
+  before: 'none' | 'key' | 'full'
+  /** Whether there is a row afterwards. */
+  after: boolean
+  /** By column; only wanted ones are set. */
+  readonly old: Value[]
+  readonly new: Value[]
+}
+
+export type RowTag = 'insert' | 'update' | 'delete'
+
+const insertTag = 0x49 // I
+const updateTag = 0x55 // U
+const deleteTag = 0x44 // D
+
+/** Which change of a row a message is; null for every other message. */
+export function rowTag(message: Buffer): RowTag | null {
+  switch (message[0]) {
+    case insertTag:
+      return 'insert'
+    case updateTag:
+      return 'update'
+    case deleteTag:
+      return 'delete'
+    default:
+      return null
+  }
+}
+
+/** The table that a change of a row names. */
+export function rowTable(message: Buffer): number {
+  return message.readUInt32BE(1)
+}
+
+const newTuple = 0x4e // N
+const keyTuple = 0x4b // K
+const oldTuple = 0x4f // O
+
+/** Reads the wanted columns of a change into `images`, which is used again and again. */
+export function readImages(message: Buffer, wanted: readonly boolean[], images: RowImages): void {
+  images.before = 'none'
+  images.after = false
+  images.old.fill(undefined)
+  images.new.fill(undefined)
+  for (let at = 5; at < message.length;) {
+    const part = message[at]
+    if (part !== newTuple && part !== keyTuple && part !== oldTuple) throw new Error(`an unknown tuple: ${part}`)
+    if (part === newTuple) images.after = true
+    else images.before = part === oldTuple ? 'full' : 'key'
+    at = readTuple(message, at + 1, wanted, part === newTuple ? images.new : images.old)
+  }
+  if (images.after && images.before === 'full') fillUnchanged(wanted, images)
+}
+
+const nullKind = 0x6e // n
+const unchangedKind = 0x75 // u
+
+function readTuple(message: Buffer, from: number, wanted: readonly boolean[], into: Value[]): number {
+  const columns = message.readUInt16BE(from)
+  let at = from + 2
+  for (let column = 0; column < columns; column += 1) {
+    const kind = message[at]
+    at += 1
+    if (kind === nullKind) into[column] = null
+    else if (kind !== unchangedKind) {
+      const end = at + 4 + message.readUInt32BE(at)
+      if (end > message.length) throw new Error('a row in the change stream ends too early')
+      if (wanted[column] === true) into[column] = message.toString('utf8', at + 4, end)
+      at = end
+    }
+  }
+  return at
+}
+
+/** A value that is stored apart and did not change is sent with the old row only. */
+function fillUnchanged(wanted: readonly boolean[], images: RowImages): void {
+  for (let column = 0; column < wanted.length; column += 1) {
+    if (images.new[column] === undefined) images.new[column] = images.old[column]
+  }
+}
