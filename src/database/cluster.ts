@@ -24,7 +24,7 @@ import { mayUseReplica, type Level } from '../freshness/level.ts'
 import { TokenStore, type Requirement } from '../freshness/token-store.ts'
 
 import type { Logger } from '../core/log.ts'
-import type { ReplayPosition, WritePosition } from '../engines/position.ts'
+import type { Position, ReplayPosition, WritePosition } from '../engines/position.ts'
 import type { PostgresAddress } from '../engines/postgres/address.ts'
 import type { Classifier } from '../engines/postgres/classify.ts'
 import type { Eligible, ReplicaConnection } from '../engines/postgres/replica-connections.ts'
@@ -112,6 +112,9 @@ export class Cluster {
   readonly #replicas: readonly Replica[]
   readonly #onWait = (): void => this.#primary.scheduleHeartbeat()
   #closing: Promise<void> | null = null
+  /** The position query that runs, and the one that comes after it. */
+  #index: Promise<WritePosition> | null = null
+  #nextIndex: Promise<WritePosition> | null = null
 
   constructor(options: ClusterOptions) {
     const nowMs = options.nowMs ?? (() => performance.now())
@@ -196,9 +199,110 @@ export class Cluster {
     return client
   }
 
+  /**
+   * Whether what this process knows of the changes is new enough for a scope's reads of the cache. Null: not known at
+   * once, see {@link awaitFresh}. False: the database must answer.
+   */
+  freshNow(scope: Scope): boolean | null {
+    const { changes, monitor } = this
+    if (changes === null || scope.pinned) return false
+    const least = monitor.youngEnough()
+    if (least === null ? !this.#servesWhileDown() : monitor.epoch !== changes.epoch) return false
+    if (least !== null && changes.watermark < least) return null
+    const level = scope.level ?? this.#options.level
+    if (level === 'eventual') return true
+    if (level !== 'session') return null
+    const required = scope.require(this.tokens)
+    if (required instanceof Promise) return null
+    if (required.kind !== 'position') return false
+    return changes.reached(required.position) || null
+  }
+
+  /**
+   * The position up to which this process knows all changes, and which is new enough for the scope; waits for it at
+   * most `replicaWait`. Null: the database must answer.
+   */
+  async awaitFresh(scope: Scope): Promise<Position | null> {
+    const { changes, monitor } = this
+    const epoch = changes?.epoch ?? null
+    if (changes === null || epoch === null || scope.pinned) return null
+    const required = await this.#requiredOf(scope)
+    if (required === null || required.epoch !== epoch) return null
+    const least = monitor.youngEnough()
+    if (least === null ? !this.#servesWhileDown() : monitor.epoch !== epoch) return null
+    const position = { epoch, lsn: Math.max(required.lsn, least ?? 0) }
+    if (changes.reached(position)) return position
+    this.#onWait()
+    return (await changes.waitFor(position, this.#options.replicaWaitMs)) ? position : null
+  }
+
+  /** Whether a scope's reads are held to more than their own reader's writes. */
+  isStrict(scope: Scope): boolean {
+    const level = scope.level ?? this.#options.level
+    return level === 'strict' || level === 'monotonic'
+  }
+
+  /** Whose connections these are, and with what settings: answers can hang on it. */
+  get identity(): string {
+    const {
+      user,
+      database,
+      options = '',
+    } = this.#options.primary as { user?: string; database?: string; options?: string }
+    return JSON.stringify([user, database, options])
+  }
+
+  get level(): Level {
+    return this.#options.level
+  }
+
+  get replicaWaitMs(): number {
+    return this.#options.replicaWaitMs
+  }
+
   /** The primary's position now. */
   async readPosition(): Promise<WritePosition> {
     return await this.#primary.readPosition()
+  }
+
+  /** Null: only the database will do. What `monotonic` was shown before is older than any position asked for now. */
+  async #requiredOf(scope: Scope): Promise<Position | null> {
+    const level = scope.level ?? this.#options.level
+    if (level === 'eventual') return { epoch: this.changes?.epoch ?? '', lsn: 0 }
+    if (level === 'session') {
+      const required = await scope.require(this.tokens)
+      return required.kind === 'position' ? required.position : null
+    }
+    const ask = (): Promise<Position> => this.readIndex()
+    try {
+      return await (level === 'strict' ? scope.readIndex(this.tokens, ask) : ask())
+    } catch {
+      return null
+    }
+  }
+
+  /** A position query that begins after the call; all who call before it begins share it. */
+  readIndex(): Promise<WritePosition> {
+    this.#nextIndex ??= (this.#index ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(() => {
+        const index = this.readPosition()
+        this.#index = index
+        this.#nextIndex = null
+        const done = (): void => {
+          if (this.#index === index) this.#index = null
+        }
+        index.then((position) => {
+          this.monitor.saw(position)
+          done()
+        }, done)
+        return index
+      })
+    return this.#nextIndex
+  }
+
+  #servesWhileDown(): boolean {
+    return this.monitor.primaryDown && this.#options.onPrimaryDown === 'serve'
   }
 
   close(): Promise<void> {

@@ -20,6 +20,7 @@ import {
   type DatabaseConnection,
   type Dialect,
   type Driver,
+  type Kysely,
   type KyselyPlugin,
   type KyselyProps,
   type QueryCompiler,
@@ -73,6 +74,12 @@ export function originOf(query: CompiledQuery): QueryOrigin | null {
   return (query as { readonly [origin]?: QueryOrigin })[origin] ?? null
 }
 
+/** Which database a transaction, or any instance, belongs to; null where it is not one of Fourfold's. */
+export function transactionOrigin(kysely: Pick<Kysely<any>, 'getExecutor'>): QueryOrigin | null {
+  const executor = kysely.getExecutor()
+  return executor instanceof RoutedExecutor ? executor.origin : null
+}
+
 interface ExecutorParts {
   readonly compiler: PostgresQueryCompiler
   readonly adapter: PostgresAdapter
@@ -88,6 +95,10 @@ class RoutedExecutor extends DefaultQueryExecutor {
   constructor(parts: ExecutorParts) {
     super(parts.compiler, parts.adapter, parts.provider, [...parts.plugins])
     this.#parts = parts
+  }
+
+  get origin(): QueryOrigin {
+    return this.#parts.origin
   }
 
   override compileQuery(...args: Parameters<DefaultQueryExecutor['compileQuery']>): CompiledQuery {

@@ -36,6 +36,8 @@ interface Kept {
 /** What scopes of one reader in one request have in common: what one writes, all must see. */
 interface Shared {
   readonly kept: Map<TokenStore, Kept>
+  /** For `strict`: what had been acknowledged when the request first asked. */
+  readonly indexes: Map<TokenStore, Promise<Position>>
   pinned: boolean
   settled: boolean
 }
@@ -52,13 +54,22 @@ export class Scope {
     this.reader = options.reader
     this.#keepToken = options.keepToken ?? false
     this.#parent = options.parent ?? null
-    this.#shared = shared ?? { kept: new Map(), pinned: options.pinned ?? false, settled: true }
+    this.#shared = shared ?? { kept: new Map(), indexes: new Map(), pinned: options.pinned ?? false, settled: true }
   }
 
   /** The same reader at another level. */
   atLevel(level: Level | undefined): Scope {
     return new Scope(
       { level, reader: this.reader, keepToken: this.#keepToken, ...(this.#parent && { parent: this.#parent }) },
+      this.#shared,
+    )
+  }
+
+  /** The same reader at another level, for one read: `strict` then means before that read began. */
+  onceAt(level: Level): Scope {
+    const keepToken = this.#keepToken && level !== 'strict'
+    return new Scope(
+      { level, reader: this.reader, keepToken, ...(this.#parent && { parent: this.#parent }) },
       this.#shared,
     )
   }
@@ -79,6 +90,20 @@ export class Scope {
     const nowMs = performance.now()
     const kept = this.#shared.kept.get(tokens)
     return kept !== undefined && nowMs - kept.atMs < keepTokenMs ? kept.requirement : this.#loadAndKeep(tokens, nowMs)
+  }
+
+  /**
+   * The position that a `strict` reader needs: asked for once in a request, and anew after each of its writes; before
+   * every read where the scope is not a request.
+   */
+  readIndex(tokens: TokenStore, ask: () => Promise<Position>): Promise<Position> {
+    if (!this.#keepToken) return ask()
+    const kept = this.#shared.indexes.get(tokens)
+    if (kept !== undefined) return kept
+    const index = ask()
+    this.#shared.indexes.set(tokens, index)
+    index.catch(() => this.#shared.indexes.delete(tokens))
+    return index
   }
 
   /** Told of a write of this reader before the write resolves. A null position: it did not come. */
@@ -102,6 +127,7 @@ export class Scope {
   /** A write may be of the reader whose token is kept further up, under another scope. */
   #forget(tokens: TokenStore): void {
     this.#shared.kept.delete(tokens)
+    this.#shared.indexes.delete(tokens)
     if (this.#parent !== null) this.#parent.#forget(tokens)
   }
 

@@ -41,8 +41,8 @@ export interface FollowerCounts {
 }
 
 interface Waiter {
+  readonly what: 'watermark' | 'visible'
   readonly lsn: Lsn
-  readonly epoch: Epoch
   readonly resolve: (reached: boolean) => void
   readonly timer: NodeJS.Timeout
 }
@@ -135,16 +135,18 @@ export class ChangeFollower {
     return this.epoch === epoch && this.#watermark >= lsn
   }
 
-  /** Waits for the watermark, at most so long. */
-  waitFor(position: Position, timeoutMs: number): Promise<boolean> {
-    if (this.reached(position)) return Promise.resolve(true)
-    if (this.epoch !== position.epoch || timeoutMs <= 0 || this.#stopped) return Promise.resolve(false)
+  /** Waits for the watermark, or for the visible position, at most so long. */
+  waitFor(position: Position, timeoutMs: number, what: 'watermark' | 'visible' = 'watermark'): Promise<boolean> {
+    const { epoch, lsn } = position
+    const reached = (): boolean => this.epoch === epoch && this.#at(what) >= lsn
+    if (reached()) return Promise.resolve(true)
+    if (this.epoch !== epoch || timeoutMs <= 0 || this.#stopped) return Promise.resolve(false)
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         this.#waiters = this.#waiters.filter((waiting) => waiting !== waiter)
-        resolve(this.reached(position))
+        resolve(reached())
       }, timeoutMs)
-      const waiter: Waiter = { ...position, resolve, timer }
+      const waiter: Waiter = { what, lsn, resolve, timer }
       this.#waiters.push(waiter)
     })
   }
@@ -179,7 +181,8 @@ export class ChangeFollower {
     this.#visible = Math.max(this.#visible, visible)
     this.counts.messages += 1
     this.counts.commits += commits.length
-    if (to > this.#watermark) this.#advance(to)
+    this.#watermark = Math.max(this.#watermark, to)
+    if (this.#waiters.length > 0) this.#settleReached()
     return true
   }
 
@@ -231,12 +234,14 @@ export class ChangeFollower {
     return coverage
   }
 
-  #advance(to: Lsn): void {
-    this.#watermark = to
-    if (this.#waiters.length === 0) return
+  #at(what: Waiter['what']): Lsn {
+    return what === 'watermark' ? this.#watermark : this.#visible
+  }
+
+  #settleReached(): void {
     const waiting = this.#waiters
-    this.#waiters = waiting.filter(({ lsn }) => lsn > to)
-    for (const waiter of waiting) if (waiter.lsn <= to) settle(waiter, true)
+    this.#waiters = waiting.filter(({ what, lsn }) => lsn > this.#at(what))
+    for (const waiter of waiting) if (waiter.lsn <= this.#at(waiter.what)) settle(waiter, true)
   }
 
   async #follow(): Promise<void> {

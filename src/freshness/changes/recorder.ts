@@ -37,6 +37,12 @@ export interface EntryPart {
   readonly dependencies: Dependencies
 }
 
+/** What of a batch belongs to one of its entries: rows that carry another entry's key in the batch's column do not. */
+export interface BatchShare {
+  readonly own: string
+  readonly others: ReadonlySet<string>
+}
+
 /** Beyond this, an entry would be larger than what it saves: the table counts as read whole. */
 const maxRowsPerTable = 2_000
 
@@ -48,12 +54,17 @@ export class PartRecorder {
   #replica = false
   #refused: string | null = null
   readonly #tables = new Set<number>()
-  readonly #rows = new Map<TemplateId, { readonly table: number; readonly pairs: PairSet }>()
+  readonly #rows = new Map<TemplateId, TemplateRows>()
+  /** The rows of a batch by what they carry in its column. */
+  readonly #byValue = new Map<string, Map<TemplateId, TemplateRows>>()
+  readonly #batchColumn: string | null
   readonly #names = new PairSet()
 
-  constructor(database: string, follower: ChangeFollower) {
+  /** @param batchColumn where a batch is loaded whose rows belong to keys: the column that says to which */
+  constructor(database: string, follower: ChangeFollower, batchColumn: string | null = null) {
     this.database = database
     this.#follower = follower
+    this.#batchColumn = batchColumn
   }
 
   /** A bound of the statement that comes next, or has just come on a connection whose replay was known before. */
@@ -85,7 +96,7 @@ export class PartRecorder {
     this.#replica ||= part.replica
     const { tables, rows, names } = part.dependencies
     for (const table of tables) this.#tables.add(table)
-    for (const { template, table, hashes } of rows) this.#addRows(template, table, hashes)
+    for (const { template, table, hashes } of rows) this.#rowsOf(this.#rows, template, table).addAll(hashes)
     for (let at = 0; at < names.length; at += 2) this.recordName([names[at]!, names[at + 1]!])
   }
 
@@ -99,15 +110,15 @@ export class PartRecorder {
   }
 
   get empty(): boolean {
-    return this.#tables.size === 0 && this.#rows.size === 0 && this.#names.flat.length === 0
+    return this.#tables.size + this.#rows.size + this.#byValue.size === 0 && this.#names.flat.length === 0
   }
 
   /** The part, or why it cannot be kept. */
-  finish(): EntryPart | { readonly refused: string } {
+  finish(share: BatchShare | null = null): EntryPart | { readonly refused: string } {
     if (this.#refused !== null) return { refused: this.#refused }
     if (this.#epoch === null || this.#asOf === Infinity) return { refused: 'unbounded' }
     const asOf = this.#asOf
-    const dependencies = this.#dependencies()
+    const dependencies = this.#dependencies(share)
     return { database: this.database, epoch: this.#epoch, asOf, replica: this.#replica, dependencies }
   }
 
@@ -131,27 +142,46 @@ export class PartRecorder {
       this.#tables.add(table)
       return
     }
-    const hashes: number[] = []
-    for (const tuple of values) hashes.push(...hashRow(template, tuple))
-    this.#addRows(template, table, hashes)
-  }
-
-  #addRows(template: TemplateId, table: number, hashes: readonly number[]): void {
-    let held = this.#rows.get(template)
-    if (held === undefined) this.#rows.set(template, (held = { table, pairs: new PairSet() }))
-    for (let at = 0; at + 1 < hashes.length; at += 2) held.pairs.add(hashes[at]!, hashes[at + 1]!)
-  }
-
-  #dependencies(): Dependencies {
-    for (const { table, pairs } of this.#rows.values())
-      if (pairs.flat.length > 2 * maxRowsPerTable) this.#tables.add(table)
-    const rows: RowDependencies[] = []
-    for (const [template, { table, pairs }] of this.#rows) {
-      // Any row of it counts already.
-      if (!this.#tables.has(table)) rows.push({ template, table, hashes: pairs.flat })
+    const column = this.#batchColumn === null ? -1 : columns.indexOf(this.#batchColumn)
+    for (const tuple of values) {
+      const rows = column < 0 ? this.#rows : this.#carrying(tuple[column]!)
+      this.#rowsOf(rows, template, table).addAll(hashRow(template, tuple))
     }
-    return { tables: [...this.#tables], rows, names: this.#names.flat }
   }
+
+  #carrying(value: string): Map<TemplateId, TemplateRows> {
+    let rows = this.#byValue.get(value)
+    if (rows === undefined) this.#byValue.set(value, (rows = new Map()))
+    return rows
+  }
+
+  #rowsOf(rows: Map<TemplateId, TemplateRows>, template: TemplateId, table: number): PairSet {
+    let held = rows.get(template)
+    if (held === undefined) rows.set(template, (held = { table, pairs: new PairSet() }))
+    return held.pairs
+  }
+
+  #dependencies(share: BatchShare | null): Dependencies {
+    const merged = new Map<TemplateId, TemplateRows>()
+    const merge = (rows: ReadonlyMap<TemplateId, TemplateRows>): void => {
+      for (const [template, { table, pairs }] of rows) this.#rowsOf(merged, template, table).addAll(pairs.flat)
+    }
+    merge(this.#rows)
+    for (const [value, rows] of this.#byValue) if (share === null || !share.others.has(value)) merge(rows)
+    const tables = new Set(this.#tables)
+    for (const { table, pairs } of merged.values()) if (pairs.flat.length > 2 * maxRowsPerTable) tables.add(table)
+    const rows: RowDependencies[] = []
+    for (const [template, { table, pairs }] of merged) {
+      // Any row of it counts already.
+      if (!tables.has(table)) rows.push({ template, table, hashes: pairs.flat })
+    }
+    return { tables: [...tables], rows, names: this.#names.flat }
+  }
+}
+
+interface TemplateRows {
+  readonly table: number
+  readonly pairs: PairSet
 }
 
 /** Pairs without most of their repetitions. */
@@ -163,5 +193,9 @@ class PairSet {
     if (this.#seen.get(one) === two) return
     this.#seen.set(one, two)
     this.flat.push(one, two)
+  }
+
+  addAll(pairs: readonly number[]): void {
+    for (let at = 0; at + 1 < pairs.length; at += 2) this.add(pairs[at]!, pairs[at + 1]!)
   }
 }

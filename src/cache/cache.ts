@@ -1,0 +1,155 @@
+/**
+ * `ff.cache`: cached objects and queries for one reader.
+ *
+ * The first part of a look-up is written for speed: an entry that stands in this process and is fresh for a reader whose
+ * needs are known is answered without waiting for anything.
+ */
+
+import { FourfoldError } from '../core/errors.ts'
+import { canonicalKey, type Key } from './keys.ts'
+
+import type { CacheCore } from './core.ts'
+import type { ObjectDefinition } from './define-object.ts'
+import type { Explanation } from './explain.ts'
+import type { Fill } from './fills.ts'
+import type { SourceMetrics } from './metrics.ts'
+import type { CompilableQuery, QueryOptions } from './query-source.ts'
+import type { Level } from '../freshness/level.ts'
+import type { Scope } from '../freshness/scope.ts'
+import type { Transaction } from 'kysely'
+
+export interface GetOptions {
+  /** For this read; asked for on a single read, `strict` sees what was acknowledged before that read. */
+  readonly level?: Level
+  /** Assembles the value inside a transaction, from what that sees; reads no cache and stores nothing. */
+  readonly in?: Transaction<any>
+}
+
+export interface Cache {
+  /**
+   * An object's value for a key; null is an answer too.
+   *
+   * @throws FF_CACHE_KEY, FF_CACHE_UNCACHEABLE, FF_CACHE_NO_DEPENDENCY, FF_CACHE_BUSY, and what its load throws
+   */
+  get<K extends Key, Value>(object: ObjectDefinition<K, Value>, key: K, options?: GetOptions): Promise<Value | null>
+  /** The values for several keys, in their order: one round trip to the second tier, one batch for the rest. */
+  getMany<K extends Key, Value>(
+    object: ObjectDefinition<K, Value>,
+    keys: readonly K[],
+    options?: GetOptions,
+  ): Promise<(Value | null)[]>
+  /**
+   * The rows of a query, kept until what it read changes.
+   *
+   * ```ts
+   * await ff.cache.query(ff.databases.main.selectFrom('tags').select('name'))
+   * await ff.cache.query('select name from tags where name like $1', ['a%'])
+   * ```
+   *
+   * @throws FF_CACHE_QUERY, FF_CACHE_IN_TRANSACTION, FF_CACHE_UNCACHEABLE
+   */
+  query<Row>(query: CompilableQuery<Row>, options?: QueryOptions & { readonly level?: Level }): Promise<Row[]>
+  query<Row = Record<string, unknown>>(
+    sql: string,
+    parameters?: readonly unknown[],
+    options?: QueryOptions & { readonly level?: Level },
+  ): Promise<Row[]>
+  /** Ends all entries that depend on a name: after what stands behind it has changed. A write like any other. */
+  touch(name: string, options?: { readonly in?: Transaction<any> }): Promise<void>
+  /** What is known of an entry, and why the last look-up that missed it did. Loads nothing. */
+  explain<K extends Key, Value>(object: ObjectDefinition<K, Value>, key: K): Promise<Explanation>
+  /** Counts since the process began, by object; queries stand under `query`. */
+  metrics(): Readonly<Record<string, SourceMetrics>>
+}
+
+export class ScopedCache implements Cache {
+  readonly #core: CacheCore
+  readonly #scope: Scope
+  /** Set for what a load uses: it waits for this look-up. */
+  readonly #parent: Fill | null
+
+  constructor(core: CacheCore, scope: Scope, parent: Fill | null = null) {
+    this.#core = core
+    this.#scope = scope
+    this.#parent = parent
+  }
+
+  get<K extends Key, Value>(object: ObjectDefinition<K, Value>, key: K, options?: GetOptions): Promise<Value | null> {
+    const core = this.#core
+    const source = core.sourceOf(object)
+    const id = source.prefix + canonicalKey(key, source.name)
+    if (options === undefined) {
+      const entry = core.memory.get(id)
+      if (entry !== undefined && core.checks.now(entry, this.#scope) === 'fresh') {
+        source.counts.hits.memory += 1
+        return Promise.resolve(core.memory.handOut(entry, source.values) as Value | null)
+      }
+    }
+    return this.#find(source, key, id, options) as Promise<Value | null>
+  }
+
+  async getMany<K extends Key, Value>(
+    object: ObjectDefinition<K, Value>,
+    keys: readonly K[],
+    options?: GetOptions,
+  ): Promise<(Value | null)[]> {
+    const core = this.#core
+    const source = core.sourceOf(object)
+    if (options?.in !== undefined) {
+      return await Promise.all(keys.map((key) => this.get(object, key, options)))
+    }
+    const ids = keys.map((key) => source.prefix + canonicalKey(key, source.name))
+    const found = await core.lookups.findMany<Key>(source, keys, ids, this.#at(options), this.#parent)
+    return found.map(({ value }) => value as Value | null)
+  }
+
+  async query<Row>(
+    query: CompilableQuery<Row> | string,
+    given?: readonly unknown[] | (QueryOptions & { readonly level?: Level }),
+    more?: QueryOptions & { readonly level?: Level },
+  ): Promise<Row[]> {
+    const options = (typeof query === 'string' ? more : (given as typeof more)) ?? {}
+    const parameters = typeof query === 'string' ? ((given ?? []) as readonly unknown[]) : null
+    const compiled =
+      parameters === null
+        ? this.#core.compile(query as CompilableQuery<Row>)
+        : { database: options.database ?? this.#core.onlyDatabase(), sql: query as string, parameters }
+    const { source, id } = this.#core.querySource(compiled, options)
+    const found = await this.#core.lookups.find(source, compiled, id, this.#at(options), this.#parent)
+    return found.value as Row[]
+  }
+
+  async touch(name: string, options: { readonly in?: Transaction<any> } = {}): Promise<void> {
+    if (typeof name !== 'string' || name === '') {
+      throw new FourfoldError('FF_CACHE_KEY', `touch: expected a name, got ${JSON.stringify(name)}`)
+    }
+    await this.#core.touch(name, this.#scope, options.in)
+  }
+
+  async explain<K extends Key, Value>(object: ObjectDefinition<K, Value>, key: K): Promise<Explanation> {
+    const source = this.#core.sourceOf(object)
+    return await this.#core.explain(source, source.prefix + canonicalKey(key, source.name), this.#scope)
+  }
+
+  metrics(): Readonly<Record<string, SourceMetrics>> {
+    return this.#core.metrics.snapshot()
+  }
+
+  async #find(
+    source: ReturnType<CacheCore['sourceOf']>,
+    key: Key,
+    id: string,
+    options: GetOptions | undefined,
+  ): Promise<unknown> {
+    const { lookups } = this.#core
+    if (options?.in !== undefined)
+      return await lookups.loadOnly(this.#core.inside(source, options.in), key, id, this.#scope)
+    const found = await lookups.find(source, key, id, this.#at(options), this.#parent)
+    this.#core.remember(id, found)
+    return found.value
+  }
+
+  #at(options: { readonly level?: Level } | undefined): Scope {
+    return options?.level === undefined ? this.#scope : this.#scope.onceAt(options.level)
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Whether an entry may be handed to a reader (FRESHNESS rule 20). The one place where that is decided: for hits in
+ * either tier, for those who join a running fill, and for entries that become part of others.
+ *
+ * An entry is fresh for a scope when this process knows all changes up to what the scope needs, the entry is of the
+ * same epoch, and nothing that it depends on has changed after its `asOf` as far as this process knows.
+ */
+
+import type { Entry, MissReason, Verdict } from './entry.ts'
+import type { Cluster } from '../database/cluster.ts'
+import type { Lsn } from '../engines/position.ts'
+import type { Filter } from '../freshness/changes/filter.ts'
+import type { EntryPart } from '../freshness/changes/recorder.ts'
+import type { Scope } from '../freshness/scope.ts'
+
+export type Clusters = ReadonlyMap<string, Cluster>
+
+/** What was checked when: an entry need not be compared again until the filter has taken another change. */
+interface Checked {
+  readonly filter: Filter
+  readonly version: number
+  /** The watermark then: the value is what the database held there. */
+  readonly at: Lsn
+}
+
+export class Checks {
+  readonly #clusters: Clusters
+  readonly #checked = new WeakMap<Entry, Checked>()
+
+  constructor(clusters: Clusters) {
+    this.#clusters = clusters
+  }
+
+  /** At once; null where the scope's needs are not known without asking. */
+  now(entry: Entry, scope: Scope): Verdict | null {
+    for (const part of entry.parts) {
+      const fresh = this.#clusters.get(part.database)?.freshNow(scope) ?? false
+      if (fresh === null) return null
+      if (!fresh) return 'database'
+    }
+    return this.staleness(entry) ?? 'fresh'
+  }
+
+  async ask(entry: Entry, scope: Scope): Promise<Verdict> {
+    // What has changed already need not be waited for.
+    const early = this.staleness(entry)
+    if (early !== null) return early
+    const verdicts = entry.parts.map((part) => this.#askPart(part, scope))
+    for (const verdict of await Promise.all(verdicts)) if (verdict !== 'fresh') return verdict
+    // After the waiting: the watermark moves together with the filter.
+    return this.staleness(entry) ?? 'fresh'
+  }
+
+  /** Null where, as far as this process knows, the entry is what the databases hold. */
+  staleness(entry: Entry): MissReason | null {
+    if (entry.expiresAtMs !== Infinity && entry.expiresAtMs <= Date.now()) return 'expired'
+    for (const part of entry.parts) {
+      const changes = this.#clusters.get(part.database)?.changes
+      const filter = changes?.filter
+      if (!changes || !filter) return 'database'
+      if (changes.epoch !== part.epoch) return 'epoch'
+      const stale = this.#compare(entry, part, filter)
+      if (stale !== null) return stale
+    }
+    return null
+  }
+
+  #compare(entry: Entry, part: EntryPart, filter: Filter): MissReason | null {
+    const checked = entry.parts.length === 1 ? this.#checked.get(entry) : undefined
+    if (checked?.filter === filter && checked.version === filter.version) return null
+    const stale = filter.staleness(part.dependencies, part.asOf)
+    if (stale === null && entry.parts.length === 1) {
+      const at = Math.max(part.asOf, this.#clusters.get(part.database)?.changes?.watermark ?? 0)
+      this.#checked.set(entry, { filter, version: filter.version, at })
+    }
+    return stale
+  }
+
+  /** Whether an entry that is over was the database's contents recently enough for an `eventual` reader. */
+  isYoungEnough(entry: Entry, scope: Scope): boolean {
+    const [part] = entry.parts
+    const cluster = part && this.#clusters.get(part.database)
+    if (cluster === undefined || entry.parts.length > 1 || (scope.level ?? cluster.level) !== 'eventual') return false
+    const checked = this.#checked.get(entry)
+    const least = cluster.monitor.youngEnough()
+    if (checked === undefined || checked.filter !== cluster.changes?.filter || least === null) return false
+    if (cluster.monitor.epoch !== part?.epoch) return false
+    return checked.at >= least && entry.expiresAtMs > Date.now() && !scope.pinned
+  }
+
+  async #askPart(part: EntryPart, scope: Scope): Promise<Verdict> {
+    const cluster = this.#clusters.get(part.database)
+    if (cluster === undefined) return 'database'
+    const needed = await cluster.awaitFresh(scope)
+    if (needed === null) return cluster.freshNow(scope) === null ? 'behind' : 'database'
+    if (!part.replica || !cluster.isStrict(scope)) return 'fresh'
+    // A replica can show a commit that the primary's snapshots do not show yet: who is strict would see time go back.
+    const shown = await cluster.changes!.waitFor(needed, cluster.replicaWaitMs, 'visible')
+    return shown ? 'fresh' : 'replica'
+  }
+}

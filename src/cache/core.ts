@@ -1,0 +1,273 @@
+/** The cache of one opened app: what all readers share. */
+
+import { FourfoldError } from '../core/errors.ts'
+import { originOf, transactionOrigin } from '../database/kysely-dialect.ts'
+import { createDatabase, createRoutedDatabase, type Database } from '../database/database.ts'
+import { templateParts } from '../freshness/changes/hash.ts'
+import { canonicalKey, type Key } from './keys.ts'
+import { Checks, type Clusters } from './checks.ts'
+import { Fills, type FillLimits } from './fills.ts'
+import { Lookups, type EntryMemory, type Found, type SharedEntries } from './lookups.ts'
+import { Metrics, type SourceMetrics } from './metrics.ts'
+import { createObjectSource, type MakeTools } from './object-source.ts'
+import { createQuerySource, type CompilableQuery, type Query, type QueryOptions } from './query-source.ts'
+
+import type { LoadContext, ObjectDefinition } from './define-object.ts'
+import type { Entry, MissReason } from './entry.ts'
+import type { ExplainedPart, Explanation } from './explain.ts'
+import type { LoadOptions, Source } from './source.ts'
+import type { Logger } from '../core/log.ts'
+import type { RecordedReads } from '../database/recorded-reads.ts'
+import type { EntryPart } from '../freshness/changes/recorder.ts'
+import type { Scope } from '../freshness/scope.ts'
+import type { Store } from '../store/store.ts'
+import type { CompiledQuery, Transaction } from 'kysely'
+
+export interface CacheOptions {
+  /** In the order of the app's definition. */
+  readonly clusters: Clusters
+  readonly reads: ReadonlyMap<string, RecordedReads>
+  readonly memory: EntryMemory
+  readonly shared: SharedEntries
+  readonly store: Store
+  /** Names the app's code. */
+  readonly build: string
+  /** Names this process. */
+  readonly holder: string
+  /** Known from the start: their names are checked against each other. */
+  readonly objects?: readonly ObjectDefinition[]
+  readonly limits?: FillLimits
+  readonly log: Logger
+}
+
+export type CountedSource = Source<Key> & { readonly counts: SourceMetrics }
+
+interface Miss {
+  readonly reason: MissReason
+  readonly atMs: number
+}
+
+const maxRememberedMisses = 1_000
+const touchSql = `select pg_logical_emit_message(true, 'fourfold:touch', $1::text)`
+
+export class CacheCore {
+  readonly memory: EntryMemory
+  readonly checks: Checks
+  readonly lookups: Lookups
+  readonly metrics: Metrics = new Metrics()
+  readonly #options: CacheOptions
+  readonly #sources = new WeakMap<ObjectDefinition, CountedSource>()
+  readonly #names = new Map<string, ObjectDefinition>()
+  readonly #misses = new Map<string, Miss>()
+  readonly querySource: ReturnType<typeof createQuerySource>
+
+  constructor(options: CacheOptions) {
+    const { clusters, memory, shared, store, holder, log, build } = options
+    this.#options = options
+    this.memory = memory
+    this.checks = new Checks(clusters)
+    const fills = new Fills(options.limits)
+    const { checks, metrics } = this
+    this.lookups = new Lookups({ clusters, checks, memory, shared, fills, metrics, store, holder, log })
+    this.querySource = createQuerySource(
+      build,
+      (database) => clusters.get(database)?.identity ?? '',
+      (database, load) => this.#recording(database, load),
+    )
+    for (const object of options.objects ?? []) this.sourceOf(object)
+  }
+
+  /** @throws FF_CACHE_OBJECT where the definition is wrong, or its name is another's */
+  sourceOf(object: ObjectDefinition): CountedSource {
+    const known = this.#sources.get(object)
+    if (known !== undefined) return known
+    const source = createObjectSource(object, this.#options.build, (load) => this.#tools(load))
+    const other = this.#names.get(source.name)
+    if (other !== undefined && other !== object) {
+      const message = `Two cached objects are called ${source.name}: expected a name of its own for each`
+      throw new FourfoldError('FF_CACHE_OBJECT', message, { fields: { name: source.name } })
+    }
+    this.#names.set(source.name, object)
+    const counted = { ...source, counts: this.metrics.of(source.name) }
+    this.#sources.set(object, counted)
+    return counted
+  }
+
+  /** @throws FF_CACHE_QUERY, FF_CACHE_IN_TRANSACTION */
+  compile(query: CompilableQuery<unknown>): Query {
+    const compiled = typeof query?.compile === 'function' ? query.compile() : null
+    const origin = compiled && originOf(compiled as CompiledQuery)
+    if (compiled === null || origin === null) {
+      const message =
+        'expected a query of one of ff.databases, or SQL text with its parameters; what was given was compiled elsewhere'
+      throw new FourfoldError('FF_CACHE_QUERY', `ff.cache.query: ${message}`)
+    }
+    if (origin.inTransaction) {
+      const message =
+        'A query that was made inside a transaction sees what is not committed yet, and the cache does not: run it there, or make it from ff.databases'
+      throw new FourfoldError('FF_CACHE_IN_TRANSACTION', message, { fields: { database: origin.database } })
+    }
+    return { database: origin.database, sql: compiled.sql, parameters: compiled.parameters }
+  }
+
+  /** @throws FF_CACHE_QUERY */
+  onlyDatabase(): string {
+    const names = [...this.#options.clusters.keys()]
+    const only = names.length === 1 ? names[0] : names.find((name) => name === 'main')
+    if (only !== undefined) return only
+    const message = `ff.cache.query: expected the option database, one of ${names.join(', ')}, as none is called main`
+    throw new FourfoldError('FF_CACHE_QUERY', message)
+  }
+
+  /** The source with its load inside a transaction. */
+  inside(source: Source<Key>, transaction: Transaction<any>): Source<Key> {
+    const object = this.#names.get(source.name)
+    const origin = transactionOrigin(transaction)
+    if (object === undefined || origin === null || !origin.inTransaction) {
+      const message = 'in: expected a transaction of one of ff.databases'
+      throw new FourfoldError('FF_CACHE_IN_TRANSACTION', message)
+    }
+    return createObjectSource(object, this.#options.build, this.#toolsInside(transaction, origin.database))
+  }
+
+  /** Tells the change stream that what stands behind a name has changed. */
+  async touch(name: string, scope: Scope, transaction: Transaction<any> | undefined): Promise<void> {
+    const database = this.#touchDatabase()
+    // Nothing that depends on a name is kept without a stream.
+    if (database === null) return
+    if (transaction === undefined) {
+      await this.#options.clusters.get(database)!.run(scope, touchSql, [name])
+      return
+    }
+    const origin = transactionOrigin(transaction)
+    if (origin?.database !== database || !origin.inTransaction) {
+      const message = `touch in: expected a transaction of database ${database}, whose stream tells of touches`
+      throw new FourfoldError('FF_CACHE_IN_TRANSACTION', message)
+    }
+    await this.#createQuery(transaction, name)
+  }
+
+  remember(id: string, { missed }: Found): void {
+    if (missed === null) return
+    this.#misses.delete(id)
+    this.#misses.set(id, { reason: missed, atMs: Date.now() })
+    if (this.#misses.size > maxRememberedMisses) this.#misses.delete(this.#misses.keys().next().value!)
+  }
+
+  async explain(source: Source<Key>, id: string, scope: Scope): Promise<Explanation> {
+    const held = this.memory.get(id) ?? null
+    const entry = held ?? (await this.#options.shared.getMany([id]))[0] ?? null
+    const miss = this.#misses.get(id)
+    const nowMs = Date.now()
+    return {
+      name: source.name,
+      id,
+      tier: entry === null ? null : held === null ? 'shared' : 'memory',
+      verdict: entry === null ? 'absent' : await this.checks.ask(entry, scope),
+      ageMs: entry && nowMs - entry.filledAtMs,
+      loadMs: entry && entry.loadMs,
+      expiresInMs: entry === null || entry.expiresAtMs === Infinity ? null : entry.expiresAtMs - nowMs,
+      parts: (entry?.parts ?? []).map((part) => this.#explainPart(part)),
+      lastMiss: miss === undefined ? null : { reason: miss.reason, agoMs: nowMs - miss.atMs },
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.lookups.settle()
+  }
+
+  #explainPart({ database, epoch, asOf, dependencies }: EntryPart): ExplainedPart {
+    const { tables, rows, names } = dependencies
+    const reads = this.#options.reads.get(database)
+    const nameOf = (oid: number): string => reads?.tableName(oid) ?? String(oid)
+    return {
+      database,
+      epoch,
+      asOf,
+      watermark: this.#options.clusters.get(database)?.changes?.watermark ?? null,
+      wholeTables: tables.map(nameOf),
+      rows: rows.map(({ template, table, hashes }) => ({
+        table: nameOf(table),
+        columns: templateParts(template).columns,
+        keys: hashes.length / 2,
+      })),
+      names: names.length / 2,
+    }
+  }
+
+  #recording(database: string, { scope, recording }: LoadOptions): Database<unknown> {
+    const reads = this.#options.reads.get(database)
+    if (reads !== undefined) return createRoutedDatabase(reads.router(scope, recording))
+    const known = [...this.#options.clusters.keys()].join(', ')
+    throw new FourfoldError('FF_CACHE_QUERY', `There is no database ${database}: expected one of ${known}`)
+  }
+
+  #tools(load: LoadOptions): ReturnType<MakeTools> {
+    const { recording, scope, fill } = load
+    const databases = this.#databases((name) => this.#recording(name, load))
+    const nest = (entry: Entry | null): void => {
+      if (entry === null) recording.refuse('a part of it could not be kept')
+      else recording.nest(entry, this.checks.staleness(entry) === null)
+    }
+    const context: LoadContext = {
+      use: async (object, key) => {
+        const source = this.sourceOf(object)
+        const id = source.prefix + canonicalKey(key, source.name)
+        const found = await this.lookups.find<Key>(source, key, id, scope, fill)
+        nest(found.entry)
+        return found.value as never
+      },
+      useMany: async (object, keys) => {
+        const source = this.sourceOf(object)
+        const ids = keys.map((key) => source.prefix + canonicalKey(key, source.name))
+        const found = await this.lookups.findMany<Key>(source, keys, ids, scope, fill)
+        for (const { entry } of found) nest(entry)
+        return found.map(({ value }) => value as never)
+      },
+      dependsOn: (name) => recording.dependsOn(name, this.#touchDatabase()),
+    }
+    return Object.assign(databases, context)
+  }
+
+  /** Inside a transaction: its database is the transaction, other databases are as they are for the scope. */
+  #toolsInside(transaction: Transaction<any>, database: string): MakeTools {
+    const make: MakeTools = ({ scope, ...load }) => {
+      const clusters = this.#options.clusters
+      const databases = this.#databases((name) =>
+        name === database ? (transaction as unknown as Database<unknown>) : createDatabase(clusters.get(name)!, scope),
+      )
+      const use: LoadContext['use'] = async (object, key) => {
+        const source = createObjectSource(object, this.#options.build, make)
+        return (await source.load(key, { scope, ...load })) as never
+      }
+      const context: LoadContext = {
+        use,
+        useMany: async (object, keys) => await Promise.all(keys.map((key) => use(object, key))),
+        dependsOn: () => undefined,
+      }
+      return Object.assign(databases, context)
+    }
+    return make
+  }
+
+  /** Each is made when it is first asked for. */
+  #databases(make: (name: string) => Database<unknown>): Record<string, unknown> {
+    const databases: Record<string, unknown> = {}
+    for (const name of this.#options.clusters.keys()) {
+      let made: Database<unknown> | null = null
+      Object.defineProperty(databases, name, { enumerable: true, get: () => (made ??= make(name)) })
+    }
+    return databases
+  }
+
+  /** The first database that has a change stream: the same in every process of an app. */
+  #touchDatabase(): string | null {
+    for (const [name, { changes }] of this.#options.clusters) if (changes !== null) return name
+    return null
+  }
+
+  async #createQuery(transaction: Transaction<any>, name: string): Promise<void> {
+    const { CompiledQuery: compiled } = await import('kysely')
+    await transaction.executeQuery(compiled.raw(touchSql, [name]))
+  }
+}

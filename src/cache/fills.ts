@@ -1,0 +1,171 @@
+/**
+ * Loads that run: one for each entry in a process, joined by whoever wants the same in the meantime, and no more at
+ * once than the database can bear.
+ *
+ * A joiner never takes a result blindly: it is checked for each reader like any entry. Loads that use each other's
+ * entries could wait in a circle: who would close one loads for itself.
+ */
+
+import { FourfoldError, isFourfoldError } from '../core/errors.ts'
+
+import type { Entry } from './entry.ts'
+
+/** What came of a load. The entry is null where the answer cannot be kept. */
+export interface Filled {
+  readonly value: unknown
+  readonly entry: Entry | null
+}
+
+export interface Fill {
+  readonly id: string
+  /** The load that asked for this one. */
+  readonly parent: Fill | null
+  /** The loads whose results this one waits for. */
+  readonly waitsFor: Set<Fill>
+  readonly done: Promise<Filled>
+}
+
+export interface FillLimits {
+  /** Loads at once, those that are part of others not counted. Default 64. */
+  readonly atOnce?: number
+  /** How many wait for a place. Default 10,000. */
+  readonly waiting?: number
+  /** How long they wait. Default 5,000. */
+  readonly waitMs?: number
+  readonly nowMs?: () => number
+}
+
+const failuresToOpen = 5
+const openMs = 1_000
+
+export class Fills {
+  readonly #limits: Required<FillLimits>
+  readonly #running = new Map<string, Fill>()
+  #places: number
+  readonly #queue: (() => void)[] = []
+  #failures = 0
+  #openUntilMs = -Infinity
+
+  constructor({ atOnce = 64, waiting = 10_000, waitMs = 5_000, nowMs = () => performance.now() }: FillLimits = {}) {
+    this.#limits = { atOnce, waiting, waitMs, nowMs }
+    this.#places = atOnce
+  }
+
+  get running(): number {
+    return this.#running.size
+  }
+
+  find(id: string): Fill | null {
+    return this.#running.get(id) ?? null
+  }
+
+  /** Whether a load waiting for another would wait, through others, for itself. */
+  wouldWaitForItself(waiting: Fill | null, other: Fill): boolean {
+    for (let at = waiting; at !== null; at = at.parent) if (reaches(other, at, new Set())) return true
+    return false
+  }
+
+  /** Waits for a load; the waiting load is marked, so that a circle can be seen. */
+  async join(fill: Fill, waiting: Fill | null): Promise<Filled> {
+    waiting?.waitsFor.add(fill)
+    try {
+      return await fill.done
+    } finally {
+      waiting?.waitsFor.delete(fill)
+    }
+  }
+
+  /**
+   * Runs a load that others may join from now on.
+   *
+   * @throws FF_CACHE_CYCLE where the load is part of itself, FF_CACHE_BUSY
+   */
+  start(id: string, parent: Fill | null, load: (fill: Fill) => Promise<Filled>): Fill {
+    for (let at = parent; at !== null; at = at.parent) if (at.id === id) throw cycle(parent!, id)
+    const { promise, resolve, reject } = Promise.withResolvers<Filled>()
+    // Whoever waits for it gets the error; nobody may.
+    promise.catch(() => undefined)
+    const fill: Fill = { id, parent, waitsFor: new Set(), done: promise }
+    if (!this.#running.has(id)) this.#running.set(id, fill)
+    parent?.waitsFor.add(fill)
+    this.#run(fill, load).then(resolve, reject)
+    return fill
+  }
+
+  async #run(fill: Fill, load: (fill: Fill) => Promise<Filled>): Promise<Filled> {
+    try {
+      // A load that is part of another has its place: to wait for one could last for ever.
+      return fill.parent === null ? await this.#inPlace(() => load(fill)) : await load(fill)
+    } finally {
+      if (this.#running.get(fill.id) === fill) this.#running.delete(fill.id)
+      fill.parent?.waitsFor.delete(fill)
+    }
+  }
+
+  async #inPlace(load: () => Promise<Filled>): Promise<Filled> {
+    this.#refuseWhileOpen()
+    if (this.#places > 0) this.#places -= 1
+    else await this.#wait()
+    try {
+      const filled = await load()
+      this.#failures = 0
+      return filled
+    } catch (error) {
+      this.#judge(error)
+      throw error
+    } finally {
+      const next = this.#queue.shift()
+      if (next === undefined) this.#places += 1
+      else next()
+    }
+  }
+
+  #wait(): Promise<void> {
+    const { waiting, waitMs } = this.#limits
+    if (this.#queue.length >= waiting) throw busy(`${waiting} loads are waiting already`)
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#queue.splice(this.#queue.indexOf(begin), 1)
+        reject(busy(`no place became free within ${waitMs} ms`))
+      }, waitMs)
+      const begin = (): void => {
+        clearTimeout(timer)
+        resolve()
+      }
+      this.#queue.push(begin)
+    })
+  }
+
+  /** Only what says that the database cannot serve counts, not a mistake in a load. */
+  #judge(error: unknown): void {
+    if (!isFourfoldError(error) || !error.retryable || error.code === 'FF_CACHE_BUSY') return
+    this.#failures += 1
+    if (this.#failures >= failuresToOpen) this.#openUntilMs = this.#limits.nowMs() + openMs
+  }
+
+  /** When the time is over one load at a time shows whether the database is back. */
+  #refuseWhileOpen(): void {
+    if (this.#failures < failuresToOpen) return
+    if (this.#limits.nowMs() < this.#openUntilMs) throw busy(`the database failed ${this.#failures} loads in a row`)
+    this.#openUntilMs = this.#limits.nowMs() + openMs
+  }
+}
+
+function reaches(from: Fill, to: Fill, seen: Set<Fill>): boolean {
+  if (from === to) return true
+  if (seen.has(from)) return false
+  seen.add(from)
+  for (const next of from.waitsFor) if (reaches(next, to, seen)) return true
+  return false
+}
+
+function cycle(parent: Fill, id: string): FourfoldError {
+  const chain: string[] = [id]
+  for (let at: Fill | null = parent; at !== null; at = at.parent) chain.unshift(at.id)
+  const message = `A cached object uses itself: ${chain.join(' -> ')}. Load what both need in an object of its own`
+  return new FourfoldError('FF_CACHE_CYCLE', message, { fields: { chain } })
+}
+
+function busy(why: string): FourfoldError {
+  return new FourfoldError('FF_CACHE_BUSY', `A cached value could not be loaded now: ${why}`)
+}

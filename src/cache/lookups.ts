@@ -1,0 +1,363 @@
+/**
+ * Look-ups: the in-process tier, the second tier, whoever loads it already, and the database, in this order.
+ *
+ * Invariants:
+ * - Whatever is handed out of a tier, or was loaded for another reader, passed {@link Checks} for this one.
+ * - A load that this reader began reads as fresh as this reader asks, so its answer needs no check.
+ * - Nothing here needs the second tier or the store to be right or alive: both only save loads.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises'
+
+import { FourfoldError } from '../core/errors.ts'
+import { Recording } from './recording.ts'
+
+import type { Checks, Clusters } from './checks.ts'
+import type { Entry, MissReason } from './entry.ts'
+import type { Fill, Filled, Fills } from './fills.ts'
+import type { Metrics } from './metrics.ts'
+import type { Source } from './source.ts'
+import type { Logger } from '../core/log.ts'
+import type { BatchShare } from '../freshness/changes/recorder.ts'
+import type { Scope } from '../freshness/scope.ts'
+import type { Lease, Store } from '../store/store.ts'
+
+/** The in-process tier. */
+export interface EntryMemory {
+  get(id: string): Entry | undefined
+  /** Keeps an entry and answers the value as it is handed out from now on. */
+  set(id: string, entry: Entry, values: 'frozen' | 'cloned'): Entry
+  /** The value for one reader: itself, or a copy. */
+  handOut(entry: Entry, values: 'frozen' | 'cloned'): unknown
+}
+
+/** The second tier, with values made into bytes and back. Never rejects: what fails is not there. */
+export interface SharedEntries {
+  /** Whether there is a tier at all. */
+  readonly present: boolean
+  getMany(ids: readonly string[]): Promise<(Entry | null)[]>
+  set(id: string, entry: Entry): Promise<void>
+}
+
+export interface LookupOptions {
+  readonly clusters: Clusters
+  readonly checks: Checks
+  readonly memory: EntryMemory
+  readonly shared: SharedEntries
+  readonly fills: Fills
+  readonly metrics: Metrics
+  readonly store: Store
+  /** Names this process among those that ask for leases. */
+  readonly holder: string
+  readonly log: Logger
+}
+
+/** Where an answer came from. */
+export type From = 'memory' | 'tier' | 'joined' | 'previous' | 'load'
+
+export interface Found {
+  readonly value: unknown
+  readonly entry: Entry | null
+  readonly from: From
+  /** Why nothing before it served; null for a hit in the in-process tier. */
+  readonly missed: MissReason | null
+}
+
+const maxJoins = 3
+const leaseMs = 10_000
+/** A load elsewhere that takes longer than this is not waited for. */
+const leaseWaitMs = 2_000
+const leasePollMs = 10
+
+export class Lookups {
+  readonly #options: LookupOptions
+  readonly #background = new Set<Promise<void>>()
+
+  constructor(options: LookupOptions) {
+    this.#options = options
+  }
+
+  async find<K>(source: Source<K>, key: K, id: string, scope: Scope, parent: Fill | null): Promise<Found> {
+    const { checks, fills, memory, metrics } = this.#options
+    let missed: MissReason = 'absent'
+    let seen: Entry | undefined
+    for (let joins = 0; ;) {
+      const held = memory.get(id)
+      if (held !== undefined && held !== seen) {
+        seen = held
+        const verdict = await checks.ask(held, scope)
+        if (verdict === 'fresh') return this.#hit(source, held, 'memory', null)
+        missed = verdict
+        if (checks.isYoungEnough(held, scope)) return this.#previous(source, key, id, scope, held, missed)
+        continue
+      }
+      const running = fills.find(id)
+      if (running === null || joins === maxJoins || fills.wouldWaitForItself(parent, running)) break
+      joins += 1
+      const { entry } = await fills.join(running, parent)
+      // What cannot be kept cannot be checked either.
+      if (entry === null) break
+      seen = entry
+      const verdict = await checks.ask(entry, scope)
+      if (verdict === 'fresh') return this.#hit(source, entry, 'joined', missed)
+      missed = verdict
+    }
+    metrics.missed(source.name, missed)
+    return await this.#start(source, key, id, scope, parent, missed)
+  }
+
+  /** Answers in the order of the keys. */
+  async findMany<K>(
+    source: Source<K>,
+    keys: readonly K[],
+    ids: readonly string[],
+    scope: Scope,
+    parent: Fill | null,
+  ): Promise<Found[]> {
+    const found = new Map<string, Found>()
+    const wanted = new Map(ids.map((id, at) => [id, keys[at]!]))
+    await Promise.all([...wanted.keys()].map((id) => this.#findHeld(source, id, scope, found)))
+    await this.#findShared(
+      source,
+      [...wanted.keys()].filter((id) => !found.has(id)),
+      scope,
+      found,
+    )
+    const { fills, metrics } = this.#options
+    const missing = [...wanted.keys()].filter((id) => !found.has(id))
+    const alone = source.loadMany === undefined || missing.length === 1
+    const joined = missing.filter((id) => alone || fills.find(id) !== null)
+    const batch = missing.filter((id) => !joined.includes(id))
+    for (const id of batch) metrics.missed(source.name, 'absent')
+    await Promise.all([
+      ...joined.map(async (id) => found.set(id, await this.find(source, wanted.get(id)!, id, scope, parent))),
+      batch.length > 0 && this.#loadBatch(source, batch, wanted, scope, parent, found),
+    ])
+    return ids.map((id) => found.get(id)!)
+  }
+
+  /** Loads without any tier and keeps nothing: for transactions. */
+  async loadOnly<K>(source: Source<K>, key: K, id: string, scope: Scope): Promise<unknown> {
+    const recording = new Recording(this.#options.clusters)
+    const fill: Fill = { id, parent: null, waitsFor: new Set(), done: Promise.resolve({ value: null, entry: null }) }
+    return checkDefined(source, await source.load(key, { scope, recording, fill }))
+  }
+
+  /** Waits for what is being written to the second tier. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#background)
+  }
+
+  #hit<K>(source: Source<K>, entry: Entry, from: 'memory' | 'tier' | 'joined', missed: MissReason | null): Found {
+    this.#options.metrics.of(source.name).hits[from] += 1
+    return { value: this.#options.memory.handOut(entry, source.values), entry, from, missed }
+  }
+
+  /** An `eventual` reader is served what was valid a moment ago, and the load runs behind. */
+  #previous<K>(source: Source<K>, key: K, id: string, scope: Scope, held: Entry, missed: MissReason): Found {
+    const { fills, metrics, memory, log } = this.#options
+    if (fills.find(id) === null) {
+      metrics.missed(source.name, missed)
+      this.#start(source, key, id, scope, null, missed).catch((error: unknown) =>
+        log.debug({ error, id }, 'not renewed'),
+      )
+    }
+    metrics.of(source.name).hits.previous += 1
+    return { value: memory.handOut(held, source.values), entry: held, from: 'previous', missed }
+  }
+
+  async #start<K>(
+    source: Source<K>,
+    key: K,
+    id: string,
+    scope: Scope,
+    parent: Fill | null,
+    missed: MissReason,
+  ): Promise<Found> {
+    let from: From = 'load'
+    const fill = this.#options.fills.start(id, parent, async (running) => {
+      const shared = await this.#findElsewhere(source, id, scope, missed)
+      if (shared.entry !== null) {
+        from = 'tier'
+        return { value: this.#options.memory.handOut(shared.entry, source.values), entry: shared.entry }
+      }
+      return await this.#load(source, key, id, scope, running, shared.lease)
+    })
+    const { value, entry } = await fill.done
+    return { value, entry, from, missed }
+  }
+
+  /**
+   * The second tier; and where it has nothing, the right to load for all clones, or what another clone loads
+   * meanwhile. Readers whom only the database can serve need not ask.
+   */
+  async #findElsewhere<K>(
+    source: Source<K>,
+    id: string,
+    scope: Scope,
+    missed: MissReason,
+  ): Promise<{ entry: Entry | null; lease: Lease | null }> {
+    const { shared, store, holder } = this.#options
+    if (!shared.present || missed === 'database' || missed === 'behind') return { entry: null, lease: null }
+    const untilMs = performance.now() + leaseWaitMs
+    for (let pauseMs = leasePollMs; ; pauseMs = Math.min(100, pauseMs * 1.5)) {
+      const entry = await this.#findOneShared(source, id, scope)
+      if (entry !== null || !source.clusterWide || performance.now() > untilMs) return { entry, lease: null }
+      try {
+        const lease = await store.acquireLease(`fill:${id}`, `${holder}:${id}`, leaseMs)
+        if (lease !== null) return { entry: await this.#findOneShared(source, id, scope), lease }
+      } catch {
+        return { entry: null, lease: null }
+      }
+      await pause(pauseMs)
+    }
+  }
+
+  async #findOneShared<K>(source: Source<K>, id: string, scope: Scope): Promise<Entry | null> {
+    const found = new Map<string, Found>()
+    await this.#findShared(source, [id], scope, found)
+    return found.get(id)?.entry ?? null
+  }
+
+  async #findHeld<K>(source: Source<K>, id: string, scope: Scope, found: Map<string, Found>): Promise<void> {
+    const { memory, checks } = this.#options
+    const held = memory.get(id)
+    if (held === undefined || (await checks.ask(held, scope)) !== 'fresh') return
+    found.set(id, this.#hit(source, held, 'memory', null))
+  }
+
+  async #findShared<K>(
+    source: Source<K>,
+    ids: readonly string[],
+    scope: Scope,
+    found: Map<string, Found>,
+  ): Promise<void> {
+    const { shared, checks, memory } = this.#options
+    if (ids.length === 0 || !shared.present) return
+    const entries = await shared.getMany(ids)
+    const check = async (entry: Entry | null, id: string): Promise<void> => {
+      if (entry === null || (await checks.ask(entry, scope)) !== 'fresh') return
+      found.set(id, this.#hit(source, memory.set(id, entry, source.values), 'tier', 'absent'))
+    }
+    await Promise.all(entries.map((entry, at) => check(entry, ids[at]!)))
+  }
+
+  async #load<K>(
+    source: Source<K>,
+    key: K,
+    id: string,
+    scope: Scope,
+    fill: Fill,
+    lease: Lease | null,
+  ): Promise<Filled> {
+    const recording = new Recording(this.#options.clusters)
+    try {
+      const { value, loadMs } = await this.#measure(source, () => source.load(key, { scope, recording, fill }))
+      const filled = this.#keep(source, id, checkDefined(source, value), recording, loadMs)
+      this.#publish(id, filled.entry, lease)
+      return filled
+    } catch (error) {
+      this.#publish(id, null, lease)
+      throw error
+    }
+  }
+
+  /** One load for several entries, which others may join one by one. */
+  async #loadBatch<K>(
+    source: Source<K>,
+    ids: readonly string[],
+    wanted: ReadonlyMap<string, K>,
+    scope: Scope,
+    parent: Fill | null,
+    found: Map<string, Found>,
+  ): Promise<void> {
+    const { fills, clusters } = this.#options
+    const recording = new Recording(clusters, source.loadManyBy ?? null)
+    const results = new Map<string, Filled>()
+    const keys = ids.map((id) => wanted.get(id)!)
+    const batch = fills.start(`${source.prefix}*`, parent, async (fill) => {
+      const { value, loadMs } = await this.#measure(source, () => source.loadMany!(keys, { scope, recording, fill }))
+      for (const id of ids) {
+        const answer = (value as ReadonlyMap<string, unknown>).get(id) ?? null
+        results.set(id, this.#keep(source, id, answer, recording, loadMs, ids))
+      }
+      return { value: null, entry: null }
+    })
+    const members = ids.map((id) => fills.start(id, batch, () => batch.done.then(() => results.get(id)!)))
+    await batch.done
+    for (const [at, id] of ids.entries()) {
+      const { value, entry } = await members[at]!.done
+      this.#publish(id, entry, null)
+      found.set(id, { value, entry, from: 'load', missed: 'absent' })
+    }
+  }
+
+  async #measure<K, T>(source: Source<K>, load: () => Promise<T>): Promise<{ value: T; loadMs: number }> {
+    const counts = this.#options.metrics.of(source.name)
+    const began = performance.now()
+    counts.loads += 1
+    try {
+      const value = await load()
+      return { value, loadMs: performance.now() - began }
+    } catch (error) {
+      counts.failedLoads += 1
+      throw error
+    } finally {
+      counts.loadMs += performance.now() - began
+    }
+  }
+
+  #keep<K>(
+    source: Source<K>,
+    id: string,
+    value: unknown,
+    recording: Recording,
+    loadMs: number,
+    batch: readonly string[] = [],
+  ): Filled {
+    const { memory, checks, metrics } = this.#options
+    const recorded = recording.finish(source.name, source.ttlMs !== null, shareOf(source, id, batch))
+    const nowMs = Date.now()
+    if ('refused' in recorded) {
+      metrics.refused(source.name, recorded.refused)
+      return { value, entry: null }
+    }
+    const expiresAtMs = Math.min(recording.expiresAtMs, source.ttlMs === null ? Infinity : nowMs + source.ttlMs)
+    const entry: Entry = { value, parts: recorded.parts, filledAtMs: nowMs, expiresAtMs, loadMs }
+    const stale = checks.staleness(entry)
+    if (stale !== null) {
+      metrics.refused(source.name, stale)
+      return { value, entry: null }
+    }
+    const held = memory.set(id, entry, source.values)
+    return { value: memory.handOut(held, source.values), entry: held }
+  }
+
+  /** Behind the answer: nobody waits for the second tier. The lease goes when others can find the entry. */
+  #publish(id: string, entry: Entry | null, lease: Lease | null): void {
+    const { shared, store, log } = this.#options
+    if ((entry === null || !shared.present) && lease === null) return
+    const work = (async () => {
+      if (entry !== null) await shared.set(id, entry)
+      if (lease !== null) await store.releaseLease(lease)
+    })().catch((error: unknown) => log.debug({ error, id }, 'an entry was not shared'))
+    this.#background.add(work)
+    void work.finally(() => this.#background.delete(work))
+  }
+}
+
+/** Canonical keys are canonical texts of values with a letter in front. */
+function shareOf<K>({ loadManyBy, prefix }: Source<K>, id: string, batch: readonly string[]): BatchShare | null {
+  if (loadManyBy === undefined || batch.length < 2) return null
+  const textOf = (one: string): string => {
+    const key = one.slice(prefix.length)
+    return key.slice(1)
+  }
+  return { own: textOf(id), others: new Set(batch.filter((one) => one !== id).map(textOf)) }
+}
+
+function checkDefined<K>(source: Source<K>, value: unknown): unknown {
+  if (value !== undefined) return value
+  const message = `The load of ${source.name} answered undefined: expected a value, or null for what does not exist`
+  throw new FourfoldError('FF_CACHE_UNDEFINED', message, { fields: { name: source.name } })
+}
