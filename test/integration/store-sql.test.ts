@@ -11,11 +11,13 @@ import { prepareSchema } from '../../src/store/sql/schema.ts'
 import { createSqlStore } from '../../src/store/sql/sql-store.ts'
 import { sweepings } from '../../src/store/sql/sweeper.ts'
 import type { Store } from '../../src/store/store.ts'
+import { findPgBouncer, startPgBouncer } from '../support/pgbouncer.ts'
 import { connect, startTestCluster, until, untilReplayed } from '../support/postgres.ts'
 import { startSqlStoreServer, type SqlStoreServer } from '../support/sql-store-server.ts'
 import { startSwitchedEndpoint } from '../support/switched-endpoint.ts'
 
 const hourMs = 3_600_000
+const skip = (await findPgBouncer()) === null && 'no PgBouncer on this machine'
 const text = (value: string): Uint8Array => Buffer.from(value)
 
 let server: SqlStoreServer
@@ -96,23 +98,30 @@ describe('two who meet in one row', () => {
     assert.notEqual(await store.read('anew'), null)
   })
 
-  test('a call that outlives its deadline leaves no statement behind that waits', async (t) => {
-    const store = await openStore(t, server.address, { deadlineMs: 200 })
-    const holder = await connect(t, server.address)
-    await until('the record is made', () => store.create('locked', {}, { ttlMs: hourMs }))
-    await holder.query('begin')
-    await holder.query(`select from fourfold.store_records where key = 'locked' for update`)
-    await assert.rejects(store.update('locked', { set: { a: text('1') } }), { code: 'FF_STORE_DEADLINE' })
-    const looker = await connect(t, server.address)
-    await until('nobody waits', async () => {
-      const { rows } = await looker.query(`select 1 from pg_stat_activity where wait_event_type = 'Lock'`)
-      return rows.length === 0
-    })
-    await holder.query('rollback')
-    await until('the store serves again', () => store.update('locked', { set: { a: text('2') } }))
-    assert.equal(String((await store.read('locked'))?.['a']), '2')
-  })
+  test('a call that outlives its deadline leaves no statement behind that waits', (t) =>
+    outliveDeadline(t, 'locked', server.address))
+
+  test('nor does it behind a transaction pooler', { skip }, async (t) =>
+    outliveDeadline(t, 'locked behind a pooler', await startPgBouncer(t, server.address)),
+  )
 })
+
+async function outliveDeadline(t: TestContext, key: string, address: PostgresAddress): Promise<void> {
+  const store = await openStore(t, address, { deadlineMs: 200 })
+  const holder = await connect(t, server.address)
+  await until('the record is made', () => store.create(key, {}, { ttlMs: hourMs }))
+  await holder.query('begin')
+  await holder.query(`select from fourfold.store_records where key = $1 for update`, [key])
+  await assert.rejects(store.update(key, { set: { a: text('1') } }), { code: 'FF_STORE_DEADLINE' })
+  const looker = await connect(t, server.address)
+  await until('nobody waits', async () => {
+    const { rows } = await looker.query(`select 1 from pg_stat_activity where wait_event_type = 'Lock'`)
+    return rows.length === 0
+  })
+  await holder.query('rollback')
+  await until('the store serves again', () => store.update(key, { set: { a: text('2') } }))
+  assert.equal(String((await store.read(key))?.['a']), '2')
+}
 
 describe('fences and numbers beside a clock that was set back', () => {
   test('a lease, an entry and a stream from the future are followed by greater numbers', async (t) => {

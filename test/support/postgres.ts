@@ -20,7 +20,10 @@ export type Cleanup = Pick<TestContext, 'after'> | { after(end: () => Promise<vo
 
 const endings = new WeakMap<Cleanup, (() => Promise<unknown>)[]>()
 
-/** Ends what was begun last first, unlike `t.after`: connections, then servers, then their directory. */
+/**
+ * Ends what was begun last first, unlike `t.after`: connections, then servers, then their directory. What fails to end
+ * keeps nothing before it from ending.
+ */
 export function endAfter(t: Cleanup, end: () => Promise<unknown>): void {
   const known = endings.get(t)
   if (known !== undefined) {
@@ -30,7 +33,15 @@ export function endAfter(t: Cleanup, end: () => Promise<unknown>): void {
   const stack = [end]
   endings.set(t, stack)
   t.after(async () => {
-    for (const next of stack.toReversed()) await next()
+    const failures: unknown[] = []
+    for (const next of stack.toReversed()) {
+      try {
+        await next()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
   })
 }
 

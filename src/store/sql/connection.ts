@@ -5,8 +5,6 @@
  */
 
 import { createHash } from 'node:crypto'
-import { connect } from 'node:net'
-import { join } from 'node:path'
 
 import pg from 'pg'
 
@@ -14,6 +12,7 @@ import type { PostgresAddress } from '../../engines/postgres/address.ts'
 import { isConnectionLost } from '../../engines/postgres/connection-errors.ts'
 import { sqlState } from '../../engines/postgres/client.ts'
 import type { CallerConnection, DialOptions, Judgement } from '../caller.ts'
+import { requestCancel } from './cancel.ts'
 import { schemaVersion } from './schema.ts'
 
 export type Row = Record<string, unknown>
@@ -74,7 +73,8 @@ class LiveConnection implements SqlConnection {
   received = 0
   private readonly client: pg.Client
   private readonly naming: Naming
-  private underWay = 0
+  /** What fails each statement that was not answered yet. */
+  private readonly underWay = new Set<(reason: Error) => void>()
   private over = false
 
   constructor(address: PostgresAddress, naming: Naming, { onLost }: DialOptions<SqlConnection>) {
@@ -103,52 +103,48 @@ class LiveConnection implements SqlConnection {
   }
 
   async send(text: string, values: unknown[]): Promise<{ rows: Row[]; rowCount: number }> {
-    this.underWay += 1
+    const { promise: hungUp, reject } = Promise.withResolvers<never>()
+    this.underWay.add(reject)
     try {
       const name = this.naming.nameOf(text)
       const query = name === undefined ? { text, values } : { name, text, values }
-      const { rows, rowCount } = await this.client.query<Row>(query)
+      const { rows, rowCount } = await Promise.race([this.client.query<Row>(query), hungUp])
       return { rows, rowCount: rowCount ?? 0 }
     } catch (error) {
       if (isUnknownName(error)) this.naming.end()
       throw error
     } finally {
-      this.underWay -= 1
+      this.underWay.delete(reject)
       this.received += 1
     }
   }
 
-  /** Cuts it off. A statement that waits for a lock is cancelled, or the server would keep waiting for nobody. */
+  /**
+   * Cuts it off. A statement that waits for a lock is cancelled first, or the server would keep waiting for nobody: a
+   * pooler knows whose statement is meant only while the connection is there.
+   */
   hangUp(): void {
     if (this.over) return
     this.over = true
     const { connection, processID, secretKey, host, port } = this.client as unknown as Internals
-    if (this.underWay > 0 && processID !== null) cancel(host, port, processID, secretKey)
-    connection.stream.destroy()
+    const { stream } = connection
+    if (this.underWay.size === 0 || processID === null) {
+      stream.destroy()
+      return
+    }
+    for (const reject of this.underWay) reject(new Error('the connection was hung up'))
+    stream.unref()
+    void requestCancel({ host, port, processID, secretKey }).then(() => stream.destroy())
   }
 }
 
 /** What pg knows about a client and does not publish in its types. */
 interface Internals {
-  readonly connection: { readonly stream: { destroy(): void } }
+  readonly connection: { readonly stream: { destroy(): void; unref(): void } }
   readonly processID: number | null
   readonly secretKey: number
   readonly host: string
   readonly port: number
-}
-
-const cancelMs = 1000
-
-/** PostgreSQL's request to cancel what a connection is doing: sixteen bytes on a new one, which is never answered. */
-function cancel(host: string, port: number, processID: number, secretKey: number): void {
-  const request = Buffer.alloc(16)
-  for (const [index, number] of [16, 80_877_102, processID, secretKey].entries())
-    request.writeInt32BE(number, index * 4)
-  const socket = host.startsWith('/') ? connect(join(host, `.s.PGSQL.${port}`)) : connect(port, host)
-  socket.on('error', () => undefined)
-  socket.setTimeout(cancelMs, () => socket.destroy())
-  socket.end(request)
-  socket.unref()
 }
 
 /** Not there, or there already: a pooler's other connection. */
