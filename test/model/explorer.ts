@@ -1,7 +1,7 @@
 /**
  * Looks at every state that a small state machine can reach, breadth first, so that the first violation it meets has
- * the shortest trace. States are plain values; two states are the same when their JSON is the same, which makes the
- * search exact: nothing is hashed away.
+ * the shortest trace. States are plain values; two states are the same when their encodings are (their JSON, unless a
+ * model has a shorter one), which makes the search exact: nothing is hashed away.
  */
 
 export interface Step<State> {
@@ -16,6 +16,8 @@ export interface Model<State> {
   steps(state: State): readonly Step<State>[]
   /** What is wrong in this state, or null. */
   violation(state: State): string | null
+  /** A text that differs for states that differ; without it, their JSON. */
+  encode?(state: State): string
 }
 
 export interface Exploration {
@@ -35,13 +37,14 @@ interface Visit {
  * search that was cut short proves nothing.
  */
 export function explore<State>(model: Model<State>, maxStates = 2_000_000): Exploration {
-  const seen = new Set([JSON.stringify(model.initial)])
+  const encode = (state: State): string => model.encode?.(state) ?? JSON.stringify(state)
+  const seen = new Set([encode(model.initial)])
   let level: [State, Visit][] = [[model.initial, { label: 'start', from: null }]]
   while (level.length > 0) {
     const nextLevel: [State, Visit][] = []
     for (const [state, visit] of level) {
       for (const { label, next } of model.steps(state)) {
-        const key = JSON.stringify(next)
+        const key = encode(next)
         if (seen.has(key)) continue
         if (seen.size >= maxStates) throw new RangeError(`more than ${maxStates} states: make the bounds smaller`)
         seen.add(key)
