@@ -10,6 +10,8 @@ import { readConfig, type ConfigProblem, type ConfigSetting, type Incomplete } f
 import type { InputOf, OutputOf } from '../core/config-schema.ts'
 import { minSecretLength } from '../sessions/signer.ts'
 
+const trackingModes = ['full', 'key', 'off'] as const
+
 const databaseSchema = {
   kind: 'group',
   summary: 'One database cluster. Without `url` it is embedded: PostgreSQL started by Fourfold in `dataDir`.',
@@ -81,6 +83,38 @@ const databaseSchema = {
       default: 'serve',
       summary:
         'What reads do while the primary does not answer: `serve` from replicas that are as fresh as the reader needs, or `refuse`.',
+    },
+    changeStream: {
+      kind: 'choice',
+      options: ['auto', 'off', 'required'],
+      default: 'auto',
+      summary:
+        'Whether the changes of this database are followed, without which nothing of it is cached: `auto` where the server allows it (`fourfold doctor` says what is missing), `required` to refuse to start where it does not.',
+    },
+    tracking: {
+      kind: 'group',
+      summary: 'How closely the changes of tables are followed that something cached depends on.',
+      fields: {
+        default: {
+          kind: 'choice',
+          options: trackingModes,
+          default: 'full',
+          summary:
+            'For tables that are not named below. `full` tells rows apart by any column and makes the server log whole old rows; `key` by the primary key alone; `off` keeps nothing that read the table.',
+        },
+        tables: {
+          kind: 'data',
+          expects: 'tables as `table` or `schema.table`, each with full, key or off',
+          summary: "By table: `{ audit: 'off', 'shop.orders': 'key' }`.",
+        },
+      },
+    },
+    ddl: {
+      kind: 'choice',
+      options: ['any', 'migrations-only'],
+      default: 'any',
+      summary:
+        'Who changes tables. `any` needs the right to create event triggers; with `migrations-only` you promise that nobody but the migrations of this app does.',
     },
   },
 } as const
@@ -331,6 +365,7 @@ export const appSchema = {
       kind: 'code',
       summary: 'Answers who the reader of a request is, where that is not the session: `(request) => string | null`.',
     },
+    objects: { kind: 'code', list: true, summary: 'The cached objects: `[article, profile]`.' },
     seed: { kind: 'code', summary: 'Fills the database: `async (ff, options) => …`. Run by `fourfold seed`.' },
     server: { kind: 'code', summary: 'Makes the HTTP server: `async (ff) => …`.' },
   },
@@ -510,6 +545,11 @@ function checkDatabase(name: string, database: Incomplete<FullDatabase>): readon
     }
   }
   if (Array.isArray(database.replicas)) problems.push(...checkReplicas(`${path}.replicas`, database.replicas))
+  for (const [table, mode] of Object.entries(database.tracking?.tables ?? {})) {
+    if ((trackingModes as readonly unknown[]).includes(mode)) continue
+    const message = `expected one of ${trackingModes.join(', ')}, got ${JSON.stringify(mode)}`
+    problems.push({ path: `${path}.tracking.tables.${table}`, message })
+  }
   return problems
 }
 

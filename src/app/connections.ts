@@ -7,6 +7,8 @@ import { isAbsolute, join } from 'node:path'
 
 import { addressFromUrl, type PostgresAddress, type PostgresTls } from '../engines/postgres/address.ts'
 import { prepareDatabase } from '../engines/postgres/prepare.ts'
+import { findMissing } from '../engines/postgres/changes/allowed.ts'
+import { FourfoldError } from '../core/errors.ts'
 import { choosePoolSize } from '../engines/postgres/pool-size.ts'
 
 import { createPreparation } from '../store/sql/preparation.ts'
@@ -23,6 +25,8 @@ export interface DatabaseConnections {
   readonly replicas: readonly { readonly name: string; readonly address: PostgresAddress }[]
   /** Connections per process and server. */
   readonly poolSize: number
+  /** Whether its changes are followed. Absent: not. */
+  readonly changes?: boolean
 }
 
 export interface Connections {
@@ -66,7 +70,8 @@ export async function prepareDatabases(options: PrepareOptions): Promise<Prepare
       applied[name] = await prepare(name, database, found.direct, options)
       // Before any clone needs it; what is not allowed is said at the start.
       if (options.config.store.database === name) await createPreparation(found.direct).run()
-      databases[name] = { ...found, poolSize: await poolSize(name, database, found.direct, options) }
+      const changes = await allowsChanges(name, database, found.direct)
+      databases[name] = { ...found, changes, poolSize: await poolSize(name, database, found.direct, options) }
     }
     return { databases, applied, embedded, stop }
   } catch (error) {
@@ -75,7 +80,7 @@ export async function prepareDatabases(options: PrepareOptions): Promise<Prepare
   }
 }
 
-type Servers = Omit<DatabaseConnections, 'poolSize'>
+type Servers = Omit<DatabaseConnections, 'poolSize' | 'changes'>
 
 async function findServers(
   name: string,
@@ -125,6 +130,18 @@ async function prepare(
   const folder = database.migrations
   const migrations = folder === undefined || isAbsolute(folder) ? folder : join(directory, folder)
   return await prepareDatabase({ name, address, migrations, phase, timeoutMs: database.connectTimeoutMs, log })
+}
+
+/** @throws FF_DATABASE_CHANGES where the stream is required and the server does not allow it */
+async function allowsChanges(name: string, database: ResolvedDatabase, address: PostgresAddress): Promise<boolean> {
+  if (database.changeStream === 'off') return false
+  // What is embedded is ours.
+  if (database.url === undefined) return true
+  const missing = await findMissing(address, database.connectTimeoutMs)
+  if (missing === null) return true
+  if (database.changeStream === 'auto') return false
+  const message = `databases.${name}.changeStream: the server does not allow it: ${missing}. Run fourfold doctor`
+  throw new FourfoldError('FF_DATABASE_CHANGES', message, { fields: { database: name } })
 }
 
 async function poolSize(

@@ -1,9 +1,11 @@
 /** The live instance of an app, and its view for one reader. */
 
+import { ScopedCache, type Cache } from '../cache/cache.ts'
 import { createDatabase, type Database } from '../database/database.ts'
 import { fixedReader, type ReaderSource } from '../freshness/reader.ts'
 import { Scope } from '../freshness/scope.ts'
 
+import type { CacheCore } from '../cache/core.ts'
 import type { ResolvedConfig } from './config.ts'
 import type { AppDefinition } from './define-app.ts'
 import type { Logger } from '../core/log.ts'
@@ -32,6 +34,8 @@ export interface AsOptions {
 export interface Fourfold<S extends Schemas = Schemas> {
   /** The databases by name: Kysely instances, each with a `pool`. */
   readonly databases: Databases<S>
+  /** Cached objects and queries, as fresh as this reader's own last write. */
+  readonly cache: Cache
   readonly store: Store
   readonly sessions: Sessions
   /** Uploads and profile pictures, in a central place. */
@@ -61,6 +65,7 @@ export interface Root {
   readonly clusters: Readonly<Record<string, Cluster>>
   readonly databasesOf: DatabasesOf
   readonly filesOf: (scope: Scope) => Files
+  readonly cache: CacheCore
   readonly store: Store
   readonly sessions: Sessions
   readonly log: Logger
@@ -77,8 +82,12 @@ export function createInstance<S extends Schemas>(root: Root, scope: Scope): Fou
     return work === undefined ? instance : work(instance)
   }
   let files: Files | null = null
+  let cache: Cache | null = null
   return {
     databases: root.databasesOf(scope),
+    get cache() {
+      return (cache ??= new ScopedCache(root.cache, scope))
+    },
     store,
     sessions,
     // Made when it is first asked for: most requests have nothing to do with files.

@@ -1,6 +1,7 @@
 /** The processes of a system as groups of its supervisor: pure functions from what is wanted to what is spawned. */
 
 import type { AppOptions, ResolvedConfig } from './config.ts'
+import type { TrackerSettings } from './databases.ts'
 import type { Connections } from './connections.ts'
 import type { Build } from '../clones/build/snapshot.ts'
 import type { GroupOptions } from '../clones/supervisor.ts'
@@ -9,6 +10,13 @@ import type { GroupOptions } from '../clones/supervisor.ts'
 export function storeGroup(socketPath: string, logPath: string, { logLevel }: ResolvedConfig): GroupOptions {
   const settings = { socketPath, logPath, logLevel }
   return { kind: 'store', count: 1, together: false, spec: () => ({ entry: processEntry('store'), settings }) }
+}
+
+/** The trackers of all databases whose changes are followed, in one process; null where there is none. */
+export function trackerGroup(config: ResolvedConfig, connections: Connections): GroupOptions | null {
+  if (!Object.values(connections.databases).some(({ changes }) => changes === true)) return null
+  const settings: TrackerSettings = { config, connections }
+  return { kind: 'tracker', count: 1, together: false, spec: () => ({ entry: processEntry('tracker'), settings }) }
 }
 
 export interface CloneGroupOptions {
@@ -69,7 +77,7 @@ export function withSecrets(overrides: AppOptions, secrets: readonly string[]): 
 }
 
 /** The file of a process, beside this one: `.ts` from source, `.js` when built. */
-export function processEntry(name: 'store' | 'clone' | 'balancer' | 'release'): URL {
+export function processEntry(name: 'store' | 'clone' | 'balancer' | 'tracker' | 'release'): URL {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
   return new URL(`./processes/${name}.${extension}`, import.meta.url)
 }

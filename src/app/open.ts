@@ -7,27 +7,27 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { resolveConfig, type AppOptions, type ResolvedConfig } from './config.ts'
-import { prepareDatabases, type Connections, type DatabaseConnections } from './connections.ts'
+import { prepareDatabases, type Connections } from './connections.ts'
+import { createAppCache } from './cache.ts'
+import { openDatabases, startTrackers } from './databases.ts'
 import { createAppFiles } from './files.ts'
 import { createDatabasesOf, createInstance, type Fourfold } from './fourfold.ts'
 import { socketPathFor } from './socket-path.ts'
 import { connectAppStore, givenStoreUrl } from './store-address.ts'
 import { createLogger, type Logger } from '../core/log.ts'
-import { Cluster } from '../database/cluster.ts'
-import { loadClassifier } from '../engines/postgres/classify.ts'
 import { Scope } from '../freshness/scope.ts'
 import { developmentSecrets } from '../sessions/development-secrets.ts'
 import { createSessions } from '../sessions/sessions.ts'
 
 import type { App, DatabaseDefinitions, SchemasOf } from './define-app.ts'
-import type { Classifier } from '../engines/postgres/classify.ts'
-import type { Store } from '../store/store.ts'
 
 export interface OpenOptions {
   /** Settings that win over the app's and the environment's. */
   readonly config?: AppOptions
   /** Servers that run already; nothing is started then, and no migration runs. */
   readonly connections?: Connections
+  /** Names the app's code: entries of the cache that other code made are not used. Default: a hash of each load's code. */
+  readonly build?: string
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly log?: Logger
 }
@@ -56,7 +56,9 @@ export async function open<Databases extends DatabaseDefinitions>(
     const connections = options.connections ?? (await startEverything(app, config, log, closers))
     const store = await connectAppStore(connections, { deadlineMs: config.store.deadlineMs, log })
     closers.push(() => store.close())
-    const clusters = await openClusters(config, connections, store, log, closers)
+    const databases = await openDatabases({ config, connections, store, log, closers })
+    const { clusters } = databases
+    if (options.connections === undefined) closers.push(startTrackers({ config, connections, store, log }))
     const secrets = config.sessions.secrets?.length
       ? config.sessions.secrets
       : await developmentSecrets(config.dataDir, env)
@@ -72,10 +74,13 @@ export async function open<Databases extends DatabaseDefinitions>(
     const files = createAppFiles({ settings: config.files, clusters, log })
     closers.push(() => files.close())
     const filesOf = files.of
+    const cache = await createAppCache({ app, databases, connections, config, store, log, build: options.build })
+    closers.push(() => cache.close())
     const root = {
       clusters,
       databasesOf,
       filesOf,
+      cache,
       store,
       sessions,
       log,
@@ -110,40 +115,6 @@ async function startEverything(
     if (made !== null) await rm(made, { recursive: true, force: true })
   })
   return { databases: prepared.databases, storeUrl: `unix:${path}` }
-}
-
-async function openClusters(
-  config: ResolvedConfig,
-  connections: Connections,
-  store: Store,
-  log: Logger,
-  closers: Closers,
-): Promise<Record<string, Cluster>> {
-  const classifier = await loadClassifier()
-  const clusters: Record<string, Cluster> = {}
-  for (const [name, found] of Object.entries(connections.databases)) {
-    const cluster = createCluster(name, config, found, classifier, store, log)
-    clusters[name] = cluster
-    closers.push(() => cluster.close())
-    await cluster.start()
-  }
-  return clusters
-}
-
-function createCluster(
-  name: string,
-  config: ResolvedConfig,
-  found: DatabaseConnections,
-  classifier: Classifier,
-  store: Store,
-  log: Logger,
-): Cluster {
-  const settings = config.databases[name]
-  if (settings === undefined) throw new Error(`expected the configuration to know the database ${name}`)
-  const { level, replicaWaitMs, maxStalenessMs, statementTimeoutMs, connectTimeoutMs, onPrimaryDown } = settings
-  const { primary, replicas, poolSize } = found
-  const rules = { level, replicaWaitMs, maxStalenessMs, statementTimeoutMs, connectTimeoutMs, onPrimaryDown }
-  return new Cluster({ name, primary, replicas, poolSize, classifier, store, log, ...rules })
 }
 
 /** Closes in the reverse order of opening; each part gets its turn even if another fails. */

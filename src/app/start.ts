@@ -12,7 +12,7 @@ import { prepareDatabases, type Connections, type PreparedDatabases } from './co
 import { requireFreePort } from './free-port.ts'
 import { beginBuild } from './begin-build.ts'
 import { startControlServer } from './control-server.ts'
-import { balancerGroup, cloneGroup, storeGroup, withSecrets, type CloneGroupOptions } from './groups.ts'
+import { balancerGroup, cloneGroup, storeGroup, trackerGroup, withSecrets, type CloneGroupOptions } from './groups.ts'
 import { endLeftovers } from './leftovers.ts'
 import { open } from './open.ts'
 import { controlHandlers, Rollouts } from './rollouts.ts'
@@ -113,6 +113,8 @@ async function startParts(
   const storeUrl = givenStoreUrl(config) ?? (await runStore(supervisor, config, closers))
   closers.push(() => supervisor.stop())
   const connections = { databases: databases.databases, storeUrl }
+  const trackers = trackerGroup(config, connections)
+  if (trackers !== null) await supervisor.run(trackers)
   const secrets = config.sessions.secrets?.length
     ? config.sessions.secrets
     : await developmentSecrets(config.dataDir, env)

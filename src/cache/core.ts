@@ -1,7 +1,7 @@
 /** The cache of one opened app: what all readers share. */
 
 import { FourfoldError } from '../core/errors.ts'
-import { originOf, transactionOrigin } from '../database/kysely-dialect.ts'
+import { originOf, runInside, transactionOrigin } from '../database/kysely-dialect.ts'
 import { createDatabase, createRoutedDatabase, type Database } from '../database/database.ts'
 import { templateParts } from '../freshness/changes/hash.ts'
 import { canonicalKey, type Key } from './keys.ts'
@@ -10,7 +10,7 @@ import { Fills, type FillLimits } from './fills.ts'
 import { Lookups, type EntryMemory, type Found, type SharedEntries } from './lookups.ts'
 import { Metrics, type SourceMetrics } from './metrics.ts'
 import { createObjectSource, type MakeTools } from './object-source.ts'
-import { createQuerySource, type CompilableQuery, type Query, type QueryOptions } from './query-source.ts'
+import { createQuerySource, type CompilableQuery, type Query } from './query-source.ts'
 
 import type { LoadContext, ObjectDefinition } from './define-object.ts'
 import type { Entry, MissReason } from './entry.ts'
@@ -144,7 +144,7 @@ export class CacheCore {
       const message = `touch in: expected a transaction of database ${database}, whose stream tells of touches`
       throw new FourfoldError('FF_CACHE_IN_TRANSACTION', message)
     }
-    await this.#createQuery(transaction, name)
+    await runInside(transaction, touchSql, [name])
   }
 
   remember(id: string, { missed }: Found): void {
@@ -264,10 +264,5 @@ export class CacheCore {
   #touchDatabase(): string | null {
     for (const [name, { changes }] of this.#options.clusters) if (changes !== null) return name
     return null
-  }
-
-  async #createQuery(transaction: Transaction<any>, name: string): Promise<void> {
-    const { CompiledQuery: compiled } = await import('kysely')
-    await transaction.executeQuery(compiled.raw(touchSql, [name]))
   }
 }

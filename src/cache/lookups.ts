@@ -128,7 +128,7 @@ export class Lookups {
     const alone = source.loadMany === undefined || missing.length === 1
     const joined = missing.filter((id) => alone || fills.find(id) !== null)
     const batch = missing.filter((id) => !joined.includes(id))
-    for (const id of batch) metrics.missed(source.name, 'absent')
+    for (const _ of batch) metrics.missed(source.name, 'absent')
     await Promise.all([
       ...joined.map(async (id) => found.set(id, await this.find(source, wanted.get(id)!, id, scope, parent))),
       batch.length > 0 && this.#loadBatch(source, batch, wanted, scope, parent, found),

@@ -62,6 +62,8 @@ export interface DataField extends Described {
 /** Code, such as a request handler. Checked to be there, and no part of the resolved configuration. */
 export interface CodeField extends Described {
   readonly kind: 'code'
+  /** A list of definitions in place of a function. */
+  readonly list?: boolean
 }
 
 /** In the environment: separated by commas where the items are scalars. */
@@ -171,7 +173,7 @@ export function describeExpected(field: Field): string {
     case 'data':
       return field.expects
     case 'code':
-      return 'a function'
+      return field.list === true ? 'a list of definitions' : 'a function'
     case 'list':
       return `a list, each item ${describeExpected(field.of)}`
     case 'countOrList':

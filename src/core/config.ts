@@ -215,7 +215,7 @@ function convert(
     case 'data':
       return typeof value === 'boolean' || (typeof value === 'object' && value !== null) ? value : wrong()
     case 'code':
-      return typeof value === 'function' ? value : wrong()
+      return (field.list === true ? Array.isArray(value) : typeof value === 'function') ? value : wrong()
     case 'countOrList':
       if (typeof value === 'number') return Number.isInteger(value) && value >= 0 ? value : wrong()
       return Array.isArray(value) ? convertItems(field.of, value, path, reading) : wrong()

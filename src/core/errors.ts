@@ -313,6 +313,11 @@ export const errorRegistry = {
     retryable: false,
     httpStatus: 500,
   },
+  FF_DATABASE_CHANGES: {
+    summary: 'The changes of a database must be followed, and its server does not allow it.',
+    retryable: false,
+    httpStatus: 500,
+  },
   FF_CACHE_KEY: {
     summary: 'A key of a cached object is neither a scalar nor a flat record of scalars.',
     retryable: false,
@@ -349,7 +354,8 @@ export const errorRegistry = {
     httpStatus: 500,
   },
   FF_CACHE_QUERY: {
-    summary: 'What was handed to the cache is no query of one of the app’s databases, or has parameters of a kind that cannot be a key.',
+    summary:
+      'What was handed to the cache is no query of one of the app’s databases, or has parameters of a kind that cannot be a key.',
     retryable: false,
     httpStatus: 500,
   },

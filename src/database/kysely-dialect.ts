@@ -15,7 +15,7 @@ import {
   PostgresIntrospector,
   PostgresQueryCompiler,
   RawNode,
-  type CompiledQuery,
+  CompiledQuery,
   type ConnectionProvider,
   type DatabaseConnection,
   type Dialect,
@@ -25,6 +25,7 @@ import {
   type KyselyProps,
   type QueryCompiler,
   type QueryResult,
+  type Transaction,
   type TransactionSettings,
 } from 'kysely'
 
@@ -78,6 +79,15 @@ export function originOf(query: CompiledQuery): QueryOrigin | null {
 export function transactionOrigin(kysely: Pick<Kysely<any>, 'getExecutor'>): QueryOrigin | null {
   const executor = kysely.getExecutor()
   return executor instanceof RoutedExecutor ? executor.origin : null
+}
+
+/** Runs a text inside a transaction. */
+export async function runInside(
+  transaction: Transaction<any>,
+  text: string,
+  parameters: readonly unknown[],
+): Promise<void> {
+  await transaction.executeQuery(CompiledQuery.raw(text, [...parameters]))
 }
 
 interface ExecutorParts {

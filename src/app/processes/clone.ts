@@ -48,7 +48,12 @@ await serveClone({
       resolveFromOrigin(build)
     }
     const app = await loadApp(settings.appFile)
-    const ff = await open(app, { connections: settings.connections, config: settings.config, log })
+    const ff = await open(app, {
+      connections: settings.connections,
+      config: settings.config,
+      log,
+      ...(buildId !== undefined && { build: buildId }),
+    })
     const { hosts, name } = settings
     const listener =
       hosts === undefined

@@ -9,7 +9,7 @@ import { closeAll, readHostName, requireHostSettings, storeOf, superviseHost, ta
 import { configSchemaText, type ResolvedConfig } from '../config.ts'
 import { prepareDatabases } from '../connections.ts'
 import { startControlServer, type ControlHandler } from '../control-server.ts'
-import { cloneGroup, type CloneGroupOptions } from '../groups.ts'
+import { cloneGroup, trackerGroup, type CloneGroupOptions } from '../groups.ts'
 import { givenStoreUrl } from '../store-address.ts'
 import { readAdmission } from '../../clones/hosts/admission-record.ts'
 import { credentialKeys } from '../../clones/hosts/credential.ts'
@@ -84,6 +84,9 @@ async function startParts(
   signal?.addEventListener('abort', callOff)
   const connections = { databases: databases.databases, storeUrl: givenStoreUrl(config) ?? '' }
   const secrets = config.sessions.secrets ?? []
+  // One on each host: the replication slot decides who works.
+  const trackers = trackerGroup(config, connections)
+  if (trackers !== null) await supervisor.run(trackers)
   await supervisor.run(announcedGroup({ appFile, config, overrides, connections, secrets, build }, host))
   signal?.removeEventListener('abort', callOff)
   const control = await startControlServer(config.dataDir, controlHandlers(supervisor, config, host, build))

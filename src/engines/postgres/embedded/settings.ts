@@ -73,6 +73,8 @@ function fixed(sockets: string): Record<string, string> {
     wal_receiver_status_interval: '1s',
     wal_retrieve_retry_interval: '100ms',
     max_standby_streaming_delay: '2s',
+    // The user is called like the schema that Fourfold keeps for itself, and "$user" would put the app's tables there.
+    search_path: 'public',
     timezone: 'UTC',
     log_timezone: 'UTC',
     log_checkpoints: 'off',

@@ -1,0 +1,85 @@
+/** The databases of an opened app: routing, what is known of their changes, and the recording of what fills read. */
+
+import { ChangeFollower } from '../freshness/changes/follower.ts'
+import { Cluster } from '../database/cluster.ts'
+import { RecordedReads } from '../database/recorded-reads.ts'
+import { loadClassifier } from '../engines/postgres/classify.ts'
+import { loadReadAnalyser } from '../engines/postgres/reads/plan.ts'
+import { startTracker } from '../freshness/tracker/tracker.ts'
+
+import type { ResolvedConfig, ResolvedDatabase } from './config.ts'
+import type { Connections } from './connections.ts'
+import type { Logger } from '../core/log.ts'
+import type { Tracking } from '../engines/postgres/changes/tables.ts'
+import type { Store } from '../store/store.ts'
+
+export interface OpenDatabasesOptions {
+  readonly config: ResolvedConfig
+  readonly connections: Connections
+  readonly store: Store
+  readonly log: Logger
+  /** Filled with what closes them again. */
+  readonly closers: (() => Promise<unknown> | void)[]
+}
+
+export interface OpenedDatabases {
+  readonly clusters: Readonly<Record<string, Cluster>>
+  readonly reads: ReadonlyMap<string, RecordedReads>
+}
+
+export async function openDatabases(options: OpenDatabasesOptions): Promise<OpenedDatabases> {
+  const { config, connections, store, log, closers } = options
+  const [classifier, analyser] = await Promise.all([loadClassifier(), loadReadAnalyser()])
+  const clusters: Record<string, Cluster> = {}
+  const reads = new Map<string, RecordedReads>()
+  for (const [name, { primary, replicas, poolSize, changes: followed }] of Object.entries(connections.databases)) {
+    const { level, replicaWaitMs, maxStalenessMs, statementTimeoutMs, connectTimeoutMs, onPrimaryDown } = settingsOf(
+      config,
+      name,
+    )
+    const rules = { level, replicaWaitMs, maxStalenessMs, statementTimeoutMs, connectTimeoutMs, onPrimaryDown }
+    const changes = followed === true ? new ChangeFollower({ database: name, store, log }) : null
+    const cluster = new Cluster({ name, primary, replicas, poolSize, classifier, store, log, changes, ...rules })
+    clusters[name] = cluster
+    reads.set(name, new RecordedReads(cluster, analyser, log))
+    closers.push(async () => {
+      await changes?.stop()
+      await cluster.close()
+    })
+    changes?.start()
+    await cluster.start()
+  }
+  return { clusters, reads }
+}
+
+export type TrackersOptions = Omit<OpenDatabasesOptions, 'closers'>
+
+/** What a process of trackers is told: plain data. */
+export interface TrackerSettings {
+  readonly config: ResolvedConfig
+  readonly connections: Connections
+}
+
+/** Starts the trackers of all databases whose changes are followed; answers what stops them. */
+export function startTrackers({ config, connections, store, log }: TrackersOptions): () => Promise<void> {
+  const followed = Object.entries(connections.databases).filter(([, { changes }]) => changes === true)
+  const trackers = followed.map(([name, { direct }]) => {
+    const settings = settingsOf(config, name)
+    const trackingOf = trackingIn(settings)
+    return startTracker({ database: name, address: direct, store, trackingOf, ddl: settings.ddl, log })
+  })
+  return async () => {
+    await Promise.all(trackers.map((tracker) => tracker.stop()))
+  }
+}
+
+function settingsOf(config: ResolvedConfig, name: string): ResolvedDatabase {
+  const settings = config.databases[name]
+  if (settings === undefined) throw new Error(`expected the configuration to know the database ${name}`)
+  return settings
+}
+
+function trackingIn({ tracking }: ResolvedDatabase): (schema: string, name: string) => Tracking {
+  const tables = (tracking.tables ?? {}) as Readonly<Record<string, Tracking>>
+  return (schema, name) => tables[`${schema}.${name}`] ?? tables[name] ?? tracking.default
+}
