@@ -19,7 +19,8 @@ import type { PostgresAddress } from '../../src/engines/postgres/address.ts'
 
 const always = (): boolean => true
 
-suite('connections of a replica', () => {
+// Each waits for a deadline or for a connection to end; together they wait once.
+suite('connections of a replica', { concurrency: 4 }, () => {
   let address: PostgresAddress
   let admin: pg.Client
   const endings: (() => Promise<void>)[] = []
@@ -202,12 +203,12 @@ suite('connections of a replica', () => {
     const connections = open(t)
     const [held, idle] = await Promise.all([take(connections), take(connections)])
     connections.give(idle)
-    const running = assert.rejects(held.client.query('select pg_sleep(60)'))
+    const running = assert.rejects(held.client.query('select pg_sleep(61)'))
     const waiting = connections.close()
     await assert.rejects(take(connections), /closed/)
     await Promise.all([running, waiting])
     await admin.query('select pg_terminate_backend(pid) from pg_stat_activity where query = $1', [
-      'select pg_sleep(60)',
+      'select pg_sleep(61)',
     ])
     await until('no connection is left', async () => (await backends(t)).length === 0)
   })
