@@ -89,7 +89,7 @@ export function createEncoder(scenario: Scenario): (state: State) => string {
     put(primary.epoch)
     put(primary.fork)
     put(canStartAgain(state) ? primary.slot : 0)
-    put((primary.unsettled ? 1 : 0) + (tracker.isUp ? 2 : 0) + (isVisible ? 4 : 0))
+    put((primary.unsettled ? 1 : 0) + (tracker.isUp ? 2 : 0) + (isVisible ? 4 : 0) + (state.wrong === '' ? 0 : 8))
     putText(primary.log)
     putText(primary.invisible)
     putText(state.writes)
