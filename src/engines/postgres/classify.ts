@@ -61,9 +61,10 @@ export async function loadClassifier(options: ClassifierOptions = {}): Promise<C
   }
 }
 
-type Parse = (sql: string) => { stmts?: { stmt?: unknown }[] }
+export type Parse = (sql: string) => { stmts?: { stmt?: unknown }[] }
 
-async function loadParser(): Promise<Parse> {
+/** The grammar of PostgreSQL, loaded once in a process. */
+export async function loadParser(): Promise<Parse> {
   try {
     const grammar = await import('libpg-query')
     await grammar.loadModule()

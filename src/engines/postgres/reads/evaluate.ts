@@ -1,0 +1,130 @@
+/** From a plan and the parameters of one execution to the rows that its answer depends on. */
+
+import { canonicalArray, canonicalParameter } from './canonical.ts'
+import { clockWord } from './casts.ts'
+
+import type { CacheablePlan, KeyRead, TableRead } from './plan.ts'
+import type { Family } from './types.ts'
+import type { ValueSource } from './facts.ts'
+
+/** Rows of one table. */
+export interface RowRead {
+  /** Oid. */
+  readonly table: number
+  /** `schema.table`, for people. */
+  readonly name: string
+  /** In ascending order of their names; null: the whole table. */
+  readonly columns: readonly string[] | null
+  /** One tuple of canonical texts for each key, in the order of `columns`. None: no row of the table matters as long as it is defined as it is. */
+  readonly values: readonly (readonly string[])[]
+}
+
+/** Beyond so many combinations of values, columns are left out. */
+const mostTuples = 1_000
+
+export function evaluateReads(plan: CacheablePlan, parameters: readonly unknown[]): readonly RowRead[] {
+  return plan.reads.map((read) => evaluateRead(read, parameters))
+}
+
+function evaluateRead(read: TableRead, parameters: readonly unknown[]): RowRead {
+  const { table, name, keys } = read
+  const [only] = keys
+  if (only === undefined) return { table, name, columns: null, values: [] }
+  if (keys.length === 1) {
+    const texts = textsOf(only, parameters)
+    if (texts === null || texts.length > mostTuples) return { table, name, columns: null, values: [] }
+    return { table, name, columns: [only.column], values: texts.map((text) => [text]) }
+  }
+  return { table, name, ...combinations(keys, parameters) }
+}
+
+interface Column {
+  readonly name: string
+  readonly texts: readonly string[]
+}
+
+function combinations(keys: readonly KeyRead[], parameters: readonly unknown[]): Pick<RowRead, 'columns' | 'values'> {
+  let columns = keys.flatMap((key): readonly Column[] => {
+    const texts = textsOf(key, parameters)
+    return texts === null ? [] : [{ name: key.column, texts }]
+  })
+  // Nothing equals null, whatever else is asked for.
+  const impossible = columns.find(({ texts }) => texts.length === 0)
+  if (impossible !== undefined) return { columns: columns.map(({ name }) => name), values: [] }
+  while (columns.reduce((product, { texts }) => product * texts.length, 1) > mostTuples) {
+    const widest = columns.reduce((most, next) => (next.texts.length > most.texts.length ? next : most))
+    columns = columns.filter((column) => column !== widest)
+  }
+  if (columns.length === 0) return { columns: null, values: [] }
+  let tuples: readonly (readonly string[])[] = [[]]
+  for (const { texts } of columns) tuples = tuples.flatMap((tuple) => texts.map((text) => [...tuple, text]))
+  return { columns: columns.map(({ name }) => name), values: tuples }
+}
+
+/** The values of a column that matter, each once; null: in doubt. */
+function textsOf({ family, values }: KeyRead, parameters: readonly unknown[]): readonly string[] | null {
+  const [only] = values
+  if (only !== undefined && values.length === 1 && only.kind !== 'array') {
+    const text = textOf(only, family, parameters)
+    if (text === undefined) return null
+    return text === null ? [] : [text]
+  }
+  const found = new Set<string>()
+  for (const value of values) {
+    const texts = value.kind === 'array' ? arrayOf(value.number, family, parameters) : textOf(value, family, parameters)
+    if (texts === undefined) return null
+    if (typeof texts === 'string') found.add(texts)
+    else for (const text of texts ?? []) found.add(text)
+  }
+  return [...found]
+}
+
+function textOf(
+  value: Exclude<ValueSource, { kind: 'array' }>,
+  family: Family,
+  parameters: readonly unknown[],
+): string | null | undefined {
+  if (value.kind === 'constant') return value.text
+  return value.number > parameters.length ? undefined : canonicalParameter(family, parameters[value.number - 1])
+}
+
+function arrayOf(number: number, family: Family, parameters: readonly unknown[]): readonly string[] | null | undefined {
+  return number > parameters.length ? undefined : canonicalArray(family, parameters[number - 1])
+}
+
+/**
+ * Why these parameters make the answer change by itself, or null: `created > $1` with the text `yesterday`. As with
+ * `plan.volatile`, such an answer needs a time to live.
+ */
+export function volatileParameter(plan: CacheablePlan, parameters: readonly unknown[]): string | null {
+  for (const number of plan.looseParameters) {
+    const reason = clockWordIn(parameters[number - 1])
+    if (reason !== null) return reason
+  }
+  return null
+}
+
+function clockWordIn(value: unknown): string | null {
+  if (typeof value === 'string') return clockWord(value)
+  if (!Array.isArray(value)) return null
+  for (const element of value as readonly unknown[]) {
+    const reason = clockWordIn(element)
+    if (reason !== null) return reason
+  }
+  return null
+}
+
+/**
+ * The same rows by fewer columns: those that changes of the table are told apart by. Without any of them it is the
+ * whole table.
+ */
+export function narrowTo(read: RowRead, kept: (column: string) => boolean): RowRead {
+  if (read.columns === null || read.columns.every(kept)) return read
+  const at = read.columns.flatMap((column, index) => (kept(column) ? [index] : []))
+  const { table, name } = read
+  if (at.length === 0) return { table, name, columns: null, values: [] }
+  const tuples = new Map(
+    read.values.map((tuple) => at.map((index) => tuple[index] ?? '')).map((tuple) => [JSON.stringify(tuple), tuple]),
+  )
+  return { table, name, columns: at.map((index) => read.columns?.[index] ?? ''), values: [...tuples.values()] }
+}
