@@ -7,11 +7,13 @@
 
 import { FourfoldError } from '../core/errors.ts'
 import { canonicalKey, type Key } from './keys.ts'
+import { CacheStatus } from './status.ts'
 
 import type { CacheCore } from './core.ts'
 import type { ObjectDefinition } from './define-object.ts'
 import type { Explanation } from './explain.ts'
 import type { Fill } from './fills.ts'
+import type { Found } from './lookups.ts'
 import type { SourceMetrics } from './metrics.ts'
 import type { CompilableQuery, QueryOptions } from './query-source.ts'
 import type { Level } from '../freshness/level.ts'
@@ -58,6 +60,11 @@ export interface Cache {
   touch(name: string, options?: { readonly in?: Transaction<any> }): Promise<void>
   /** What is known of an entry, and why the last look-up that missed it did. Loads nothing. */
   explain<K extends Key, Value>(object: ObjectDefinition<K, Value>, key: K): Promise<Explanation>
+  /**
+   * What the look-ups of this instance found so far, as the field `Cache-Status` (RFC 9211): empty before the first. Those
+   * of `ff` in a request are the request's; at most 20 are told one by one.
+   */
+  status(): string
   /** Counts since the process began, by object; queries stand under `query`. */
   metrics(): Readonly<Record<string, SourceMetrics>>
 }
@@ -67,6 +74,7 @@ export class ScopedCache implements Cache {
   readonly #scope: Scope
   /** Set for what a load uses: it waits for this look-up. */
   readonly #parent: Fill | null
+  readonly #status = new CacheStatus()
 
   constructor(core: CacheCore, scope: Scope, parent: Fill | null = null) {
     this.#core = core
@@ -82,6 +90,7 @@ export class ScopedCache implements Cache {
       const entry = core.memory.get(id)
       if (entry !== undefined && core.checks.now(entry, this.#scope) === 'fresh') {
         source.counts.hits.memory += 1
+        this.#status.add(source.name, 'memory', null, entry)
         return Promise.resolve(core.memory.handOut(entry, source.values) as Value | null)
       }
     }
@@ -100,7 +109,7 @@ export class ScopedCache implements Cache {
     }
     const ids = keys.map((key) => source.prefix + canonicalKey(key, source.name))
     const found = await core.lookups.findMany<Key>(source, keys, ids, this.#at(options), this.#parent)
-    return found.map(({ value }) => value as Value | null)
+    return found.map((one) => this.#told(source.name, one) as Value | null)
   }
 
   async query<Row>(
@@ -116,7 +125,7 @@ export class ScopedCache implements Cache {
         : { database: options.database ?? this.#core.onlyDatabase(), sql: query as string, parameters }
     const { source, id } = this.#core.querySource(compiled, options)
     const found = await this.#core.lookups.find(source, compiled, id, this.#at(options), this.#parent)
-    return found.value as Row[]
+    return this.#told('query', found) as Row[]
   }
 
   async touch(name: string, options: { readonly in?: Transaction<any> } = {}): Promise<void> {
@@ -129,6 +138,10 @@ export class ScopedCache implements Cache {
   async explain<K extends Key, Value>(object: ObjectDefinition<K, Value>, key: K): Promise<Explanation> {
     const source = this.#core.sourceOf(object)
     return await this.#core.explain(source, source.prefix + canonicalKey(key, source.name), this.#scope)
+  }
+
+  status(): string {
+    return this.#status.toString()
   }
 
   metrics(): Readonly<Record<string, SourceMetrics>> {
@@ -146,7 +159,12 @@ export class ScopedCache implements Cache {
       return await lookups.loadOnly(this.#core.inside(source, options.in), key, id, this.#scope)
     const found = await lookups.find(source, key, id, this.#at(options), this.#parent)
     this.#core.remember(id, found)
-    return found.value
+    return this.#told(source.name, found)
+  }
+
+  #told(name: string, { value, from, missed, entry }: Found): unknown {
+    this.#status.add(name, from, missed, entry)
+    return value
   }
 
   #at(options: { readonly level?: Level } | undefined): Scope {

@@ -79,6 +79,8 @@ export interface FourfoldMiddlewareOptions {
   readonly ff: Fourfold<any>
   /** The level of a request's reads, or a function of the request. Default, also for undefined: each database's own. */
   readonly level?: Level | ((request: any) => Level | undefined)
+  /** Whether answers tell what the cache did, in the field `Cache-Status`. Default false: it names the app's objects. */
+  readonly cacheStatus?: boolean
 }
 
 /**
@@ -88,9 +90,11 @@ export interface FourfoldMiddlewareOptions {
  * app.use(fourfold({ ff }))
  * ```
  */
-export function fourfold({ ff, level }: FourfoldMiddlewareOptions): SessionMiddleware {
+export function fourfold({ ff, level, cacheStatus = false }: FourfoldMiddlewareOptions): SessionMiddleware {
   return (request, response, next) => {
-    const prepare = giveInstance(request, ff, level).claimAnswer()
+    const part = giveInstance(request, ff, level)
+    part.cacheStatus ||= cacheStatus
+    const prepare = part.claimAnswer()
     if (prepare !== undefined)
       holdResponse(response, { prepare, fail: (error) => answerError(request, response, error) })
     next()

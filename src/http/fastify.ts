@@ -35,16 +35,18 @@ export interface FourfoldPluginOptions {
   readonly ff: Fourfold<any>
   /** The level of a request's reads, or a function of the request. Default, also for undefined: each database's own. */
   readonly level?: Level | ((request: FastifyRequest) => Level | undefined)
+  /** Whether answers tell what the cache did, in the field `Cache-Status`. Default false: it names the app's objects. */
+  readonly cacheStatus?: boolean
 }
 
 type Context = RequestContext<Fourfold<RegisteredSchemas>>
 
-const fourfoldPlugin: FastifyPluginAsync<FourfoldPluginOptions> = async (app, { ff, level }) => {
+const fourfoldPlugin: FastifyPluginAsync<FourfoldPluginOptions> = async (app, options) => {
   const contexts = new WeakMap<FastifyRequest, Context>()
 
   function contextOf(request: FastifyRequest): Context {
     let context = contexts.get(request)
-    if (context === undefined) contexts.set(request, (context = openContext(request, ff, level)))
+    if (context === undefined) contexts.set(request, (context = openContext(request, options)))
     return context
   }
 
@@ -67,16 +69,13 @@ const fourfoldPlugin: FastifyPluginAsync<FourfoldPluginOptions> = async (app, { 
   })
 }
 
-function openContext(
-  request: FastifyRequest,
-  ff: Fourfold<RegisteredSchemas>,
-  level: FourfoldPluginOptions['level'],
-): Context {
+function openContext(request: FastifyRequest, { ff, level, cacheStatus }: FourfoldPluginOptions): Context {
   return new RequestContext<Fourfold<RegisteredSchemas>>({
     host: ff,
     raw: request.raw,
     identify: ff.identify === undefined ? undefined : () => ff.identify?.(request),
     level: () => (typeof level === 'function' ? level(request) : level),
+    cacheStatus,
   })
 }
 

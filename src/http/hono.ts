@@ -44,18 +44,21 @@ export interface FourfoldMiddlewareOptions {
   readonly ff: Fourfold<any>
   /** The level of a request's reads, or a function of the request. Default, also for undefined: each database's own. */
   readonly level?: Level | ((c: Context) => Level | undefined)
+  /** Whether answers tell what the cache did, in the field `Cache-Status`. Default false: it names the app's objects. */
+  readonly cacheStatus?: boolean
 }
 
 type Requests = RequestContext<Fourfold<RegisteredSchemas>>
 
 /** The middleware. Register it before whatever uses what it gives. */
-export function fourfold({ ff, level }: FourfoldMiddlewareOptions): MiddlewareHandler {
+export function fourfold({ ff, level, cacheStatus }: FourfoldMiddlewareOptions): MiddlewareHandler {
   return async (c, next) => {
     const context: Requests = new RequestContext<Fourfold<RegisteredSchemas>>({
       host: ff,
       raw: rawRequest(c),
       identify: ff.identify === undefined ? undefined : () => ff.identify?.(incomingRequest(c, context)),
       level: () => (typeof level === 'function' ? level(c) : level),
+      cacheStatus,
     })
     giveVariables(c, context)
     await next()

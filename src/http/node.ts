@@ -31,6 +31,8 @@ export type FourfoldHandler<S extends Schemas = Schemas> = (
 export interface WithFourfoldOptions<S extends Schemas = Schemas> {
   /** The level of a request's reads, or a function of the request. Default, also for undefined: each database's own. */
   readonly level?: Level | ((request: FourfoldRequest<S>) => Level | undefined)
+  /** Whether answers tell what the cache did, in the field `Cache-Status`. Default false: it names the app's objects. */
+  readonly cacheStatus?: boolean
 }
 
 /**
@@ -53,12 +55,13 @@ export function withFourfold<S extends Schemas>(
 ): RequestListener {
   return (raw, response) => {
     const request = raw as FourfoldRequest<S>
-    const { level } = options
+    const { level, cacheStatus } = options
     const context = new RequestContext<Fourfold<S>>({
       host: ff,
       raw,
       identify: ff.identify === undefined ? undefined : () => ff.identify?.(request as IncomingRequest),
       level: () => (typeof level === 'function' ? level(request) : level),
+      cacheStatus,
     })
     Object.defineProperties(raw, { ff: { get: () => context.ff }, session: { get: () => context.session } })
 

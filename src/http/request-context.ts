@@ -26,6 +26,7 @@ export interface ScopeRequest {
 
 export interface ScopedInstance {
   readonly scope: { readonly settled: boolean }
+  readonly cache: { status(): string }
 }
 
 /** What a request needs of the running app. */
@@ -54,6 +55,8 @@ export interface RequestContextOptions<Scoped extends ScopedInstance> {
   readonly identify?: () => Identity | Promise<Identity>
   /** The level of this request; undefined: the app's. */
   readonly level?: () => Level | undefined
+  /** Whether the answer tells what the cache did. */
+  readonly cacheStatus?: boolean | undefined
 }
 
 /** What an answer has to carry. */
@@ -63,6 +66,7 @@ export interface AnswerHeaders {
 }
 
 const freshnessHeader = 'fourfold-freshness'
+const cacheStatusHeader = 'cache-status'
 const nothing: AnswerHeaders = { cookies: [], headers: {} }
 
 export class RequestContext<Scoped extends ScopedInstance> {
@@ -132,13 +136,18 @@ export class RequestContext<Scoped extends ScopedInstance> {
     const unsettled = this.#scoped?.scope.settled === false || this.#reader?.settled === false
     const reader = this.#reader?.close() ?? nothing
     const session = this.#session?.cookieToSet() ?? null
+    const status = this.#options.cacheStatus === true ? (this.#scoped?.cache.status() ?? '') : ''
     return {
       cookies: [
         ...(session === null ? [] : [session]),
         ...reader.cookies,
         ...(unsettled ? [pinCookie(sessions, config.databases, this.#secure)] : []),
       ],
-      headers: { ...reader.headers, ...(unsettled ? { [freshnessHeader]: 'unsettled' } : {}) },
+      headers: {
+        ...reader.headers,
+        ...(unsettled ? { [freshnessHeader]: 'unsettled' } : {}),
+        ...(status === '' ? {} : { [cacheStatusHeader]: status }),
+      },
     }
   }
 

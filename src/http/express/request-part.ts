@@ -23,6 +23,8 @@ export class RequestPart implements SessionBond {
   readonly #request: ExpressRequest
   readonly #ff: Fourfold<any>
   readonly #level: LevelOption
+  /** Asked for by any of the middlewares. */
+  cacheStatus = false
   #context: RequestContext<Fourfold<any>> | null = null
   #claimed = false
 
@@ -62,6 +64,7 @@ export class RequestPart implements SessionBond {
       kept: this,
       identify: ff.identify === undefined ? undefined : () => ff.identify?.(request as any),
       level: () => (typeof level === 'function' ? level(request) : level),
+      cacheStatus: this.cacheStatus,
     })
     return this.#context
   }
