@@ -242,6 +242,11 @@ export class Cluster {
     return level === 'strict' || level === 'monotonic'
   }
 
+  /** The primary's. */
+  get address(): PostgresAddress {
+    return this.#options.primary
+  }
+
   /** Whose connections these are, and with what settings: answers can hang on it. */
   get identity(): string {
     const {

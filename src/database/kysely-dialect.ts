@@ -43,7 +43,7 @@ export function routedProps(router: Router): KyselyProps {
   const driver = new RoutedDriver(router)
   const executor = new RoutedExecutor({
     compiler: new PostgresQueryCompiler(),
-    adapter: new PostgresAdapter(),
+    adapter: new NamedAdapter(router.database),
     provider: driver,
     plugins: [],
     origin: { database: router.database, inTransaction: false },
@@ -76,9 +76,20 @@ export function originOf(query: CompiledQuery): QueryOrigin | null {
 }
 
 /** Which database a transaction, or any instance, belongs to; null where it is not one of Fourfold's. */
-export function transactionOrigin(kysely: Pick<Kysely<any>, 'getExecutor'>): QueryOrigin | null {
-  const executor = kysely.getExecutor()
-  return executor instanceof RoutedExecutor ? executor.origin : null
+export function transactionOrigin(kysely: Pick<Kysely<any>, 'getExecutor' | 'isTransaction'>): QueryOrigin | null {
+  // Kysely wraps the executor of a transaction in one of its own, which hands the adapter through.
+  const { adapter } = kysely.getExecutor()
+  if (!(adapter instanceof NamedAdapter)) return null
+  return { database: adapter.database, inTransaction: kysely.isTransaction }
+}
+
+class NamedAdapter extends PostgresAdapter {
+  readonly database: string
+
+  constructor(database: string) {
+    super()
+    this.database = database
+  }
 }
 
 /** Runs a text inside a transaction. */
@@ -105,10 +116,6 @@ class RoutedExecutor extends DefaultQueryExecutor {
   constructor(parts: ExecutorParts) {
     super(parts.compiler, parts.adapter, parts.provider, [...parts.plugins])
     this.#parts = parts
-  }
-
-  get origin(): QueryOrigin {
-    return this.#parts.origin
   }
 
   override compileQuery(...args: Parameters<DefaultQueryExecutor['compileQuery']>): CompiledQuery {

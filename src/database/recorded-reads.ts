@@ -9,7 +9,7 @@
  */
 
 import { FourfoldError } from '../core/errors.ts'
-import { evaluateReads } from '../engines/postgres/reads/evaluate.ts'
+import { evaluateReads, volatileParameter } from '../engines/postgres/reads/evaluate.ts'
 import { asOf, type Position } from '../engines/position.ts'
 import { CatalogueHolder } from './catalogue-holder.ts'
 
@@ -75,7 +75,7 @@ export class RecordedReads {
     if (part === null) return await this.#runUnrecorded(scope, null, statement, given)
     if (this.#catalogues?.current === null) await this.#catalogues.load()
     // From here on to the sending of the statement without a pause: no message can come in between.
-    const plan = this.#plan(text, part, sink)
+    const plan = this.#plan(text, values ?? [], part, sink)
     const visible = cluster.changes?.visible
     if (plan === 'uncacheable') return await this.#runUnrecorded(scope, null, statement, given)
     if (plan === null || !visible) return await this.#runUnrecorded(scope, part, statement, given)
@@ -98,7 +98,7 @@ export class RecordedReads {
   }
 
   /** Null: the statement can be run and not be recorded now. */
-  #plan(text: string, part: PartRecorder, sink: FillSink): Plan | 'uncacheable' | null {
+  #plan(text: string, values: readonly unknown[], part: PartRecorder, sink: FillSink): Plan | 'uncacheable' | null {
     const catalogue = this.#catalogues?.current ?? null
     if (catalogue === null) {
       part.refuse('no catalogue')
@@ -106,10 +106,13 @@ export class RecordedReads {
     }
     const plan = this.#analyser.plan(text, catalogue)
     if (!plan.cacheable) {
-      sink.uncacheable(plan.reason)
+      // A table that was made a moment ago: the server knows it, and the change stream has not told of it yet.
+      if (plan.unknown) part.refuse('definitions')
+      else sink.uncacheable(plan.reason)
       return 'uncacheable'
     }
-    if (plan.volatile !== null) sink.volatile(plan.volatile)
+    const volatile = plan.volatile ?? volatileParameter(plan, values)
+    if (volatile !== null) sink.volatile(volatile)
     return plan
   }
 }

@@ -53,6 +53,8 @@ export class PartRecorder {
   #asOf: Lsn = Infinity
   #replica = false
   #refused: string | null = null
+  #recorded = false
+  #nested = false
   readonly #tables = new Set<number>()
   readonly #rows = new Map<TemplateId, TemplateRows>()
   /** The rows of a batch by what they carry in its column. */
@@ -78,7 +80,9 @@ export class PartRecorder {
     this.#take(position)
   }
 
+  /** Reads without any row count too: of a table that was asked for nothing, or of no table at all, the definitions matter. */
   record(reads: readonly RecordedRead[]): void {
+    this.#recorded = true
     for (const read of reads) {
       if (read.columns === null) this.#readTable(read.table)
       else this.#readRows(read.table, read.columns, read.values)
@@ -92,6 +96,7 @@ export class PartRecorder {
 
   /** A nested entry is part of this one, and has been found valid at the watermark. */
   nest(part: EntryPart, watermark: Lsn): void {
+    this.#nested = true
     this.validated({ epoch: part.epoch, lsn: Math.max(part.asOf, watermark) })
     this.#replica ||= part.replica
     const { tables, rows, names } = part.dependencies
@@ -109,8 +114,9 @@ export class PartRecorder {
     return this.#refused
   }
 
+  /** Nothing that can change was read. */
   get empty(): boolean {
-    return this.#tables.size + this.#rows.size + this.#byValue.size === 0 && this.#names.flat.length === 0
+    return !this.#recorded && this.#names.flat.length === 0 && !this.#nested
   }
 
   /** The part, or why it cannot be kept. */

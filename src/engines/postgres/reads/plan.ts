@@ -23,6 +23,8 @@ export type ReadPlan = RefusedPlan | CacheablePlan
 export interface RefusedPlan {
   readonly cacheable: false
   readonly reason: string
+  /** Whether it names what the catalogue does not have: one that is newer might. */
+  readonly unknown: boolean
 }
 
 export interface CacheablePlan {
@@ -90,8 +92,9 @@ function planOf(text: string, catalogue: Catalogue, parse: Parse): ReadPlan {
     const loose = [...parameters].filter(([, uses]) => uses.has('other')).map(([number]) => number)
     return { cacheable: true, volatile, reads: withoutRepeats(reads), looseParameters: loose }
   } catch (error) {
-    if (error instanceof Refusal) return { cacheable: false, reason: error.message }
-    return { cacheable: false, reason: `not understood: ${error instanceof Error ? error.message : String(error)}` }
+    if (error instanceof Refusal) return { cacheable: false, reason: error.message, unknown: error.unknown }
+    const reason = `not understood: ${error instanceof Error ? error.message : String(error)}`
+    return { cacheable: false, reason, unknown: false }
   }
 }
 

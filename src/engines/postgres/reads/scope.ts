@@ -7,7 +7,7 @@
  * reject a name that both a known source and the open one have, so a known one is never mistaken.
  */
 
-import { refuse } from './refusal.ts'
+import { refuse, refuseUnknown } from './refusal.ts'
 
 import type { Family } from './types.ts'
 
@@ -53,11 +53,11 @@ export function resolve(scope: Scope, path: readonly string[]): Variable | null 
   const found = item?.columns.filter((column) => column.name === name) ?? []
   if (found.length === 1) return found[0]?.variable ?? null
   if (found.length > 1 || item?.open === true) return null
-  return refuse(missingColumn(path.join('.')))
+  return refuseUnknown(missingColumn(path.join('.')))
 }
 
 export function missingColumn(name: string): string {
-  return `there is no column ${name} in the catalogue, which may be out of date`
+  return `there is no column ${name} in the catalogue`
 }
 
 function resolveUnqualified(scope: Scope, name: string): Variable | null {
@@ -69,7 +69,7 @@ function resolveUnqualified(scope: Scope, name: string): Variable | null {
   for (let level: Scope | null = scope; level !== null; level = level.outer) {
     if (level.items.some((item) => item.alias === name)) return null
   }
-  return refuse(missingColumn(name))
+  return refuseUnknown(missingColumn(name))
 }
 
 /** The source that a qualifier means, or null. */

@@ -2,7 +2,7 @@
 
 import { inspect } from './expressions.ts'
 import { closureOf, type Fact } from './facts.ts'
-import { refuse } from './refusal.ts'
+import { refuse, refuseUnknown } from './refusal.ts'
 import { type Column, type Item, missingColumn, type Scope, type Variable } from './scope.ts'
 import { bodyOf, listOf, namesOf, type Tree } from './tree.ts'
 import {
@@ -55,7 +55,7 @@ export function bindRelation(range: Tree, around: Surroundings): Source {
   const relation = catalogue.relation(schema, name)
   const title = schema === null ? name : `${schema}.${name}`
   if (schema !== null && schema.startsWith('pg_temp')) return refuse(`${title} is temporary`)
-  if (relation === null) return refuse(`there is no table ${title} in the catalogue, which may be out of date`)
+  if (relation === null) return refuseUnknown(`there is no table ${title} in the catalogue`)
   if (relation.refusal !== null) return refuse(relation.refusal)
   if (relation.definition === null) return bindTable(relation, range, around)
   return named(bindView(relation, relation.definition, around), range, name, relation.schema)
@@ -89,7 +89,7 @@ function bindView(view: CatalogueRelation, definition: string, { analysis }: Sur
   const select = bodyOf(analysis.parse(definition), 'SelectStmt')
   const query = select === null ? null : analysis.bind(select, null, null, null)
   if (query === null || query.open || query.columns.length !== view.columns.length) {
-    return refuse(`the view ${view.schema}.${view.name} is not as the catalogue has it, which may be out of date`)
+    return refuseUnknown(`the view ${view.schema}.${view.name} is not as the catalogue has it`)
   }
   return {
     ...query,

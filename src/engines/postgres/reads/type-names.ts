@@ -1,6 +1,6 @@
 /** What a type's name in a statement means. */
 
-import { refuse } from './refusal.ts'
+import { refuse, refuseUnknown } from './refusal.ts'
 import { bodyOf, listOf, namesOf, type Tree } from './tree.ts'
 import { builtInTypes, type Family, familyOf, isTime, typeOids } from './types.ts'
 
@@ -51,7 +51,7 @@ function builtIn(
     return { ...shape, oid: 0, family: null, timely: false, registered: true }
   }
   const oid = builtInTypes.get(plain)
-  if (oid === undefined) return refuse(`there is no type ${name} in the catalogue, which may be out of date`)
+  if (oid === undefined) return refuseUnknown(`there is no type ${name} in the catalogue`)
   const timely = isTime(oid) || /^(ts|tstz|date)(multi)?range$/.test(plain)
   return { ...shape, oid, family: familyOf(oid, false), timely, registered: false }
 }

@@ -1,0 +1,353 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+
+import { CompiledQuery, sql } from 'kysely'
+
+import { define, defineObject } from '../../src/cache/define-object.ts'
+import { cacheGround, countedObjects, untilKept, User } from '../support/cache-app.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+const rejectsWith = (code: string) => (error: unknown) => (error as { code?: string }).code === code
+
+suite('cached objects', () => {
+  const { loads, user, article, byAuthor } = countedObjects()
+  const ground = cacheGround([user, article, byAuthor])
+
+  test('a load runs once, and again when a row that it read has changed', async () => {
+    const { reader } = ground()
+    const ada = reader('ada')
+    await untilKept(
+      'the article',
+      () => ada.cache.get(article, 'slug-1'),
+      () => loads.article,
+    )
+    const before = loads.article
+    for (let read = 0; read < 20; read += 1) await ada.cache.get(article, 'slug-1')
+    assert.equal(loads.article, before)
+    await ada.databases.main.updateTable('articles').set({ title: 'new' }).where('slug', '=', 'slug-1').execute()
+    assert.equal((await ada.cache.get(article, 'slug-1'))?.title, 'new')
+    assert.equal(loads.article, before + 1)
+  })
+
+  test('rows that it did not read end nothing', async () => {
+    const { reader } = ground()
+    const ada = reader('ada')
+    await untilKept(
+      'the article',
+      () => ada.cache.get(article, 'slug-2'),
+      () => loads.article,
+    )
+    const before = loads.article
+    for (let round = 0; round < 5; round += 1) {
+      await ada.databases.main
+        .updateTable('articles')
+        .set({ title: `t${round}` })
+        .where('slug', '=', 'slug-3')
+        .execute()
+      await ada.cache.get(article, 'slug-2')
+    }
+    assert.equal(loads.article, before)
+  })
+
+  test('a nested object ends the one that uses it', async () => {
+    const { reader } = ground()
+    const ada = reader('ada')
+    await untilKept(
+      'the article',
+      () => ada.cache.get(article, 'slug-4'),
+      () => loads.article,
+    )
+    const found = await ada.cache.get(article, 'slug-4')
+    assert.ok(found?.author instanceof User)
+    await ada.databases.main.updateTable('users').set({ name: 'Ada' }).where('id', '=', found.author.id).execute()
+    assert.equal((await ada.cache.get(article, 'slug-4'))?.author?.greet(), 'I am Ada')
+  })
+
+  test('null is an answer, and ends when the row appears', async () => {
+    const { reader } = ground()
+    const ada = reader('ada')
+    await untilKept(
+      'what is not there',
+      () => ada.cache.get(user, 900),
+      () => loads.user,
+    )
+    assert.equal(await ada.cache.get(user, 900), null)
+    await ada.databases.main.insertInto('users').values({ id: 900, name: 'late' }).execute()
+    assert.equal((await ada.cache.get(user, 900))?.name, 'late')
+    await ada.databases.main.deleteFrom('users').where('id', '=', 900).execute()
+    assert.equal(await ada.cache.get(user, 900), null)
+  })
+
+  test('a row that moves from one key to another ends both', async () => {
+    const { reader } = ground()
+    const ada = reader('ada')
+    await untilKept(
+      'the first list',
+      () => ada.cache.get(byAuthor, 21),
+      () => loads.byAuthor,
+    )
+    await untilKept(
+      'the second list',
+      () => ada.cache.get(byAuthor, 22),
+      () => loads.byAuthor,
+    )
+    await ada.databases.main.insertInto('articles').values({ id: 500, slug: 'm', author_id: 21, title: 't' }).execute()
+    assert.deepEqual(await ada.cache.get(byAuthor, 21), ['m'])
+    await ada.databases.main.updateTable('articles').set({ author_id: 22 }).where('id', '=', 500).execute()
+    assert.deepEqual([await ada.cache.get(byAuthor, 21), await ada.cache.get(byAuthor, 22)], [[], ['m']])
+  })
+
+  test('a strict reader sees what was written outside the app', async () => {
+    const { ff, outside } = ground()
+    const strict = ff.as({ reader: 'bob', level: 'strict' })
+    await untilKept(
+      'the user',
+      () => strict.cache.get(user, 5),
+      () => loads.user,
+    )
+    for (let round = 0; round < 20; round += 1) {
+      await outside.query('update users set name = $1 where id = 5', [`round ${round}`])
+      assert.equal((await strict.cache.get(user, 5))?.name, `round ${round}`)
+    }
+  })
+
+  test('other readers see it soon', async () => {
+    const { ff, outside, reader } = ground()
+    const eventual = ff.as({ reader: 'eve', level: 'eventual' })
+    await untilKept(
+      'the user',
+      () => eventual.cache.get(user, 6),
+      () => loads.user,
+    )
+    await outside.query(`update users set name = 'outside' where id = 6`)
+    await waitFor('the change', async () => (await eventual.cache.get(user, 6))?.name === 'outside')
+    assert.equal((await reader('ada').cache.get(user, 6))?.name, 'outside')
+  })
+
+  test('TRUNCATE and DDL end what was read', async () => {
+    const { ff, outside } = ground()
+    const strict = ff.as({ reader: 'bob', level: 'strict' })
+    await outside.query('create table notes (id int primary key, text text); insert into notes values (1, $$a$$)')
+    const note = define<{ main: any }>().defineObject<number, Record<string, unknown>>({
+      name: 'note',
+      load: async ({ main }, id) =>
+        (await main.selectFrom('notes').selectAll().where('id', '=', id).executeTakeFirst()) ?? null,
+    })
+    const kept = (): Promise<unknown> =>
+      waitFor('the note is kept', async () => {
+        await strict.cache.get(note, 1)
+        return (await strict.cache.explain(note, 1)).verdict === 'fresh'
+      })
+    await kept()
+    await outside.query(`alter table notes add column extra text default 'x'`)
+    assert.deepEqual(await strict.cache.get(note, 1), { id: 1, text: 'a', extra: 'x' })
+    await kept()
+    await outside.query(`alter table notes alter column id type text using 'n' || id`)
+    assert.equal(await strict.cache.get(note, 1).catch(() => null), null)
+    await outside.query(
+      'drop table notes; create table notes (id int primary key, text text); insert into notes values (1, $$b$$)',
+    )
+    assert.deepEqual(await strict.cache.get(note, 1), { id: 1, text: 'b' })
+    await kept()
+    await outside.query('truncate notes')
+    assert.equal(await strict.cache.get(note, 1), null)
+  })
+
+  test('what is rolled back is never seen, and what is not committed is seen inside only', async () => {
+    const { reader } = ground()
+    const ada = reader('ada')
+    await untilKept(
+      'the user',
+      () => ada.cache.get(user, 7),
+      () => loads.user,
+    )
+    const name = (await ada.cache.get(user, 7))?.name
+    await assert.rejects(
+      ada.databases.main.transaction().execute(async (trx) => {
+        await trx.updateTable('users').set({ name: 'never' }).where('id', '=', 7).execute()
+        assert.equal((await ada.cache.get(user, 7, { in: trx }))?.name, 'never')
+        assert.equal((await ada.cache.get(article, 'slug-6', { in: trx }))?.author?.name, 'never')
+        throw new Error('no')
+      }),
+    )
+    assert.equal((await ada.cache.get(user, 7))?.name, name)
+    assert.equal((await ada.cache.get(article, 'slug-6'))?.author?.name, name)
+  })
+
+  test('several at once cost one load, and keep their order', async () => {
+    const { reader } = ground()
+    const ada = reader('ada')
+    await untilKept(
+      'users',
+      () => ada.cache.get(user, 10),
+      () => loads.user,
+    )
+    const before = loads.user
+    const found = await ada.cache.getMany(user, [12, 11, 999, 12])
+    assert.deepEqual(
+      found.map((one) => one?.id),
+      [12, 11, undefined, 12],
+    )
+    assert.equal(loads.user, before + 1)
+    await ada.cache.getMany(user, [12, 11, 999])
+    assert.equal(loads.user, before + 1)
+    // One row of the batch changed: the others are kept.
+    await ada.databases.main.updateTable('users').set({ name: 'x' }).where('id', '=', 11).execute()
+    assert.deepEqual(
+      (await ada.cache.getMany(user, [12, 11])).map((one) => one?.name),
+      ['user 12', 'x'],
+    )
+    assert.equal(loads.user, before + 2)
+    assert.equal((await ada.cache.explain(user, 12)).lastMiss?.reason ?? 'absent', 'absent')
+  })
+
+  test('a hundred readers of one key that nobody has cost one load', async () => {
+    const { reader } = ground()
+    const ada = reader('ada')
+    await untilKept(
+      'users',
+      () => ada.cache.get(user, 20),
+      () => loads.user,
+    )
+    const before = loads.user
+    await Promise.all(Array.from({ length: 100 }, () => ada.cache.get(user, 21)))
+    assert.equal(loads.user, before + 1)
+  })
+
+  test('values cannot be changed by who reads them', async () => {
+    const ada = ground().reader('ada')
+    const found = await ada.cache.get(article, 'slug-9')
+    assert.throws(() => {
+      ;(found as { title: string }).title = 'mine'
+    }, TypeError)
+  })
+
+  test('a touched name ends what depends on it', async () => {
+    const { reader } = ground()
+    const ada = reader('ada')
+    let weather = 'sun'
+    let asked = 0
+    const forecast = defineObject<string, string>({
+      name: 'forecast',
+      load: async ({ dependsOn }, place) => {
+        asked += 1
+        dependsOn(`weather ${place}`)
+        return weather
+      },
+    })
+    await untilKept(
+      'the forecast',
+      () => ada.cache.get(forecast, 'here'),
+      () => asked,
+    )
+    weather = 'rain'
+    assert.equal(await ada.cache.get(forecast, 'here'), 'sun')
+    await ada.cache.touch('weather here')
+    assert.equal(await ada.cache.get(forecast, 'here'), 'rain')
+    weather = 'snow'
+    await ada.databases.main.transaction().execute((trx) => ada.cache.touch('weather here', { in: trx }))
+    assert.equal(await ada.cache.get(forecast, 'here'), 'snow')
+  })
+
+  test('a time to live ends an answer that nothing else ends', async () => {
+    const ada = ground().reader('ada')
+    let asked = 0
+    const clock = defineObject<string, number>({ name: 'clock', ttl: 300, load: async () => (asked += 1) })
+    await ada.cache.get(clock, 'x')
+    await ada.cache.get(clock, 'x')
+    assert.equal(asked, 1)
+    await waitFor('it is over', async () => (await ada.cache.get(clock, 'x')) === 2)
+  })
+
+  test('mistakes in a load are named', async () => {
+    const ada = ground().reader('ada')
+    const of = (name: string, load: any): any => defineObject<string, any>({ name, load })
+    const get = (name: string, load: any): Promise<unknown> => ada.cache.get(of(name, load), 'x')
+    await assert.rejects(
+      get('nothing', async () => undefined),
+      rejectsWith('FF_CACHE_UNDEFINED'),
+    )
+    await assert.rejects(
+      get('constant', async () => 1),
+      rejectsWith('FF_CACHE_NO_DEPENDENCY'),
+    )
+    const writes = ({ main }: any): Promise<unknown> =>
+      main.insertInto('users').values({ id: 1000, name: 'x' }).execute()
+    await assert.rejects(get('writes', writes), rejectsWith('FF_CACHE_LOAD_WRITES'))
+    const transaction = ({ main }: any): Promise<unknown> => main.transaction().execute(async () => 1)
+    await assert.rejects(get('transaction', transaction), rejectsWith('FF_CACHE_LOAD_WRITES'))
+    const catalogue = ({ main }: any): Promise<unknown> =>
+      main.executeQuery(CompiledQuery.raw('select count(*) from pg_class')).then((result: any) => result.rows)
+    await assert.rejects(get('catalogue', catalogue), rejectsWith('FF_CACHE_UNCACHEABLE'))
+    const now = ({ main }: any): Promise<unknown> => sql`select now() as now, id from users`.execute(main)
+    await assert.rejects(get('now', now), rejectsWith('FF_CACHE_UNCACHEABLE'))
+    const self: any = of('self', ({ use }: any, key: string) => use(self, key))
+    await assert.rejects(ada.cache.get(self, 'x'), rejectsWith('FF_CACHE_CYCLE'))
+    await assert.rejects(async () => ada.cache.get(user, { deep: { er: 1 } } as never), rejectsWith('FF_CACHE_KEY'))
+    await assert.rejects(
+      async () =>
+        ada.cache.get(
+          of('user', async () => 1),
+          'x',
+        ),
+      rejectsWith('FF_CACHE_OBJECT'),
+    )
+  })
+})
+
+suite('cached queries', () => {
+  const ground = cacheGround()
+
+  test('are kept by text and parameters until what they read changes', async () => {
+    const { reader, ff } = ground()
+    const ada = reader('ada')
+    const find = (author: number): Promise<{ slug: string }[]> =>
+      ada.cache.query(
+        ada.databases.main.selectFrom('articles').select('slug').where('author_id', '=', author).orderBy('slug'),
+      )
+    await waitFor('kept', async () => {
+      const before = ff.cache.metrics()['query']?.loads
+      await find(1)
+      return before !== undefined && ff.cache.metrics()['query']?.loads === before
+    })
+    const before = ff.cache.metrics()['query']!.loads
+    const first = await find(1)
+    assert.equal(first.length, 10)
+    await ada.databases.main.insertInto('articles').values({ id: 200, slug: 'a', author_id: 2, title: 't' }).execute()
+    assert.deepEqual(await find(1), first)
+    assert.equal(ff.cache.metrics()['query']!.loads, before)
+    await ada.databases.main.insertInto('articles').values({ id: 201, slug: 'b', author_id: 1, title: 't' }).execute()
+    assert.equal((await find(1)).length, 11)
+    assert.equal((await find(2)).length, 11)
+  })
+
+  test('by text, counts over whole tables too', async () => {
+    const { reader } = ground()
+    const ada = reader('ada')
+    const count = async (): Promise<number> =>
+      (await ada.cache.query<{ count: number }>('select count(*)::int as count from users where id < $1', [1_000]))[0]!
+        .count
+    for (let round = 0; round < 10; round += 1) {
+      const before = await count()
+      await ada.databases.main
+        .insertInto('users')
+        .values({ id: 600 + round, name: 'x' })
+        .execute()
+      assert.equal(await count(), before + 1)
+    }
+  })
+
+  test('what cannot be cached is refused by name', async () => {
+    const { reader } = ground()
+    const ada = reader('ada')
+    await assert.rejects(ada.cache.query('update users set id = id'), rejectsWith('FF_CACHE_LOAD_WRITES'))
+    await assert.rejects(
+      ada.cache.query('select 1 as one from users where name = $1', [new Map()]),
+      rejectsWith('FF_CACHE_QUERY'),
+    )
+    await assert.rejects(ada.cache.query({} as never), rejectsWith('FF_CACHE_QUERY'))
+    await ada.databases.main.transaction().execute(async (trx) => {
+      await assert.rejects(ada.cache.query(trx.selectFrom('users').selectAll()), rejectsWith('FF_CACHE_IN_TRANSACTION'))
+    })
+  })
+})
