@@ -7,6 +7,7 @@
  */
 
 import type { Model, Step } from './explorer.ts'
+import { createEncoder } from './session-encoding.ts'
 import { serverSteps } from './session-server-steps.ts'
 import { readSteps } from './session-read-steps.ts'
 import { changed, initialState, insertPosition, isSame, recordOf } from './session-state.ts'
@@ -43,6 +44,7 @@ export interface Scenario {
 export function sessionModel(scenario: Scenario, breach: Breach | null): Model<State> {
   return {
     initial: initialState(scenario.bounds),
+    encode: createEncoder(),
     steps: (state) =>
       state.reads.every((read) => read.stage === 'done')
         ? []
