@@ -333,6 +333,11 @@ export const errorRegistry = {
     retryable: false,
     httpStatus: 500,
   },
+  FF_CACHE_VALUE: {
+    summary: 'Something in a value cannot be cached; the message names its path.',
+    retryable: false,
+    httpStatus: 500,
+  },
   FF_CACHE_UNCACHEABLE: {
     summary: 'A statement read something whose changes cannot be followed, and no time to live is given.',
     retryable: false,
@@ -356,6 +361,17 @@ export const errorRegistry = {
   FF_CACHE_QUERY: {
     summary:
       'What was handed to the cache is no query of one of the app’s databases, or has parameters of a kind that cannot be a key.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_CACHE_JOIN: {
+    summary:
+      'A join names a field or database that is not there, or a name that is taken, or does not fit what was found.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_CACHE_LOADER: {
+    summary: 'The function of a loader answered something that does not fit the keys that it was given.',
     retryable: false,
     httpStatus: 500,
   },
