@@ -19,6 +19,8 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 const redisNames = ['valkey-server', 'redis-server']
+/** Chromium without the parts that only a screen needs: the same pages at less than half the CPU. */
+const headlessName = 'chromium-headless-shell'
 const browserNames = ['chromium', 'chromium-browser', 'google-chrome']
 const installMs = 180_000
 const startMs = 10_000
@@ -60,7 +62,8 @@ export async function findRedis(): Promise<string | null> {
 
 /** A Chromium for the tests of pages, installed where that is allowed. Throws what to install when there is none. */
 export async function ensureBrowser(): Promise<string> {
-  const program = process.env['CHROMIUM'] ?? onPath(browserNames) ?? (await install('chromium', browserNames))
+  const headless = process.env['CHROMIUM'] ?? (await findProgram(headlessName, [headlessName]))
+  const program = headless ?? (await findProgram('chromium', browserNames))
   if (program !== null) return program
   throw new Error('No browser: install chromium ("apt-get install chromium"), or name one by CHROMIUM')
 }
@@ -167,8 +170,9 @@ async function install(name: string, programs: readonly string[]): Promise<strin
   const [program, first] = root ? ['env', command] : ['sudo', ['-n', 'env', ...command]]
   const apt = (...args: string[]): Promise<unknown> => run(program, [...first, ...args], { timeout: installMs })
   try {
+    // Another test file may be installing something at this moment; it is waited for.
     // Lists are often absent in containers; fetching them takes long, so they are fetched only when they are missed.
-    const packageArgs = ['install', '-y', '-q', '--no-install-recommends', name]
+    const packageArgs = ['install', '-y', '-q', '-o', 'DPkg::Lock::Timeout=120', '--no-install-recommends', name]
     await apt(...packageArgs).catch(() => apt('update', '-q').then(() => apt(...packageArgs)))
   } catch (error) {
     console.error(`apt-get failed: ${error instanceof Error ? error.message : String(error)}`)

@@ -1,4 +1,4 @@
-/** A real browser: Debian's Chromium, or the one that `CHROMIUM` names. */
+/** A real browser: Debian's Chromium, without a screen where it is there so, or the one that `CHROMIUM` names. */
 
 import { type Browser, chromium } from 'playwright-core'
 
