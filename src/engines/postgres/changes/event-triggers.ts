@@ -49,7 +49,7 @@ begin
     elsif tg_event = 'sql_drop' then
       select exists (select from pg_event_trigger_dropped_objects() o
         where not o.is_temporary and (o.original
-          or o.object_type in ('table', 'view', 'function', 'foreign table', 'type', 'schema', 'rule', 'policy')))
+          or o.object_type in ('table', 'view', 'function', 'foreign table', 'type', 'schema')))
       into relevant;
     else
       select count(*) filter (where c.schema_name is distinct from 'pg_temp') > 0
