@@ -343,10 +343,10 @@ test('the tracker keeps what decision 029 promises', async (t) => {
           const ground = await makeGround(inner, cluster, [plant])
           const failure = await steps(ground, inner).then(
             () => null,
-            (error: unknown) => error,
+            (error: unknown) => error as Error,
           )
           assert.ok(failure !== null, 'the mistake went unnoticed')
-          inner.diagnostic(String(failure).slice(0, 200))
+          inner.diagnostic(failure.message.slice(0, 200))
         })
       }
     })

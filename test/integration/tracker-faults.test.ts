@@ -17,10 +17,10 @@ test('faults', async (t) => {
     let tracker = await ground.start()
     const table = await createWatchedTable(client, store, reader, 'written')
     const writes: Write[] = []
-    let writing = true
+    const writing = new AbortController()
     const writer = async (name: string): Promise<void> => {
       const own = await ground.connect()
-      for (let count = 0; writing; count += 1) writes.push(await table.write(own, `${name} ${count}`))
+      for (let count = 0; !writing.signal.aborted; count += 1) writes.push(await table.write(own, `${name} ${count}`))
     }
     const check = async (): Promise<void> => {
       // The store may have been killed a moment ago.
@@ -36,7 +36,7 @@ test('faults', async (t) => {
       await check()
       tracker = await ground.start()
     }
-    writing = false
+    writing.abort()
     await writers
     await ground.reach((await readWritePosition(client)).lsn)
     await check()

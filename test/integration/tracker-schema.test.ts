@@ -139,7 +139,7 @@ test('what the stream tells of rows and of the schema', async (t) => {
     await watch(parents, 'id')
     await watch(children, 'id')
     const change = await changesOf('truncate parents cascade')
-    assert.deepEqual(change?.wide.toSorted(), [parents, children].toSorted())
+    assert.deepEqual(new Set(change?.wide), new Set([parents, children]))
   })
 
   await t.test('a partition speaks for the tables above it, also when it comes later', async () => {
@@ -151,13 +151,13 @@ test('what the stream tells of rows and of the schema', async (t) => {
     const [root = 0, middle = 0, leaf = 0] = await oids(client, 'measures', 'measures_a', 'measures_a1')
     const byId = await watch(root, 'id')
     const change = await changesOf('insert into measures values (5, 1)')
-    assert.deepEqual(change?.tables.toSorted(), [root, middle, leaf].toSorted())
+    assert.deepEqual(new Set(change?.tables), new Set([root, middle, leaf]))
     assert.deepEqual(change && pairs(change), [row(byId, '5')])
     const ddl = await changesOf('create table measures_b partition of measures for values from (10) to (20)')
     assert.equal(ddl?.everything, true)
     const [later = 0] = await oids(client, 'measures_b')
     const second = await changesOf('insert into measures values (6, 12)')
-    assert.deepEqual(second?.tables.toSorted(), [root, later].toSorted())
+    assert.deepEqual(new Set(second?.tables), new Set([root, later]))
     assert.deepEqual(second && pairs(second), [row(byId, '6')])
     // The leaf's own identity: until the tracker has changed it, the old row is not known.
     await until('its replica identity', async () => {
@@ -170,8 +170,8 @@ test('what the stream tells of rows and of the schema', async (t) => {
     await client.query('alter table measures attach partition attached for values from (20) to (30)')
     const [attached = 0] = await oids(client, 'attached')
     assert.deepEqual(
-      (await changesOf('insert into attached values (7, 22)'))?.tables.toSorted(),
-      [root, attached].toSorted(),
+      new Set((await changesOf('insert into attached values (7, 22)'))?.tables),
+      new Set([root, attached]),
     )
     assert.equal((await changesOf('alter table measures detach partition attached concurrently'))?.everything, true)
     assert.equal(await changesOf('insert into attached values (8, 23)'), null)
