@@ -57,6 +57,7 @@ const caughtIn: Record<Breach, readonly [Scenario, 'for ever' | 'eventual' | 'se
   '23: the position query is older than the request': [strict, 'strict'],
   "23: a replica's answer is not held": [strict, 'strict'],
   '23: a hit that a replica filled is not held': [strict, 'strict'],
+  '23: a hit that a replica filled is held for the position query alone': [strict, 'strict'],
   '24: the age of a position counts from its answer': [eventual, 'eventual'],
   '31: a write is acknowledged before its token moved': [visibility, 'session'],
   '32: the floor of a new store is not asked for': [storeLoss, 'session'],

@@ -157,7 +157,8 @@ function isHit(state: State, context: Context, level: Level, clone: Clone, entry
   if (level === 'eventual') return state.now - reachedTime(clone) <= maxStaleness
   if (!hasReached(clone, state.read) && !context.commits('20: a hit does not wait for the watermark')) return false
   if (level !== 'strict' || context.commits('23: a hit that a replica filled is not held')) return true
-  return clone.visible >= entry.replicaUpTo
+  const isShort = context.commits('23: a hit that a replica filled is held for the position query alone')
+  return clone.visible >= (isShort ? Math.min(entry.replicaUpTo, state.read.need.lsn) : entry.replicaUpTo)
 }
 
 function replicaAnswers(state: State, context: Context, level: Level, clone: Clone): Step<State>[] {
