@@ -5,7 +5,7 @@
 
 import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 
@@ -13,6 +13,10 @@ import { spec } from 'node:test/reporters'
 const folders = ['unit', 'meta', 'model', 'contract', 'integration', 'e2e']
 /** For one test and for one file. Nothing here may take longer. */
 const timeoutMs = 240_000
+/** As many as the cores of a small machine: most tests keep one busy. */
+const concurrency = 2
+/** How many of the files that took longest are named at the end. */
+const slowestCount = 12
 /** From source, and with a guard against files that never end. */
 const execArgv = ['-C', 'fourfold:source', '--import', new URL('../test/support/leak-guard.ts', import.meta.url).href]
 /** Every process that a test starts inherits this, so that those left behind can be found. */
@@ -31,10 +35,10 @@ function filesOf(folder: string): readonly string[] {
  * Lets all processes of the run share what they compile: the tests start hundreds, and stripping and compiling the
  * sources is most of what the start of one costs.
  */
-function shareCompiledCode(): string {
+function shareCompiledCode(): void {
   const folder = mkdtempSync(join(tmpdir(), 'fourfold-compiled-'))
   process.env['NODE_COMPILE_CACHE'] = folder
-  return folder
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 }
 
 /** The processes, other than this one, that carry our mark in their environment. Linux only; elsewhere none. */
@@ -54,26 +58,36 @@ function findLeftovers(mark: string): readonly { readonly pid: number; readonly 
     })
 }
 
+function printSlowest(durations: ReadonlyMap<string, number>): void {
+  if (durations.size <= 1) return
+  const slowest = [...durations].toSorted(([, a], [, b]) => b - a).slice(0, slowestCount)
+  console.log('\nThe files that took longest:')
+  for (const [file, durationMs] of slowest)
+    console.log(`${(durationMs / 1000).toFixed(1).padStart(7)} s  ${relative(process.cwd(), file)}`)
+}
+
 /** Runs the files and answers how many tests there were and how many failed. */
 async function runFiles(files: readonly string[]): Promise<{ readonly tests: number; readonly failed: boolean }> {
   let tests = 0
   let failed = false
-  const events = run({ files: [...files], concurrency: 2, timeout: timeoutMs, execArgv: [...execArgv] })
+  const durations = new Map<string, number>()
+  const events = run({ files: [...files], concurrency, timeout: timeoutMs, execArgv: [...execArgv] })
   events.on('test:fail', ({ todo }) => {
     if (todo === undefined) failed = true
   })
-  events.on('test:summary', ({ file, counts, success }) => {
-    if (file !== undefined) return
+  events.on('test:summary', ({ file, counts, success, duration_ms }) => {
+    if (file !== undefined) return void durations.set(file, duration_ms)
     tests = counts.tests
     if (!success) failed = true
   })
   for await (const chunk of events.compose(new spec())) process.stdout.write(chunk as string)
+  printSlowest(durations)
   return { tests, failed }
 }
 
 const mark = `${process.pid}-${Date.now()}`
 process.env[markName] = mark
-const compiled = shareCompiledCode()
+shareCompiledCode()
 const files = listFiles(process.argv.slice(2))
 const { tests, failed } = files.length === 0 ? { tests: 0, failed: true } : await runFiles(files)
 if (tests === 0) console.error('No test ran.')
@@ -82,5 +96,4 @@ for (const { pid, command } of leftovers) {
   console.error(`A test left process ${pid} behind; ending it: ${command.slice(0, 200)}`)
   process.kill(pid, 'SIGKILL')
 }
-rmSync(compiled, { recursive: true, force: true })
 process.exitCode = failed || tests === 0 || leftovers.length > 0 ? 1 : 0
