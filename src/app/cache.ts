@@ -3,8 +3,10 @@
 import { randomBytes } from 'node:crypto'
 
 import { CacheCore } from '../cache/core.ts'
+import { createClassRegistry } from '../cache/classes.ts'
 import { createEntryMemory } from '../cache/entry-memory.ts'
-import { createSharedEntries } from '../cache/shared-entries.ts'
+import { SharedEntries } from '../cache/shared-entries.ts'
+import { connectTier } from '../store/connect-tier.ts'
 
 import type { ResolvedConfig } from './config.ts'
 import type { Connections } from './connections.ts'
@@ -21,20 +23,34 @@ export interface AppCacheOptions {
   readonly store: Store
   readonly log: Logger
   readonly build: string | undefined
+  /** Filled with what closes it again. */
+  readonly closers: (() => Promise<unknown> | void)[]
 }
 
 export async function createAppCache(options: AppCacheOptions): Promise<CacheCore> {
-  const { app, databases, store, log, build = '' } = options
-  const objects = app.definition.objects ?? []
-  return new CacheCore({
+  const { app, databases, connections, config, store, log, closers, build = '' } = options
+  const tier = await connectTier({ url: tierUrl(connections), deadlineMs: config.store.deadlineMs, log })
+  const classes = createClassRegistry()
+  const shared = new SharedEntries({ tier, classes, log })
+  const core = new CacheCore({
     clusters: new Map(Object.entries(databases.clusters)),
     reads: databases.reads,
-    memory: createEntryMemory(),
-    shared: createSharedEntries(),
+    memory: createEntryMemory({ classes }),
+    shared,
     store,
     build,
     holder: randomBytes(9).toString('base64url'),
-    objects,
+    objects: app.definition.objects ?? [],
     log,
   })
+  closers.push(async () => {
+    await core.close()
+    await shared.close()
+  })
+  return core
+}
+
+/** The store's own server where it can keep entries; an app that keeps everything in its database has none. */
+function tierUrl({ storeUrl }: Connections): string {
+  return /^(?:unix:|rediss?:)/.test(storeUrl) ? storeUrl : 'none'
 }

@@ -74,8 +74,16 @@ export async function open<Databases extends DatabaseDefinitions>(
     const files = createAppFiles({ settings: config.files, clusters, log })
     closers.push(() => files.close())
     const filesOf = files.of
-    const cache = await createAppCache({ app, databases, connections, config, store, log, build: options.build })
-    closers.push(() => cache.close())
+    const cache = await createAppCache({
+      app,
+      databases,
+      connections,
+      config,
+      store,
+      log,
+      closers,
+      build: options.build,
+    })
     const root = {
       clusters,
       databasesOf,

@@ -6,7 +6,7 @@
  * same epoch, and nothing that it depends on has changed after its `asOf` as far as this process knows.
  */
 
-import type { Entry, MissReason, Verdict } from './entry.ts'
+import type { Dated, MissReason, Verdict } from './entry.ts'
 import type { Cluster } from '../database/cluster.ts'
 import type { Lsn } from '../engines/position.ts'
 import type { Filter } from '../freshness/changes/filter.ts'
@@ -25,14 +25,14 @@ interface Checked {
 
 export class Checks {
   readonly #clusters: Clusters
-  readonly #checked = new WeakMap<Entry, Checked>()
+  readonly #checked = new WeakMap<Dated, Checked>()
 
   constructor(clusters: Clusters) {
     this.#clusters = clusters
   }
 
   /** At once; null where the scope's needs are not known without asking. */
-  now(entry: Entry, scope: Scope): Verdict | null {
+  now(entry: Dated, scope: Scope): Verdict | null {
     for (const part of entry.parts) {
       const fresh = this.#clusters.get(part.database)?.freshNow(scope) ?? false
       if (fresh === null) return null
@@ -41,7 +41,7 @@ export class Checks {
     return this.staleness(entry) ?? 'fresh'
   }
 
-  async ask(entry: Entry, scope: Scope): Promise<Verdict> {
+  async ask(entry: Dated, scope: Scope): Promise<Verdict> {
     // What has changed already need not be waited for.
     const early = this.staleness(entry)
     if (early !== null) return early
@@ -52,7 +52,7 @@ export class Checks {
   }
 
   /** Null where, as far as this process knows, the entry is what the databases hold. */
-  staleness(entry: Entry): MissReason | null {
+  staleness(entry: Dated): MissReason | null {
     if (entry.expiresAtMs !== Infinity && entry.expiresAtMs <= Date.now()) return 'expired'
     for (const part of entry.parts) {
       const changes = this.#clusters.get(part.database)?.changes
@@ -65,7 +65,7 @@ export class Checks {
     return null
   }
 
-  #compare(entry: Entry, part: EntryPart, filter: Filter): MissReason | null {
+  #compare(entry: Dated, part: EntryPart, filter: Filter): MissReason | null {
     const checked = entry.parts.length === 1 ? this.#checked.get(entry) : undefined
     if (checked?.filter === filter && checked.version === filter.version) return null
     const stale = filter.staleness(part.dependencies, part.asOf)
@@ -77,7 +77,7 @@ export class Checks {
   }
 
   /** Whether an entry that is over was the database's contents recently enough for an `eventual` reader. */
-  isYoungEnough(entry: Entry, scope: Scope): boolean {
+  isYoungEnough(entry: Dated, scope: Scope): boolean {
     const [part] = entry.parts
     const cluster = part && this.#clusters.get(part.database)
     if (cluster === undefined || entry.parts.length > 1 || (scope.level ?? cluster.level) !== 'eventual') return false

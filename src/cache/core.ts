@@ -7,14 +7,18 @@ import { templateParts } from '../freshness/changes/hash.ts'
 import { canonicalKey, type Key } from './keys.ts'
 import { Checks, type Clusters } from './checks.ts'
 import { Fills, type FillLimits } from './fills.ts'
-import { Lookups, type EntryMemory, type Found, type SharedEntries } from './lookups.ts'
+import { createJoin, type JoinParts } from './join/create-join.ts'
+import { Lookups, type EntryMemory, type Found } from './lookups.ts'
 import { Metrics, type SourceMetrics } from './metrics.ts'
 import { createObjectSource, type MakeTools } from './object-source.ts'
 import { createQuerySource, type CompilableQuery, type Query } from './query-source.ts'
 
+import type { CacheableClass } from './classes.ts'
+import type { SharedEntries } from './shared-entries.ts'
 import type { LoadContext, ObjectDefinition } from './define-object.ts'
 import type { Entry, MissReason } from './entry.ts'
 import type { ExplainedPart, Explanation } from './explain.ts'
+import type { JoinFunction } from './join/types.ts'
 import type { LoadOptions, Source } from './source.ts'
 import type { Logger } from '../core/log.ts'
 import type { RecordedReads } from '../database/recorded-reads.ts'
@@ -87,6 +91,7 @@ export class CacheCore {
       const message = `Two cached objects are called ${source.name}: expected a name of its own for each`
       throw new FourfoldError('FF_CACHE_OBJECT', message, { fields: { name: source.name } })
     }
+    if (object.type !== undefined) this.#options.shared.register(source.name, object.type as CacheableClass)
     this.#names.set(source.name, object)
     const counted = { ...source, counts: this.metrics.of(source.name) }
     this.#sources.set(object, counted)
@@ -156,7 +161,7 @@ export class CacheCore {
 
   async explain(source: Source<Key>, id: string, scope: Scope): Promise<Explanation> {
     const held = this.memory.get(id) ?? null
-    const entry = held ?? (await this.#options.shared.getMany([id]))[0] ?? null
+    const entry = held ?? (await this.#options.shared.getMany([id]))[0]?.head ?? null
     const miss = this.#misses.get(id)
     const nowMs = Date.now()
     return {
@@ -226,7 +231,7 @@ export class CacheCore {
       },
       dependsOn: (name) => recording.dependsOn(name, this.#touchDatabase()),
     }
-    return Object.assign(databases, context)
+    return Object.assign(databases, context, { join: this.#join(databases, context, { recorded: true }) })
   }
 
   /** Inside a transaction: its database is the transaction, other databases are as they are for the scope. */
@@ -245,7 +250,7 @@ export class CacheCore {
         useMany: async (object, keys) => await Promise.all(keys.map((key) => use(object, key))),
         dependsOn: () => undefined,
       }
-      return Object.assign(databases, context)
+      return Object.assign(databases, context, { join: this.#join(databases, context, { oneByOne: true }) })
     }
     return make
   }
@@ -258,6 +263,16 @@ export class CacheCore {
       Object.defineProperty(databases, name, { enumerable: true, get: () => (made ??= make(name)) })
     }
     return databases
+  }
+
+  /** For one load: it reads through the load's own databases. */
+  #join(
+    databases: Readonly<Record<string, unknown>>,
+    { useMany }: LoadContext,
+    how: Pick<JoinParts, 'recorded' | 'oneByOne'>,
+  ): JoinFunction<unknown> {
+    const names = [...this.#options.clusters.keys()]
+    return createJoin({ names, databases, getMany: (object, keys) => useMany(object, keys), ...how })
   }
 
   /** The first database that has a change stream: the same in every process of an app. */

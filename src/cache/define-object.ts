@@ -3,11 +3,15 @@
  * recorded, and an entry is over when any of it changes.
  */
 
+import type { JoinFunction } from './join/types.ts'
 import type { Key } from './keys.ts'
 import type { Database } from '../database/database.ts'
 
 /** What a load is given: the app's databases, whose reads are recorded, and what it may use besides. */
-export type LoadTools<Databases> = { readonly [Name in keyof Databases]: Database<Databases[Name]> } & LoadContext
+export type LoadTools<Databases> = { readonly [Name in keyof Databases]: Database<Databases[Name]> } & LoadContext & {
+    /** Joins rows with what belongs to them; what it reads is recorded like all else. */
+    readonly join: JoinFunction<Databases>
+  }
 
 export interface LoadContext {
   /** Another object as part of this one: whatever changes it changes this one too. Same level, same reader. */

@@ -15,6 +15,9 @@ export interface Entry {
   readonly loadMs: number
 }
 
+/** What decides whether an entry is fresh. */
+export type Dated = Pick<Entry, 'parts' | 'expiresAtMs'>
+
 /**
  * Why an entry was not used, or none was found: what metrics count and `explain` tells.
  *

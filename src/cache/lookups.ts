@@ -8,6 +8,7 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 
 import { FourfoldError } from '../core/errors.ts'
 import { Recording } from './recording.ts'
@@ -16,6 +17,7 @@ import type { Checks, Clusters } from './checks.ts'
 import type { Entry, MissReason } from './entry.ts'
 import type { Fill, Filled, Fills } from './fills.ts'
 import type { Metrics } from './metrics.ts'
+import type { SharedEntries, SharedEntry } from './shared-entries.ts'
 import type { Source } from './source.ts'
 import type { Logger } from '../core/log.ts'
 import type { BatchShare } from '../freshness/changes/recorder.ts'
@@ -25,18 +27,14 @@ import type { Lease, Store } from '../store/store.ts'
 /** The in-process tier. */
 export interface EntryMemory {
   get(id: string): Entry | undefined
-  /** Keeps an entry and answers the value as it is handed out from now on. */
+  /**
+   * Keeps an entry, and answers it as it is kept: frozen, where it is to be.
+   *
+   * @throws FF_CACHE_VALUE where its value cannot be kept as it is declared to be
+   */
   set(id: string, entry: Entry, values: 'frozen' | 'cloned'): Entry
   /** The value for one reader: itself, or a copy. */
   handOut(entry: Entry, values: 'frozen' | 'cloned'): unknown
-}
-
-/** The second tier, with values made into bytes and back. Never rejects: what fails is not there. */
-export interface SharedEntries {
-  /** Whether there is a tier at all. */
-  readonly present: boolean
-  getMany(ids: readonly string[]): Promise<(Entry | null)[]>
-  set(id: string, entry: Entry): Promise<void>
 }
 
 export interface LookupOptions {
@@ -61,6 +59,12 @@ export interface Found {
   readonly from: From
   /** Why nothing before it served; null for a hit in the in-process tier. */
   readonly missed: MissReason | null
+}
+
+/** What came of a load, and its bytes for the second tier. */
+interface Kept {
+  readonly filled: Filled
+  readonly bytes: Uint8Array | null
 }
 
 const maxJoins = 3
@@ -235,9 +239,11 @@ export class Lookups {
     const { shared, checks, memory } = this.#options
     if (ids.length === 0 || !shared.present) return
     const entries = await shared.getMany(ids)
-    const check = async (entry: Entry | null, id: string): Promise<void> => {
-      if (entry === null || (await checks.ask(entry, scope)) !== 'fresh') return
-      found.set(id, this.#hit(source, memory.set(id, entry, source.values), 'tier', 'absent'))
+    const check = async (candidate: SharedEntry | null, id: string): Promise<void> => {
+      if (candidate === null || (await checks.ask(candidate.head, scope)) !== 'fresh') return
+      // Only now: what is over is not worth being made into a value.
+      const entry = candidate.open()
+      if (entry !== null) found.set(id, this.#hit(source, memory.set(id, entry, source.values), 'tier', 'absent'))
     }
     await Promise.all(entries.map((entry, at) => check(entry, ids[at]!)))
   }
@@ -253,11 +259,11 @@ export class Lookups {
     const recording = new Recording(this.#options.clusters)
     try {
       const { value, loadMs } = await this.#measure(source, () => source.load(key, { scope, recording, fill }))
-      const filled = this.#keep(source, id, checkDefined(source, value), recording, loadMs)
-      this.#publish(id, filled.entry, lease)
+      const { filled, bytes } = this.#keep(source, id, checkDefined(source, value), recording, loadMs)
+      this.#publish(id, filled.entry, bytes, lease)
       return filled
     } catch (error) {
-      this.#publish(id, null, lease)
+      this.#publish(id, null, null, lease)
       throw error
     }
   }
@@ -273,7 +279,7 @@ export class Lookups {
   ): Promise<void> {
     const { fills, clusters } = this.#options
     const recording = new Recording(clusters, source.loadManyBy ?? null)
-    const results = new Map<string, Filled>()
+    const results = new Map<string, Kept>()
     const keys = ids.map((id) => wanted.get(id)!)
     const batch = fills.start(`${source.prefix}*`, parent, async (fill) => {
       const { value, loadMs } = await this.#measure(source, () => source.loadMany!(keys, { scope, recording, fill }))
@@ -283,12 +289,12 @@ export class Lookups {
       }
       return { value: null, entry: null }
     })
-    const members = ids.map((id) => fills.start(id, batch, () => batch.done.then(() => results.get(id)!)))
+    // So that others can join one of them.
+    for (const id of ids) fills.start(id, batch, () => batch.done.then(() => results.get(id)!.filled))
     await batch.done
-    for (const [at, id] of ids.entries()) {
-      const { value, entry } = await members[at]!.done
-      this.#publish(id, entry, null)
-      found.set(id, { value, entry, from: 'load', missed: 'absent' })
+    for (const [id, { filled, bytes }] of results) {
+      this.#publish(id, filled.entry, bytes, null)
+      found.set(id, { ...filled, from: 'load', missed: 'absent' })
     }
   }
 
@@ -314,31 +320,38 @@ export class Lookups {
     recording: Recording,
     loadMs: number,
     batch: readonly string[] = [],
-  ): Filled {
-    const { memory, checks, metrics } = this.#options
+  ): Kept {
+    const { memory, checks, metrics, shared } = this.#options
     const recorded = recording.finish(source.name, source.ttlMs !== null, shareOf(source, id, batch))
     const nowMs = Date.now()
     if ('refused' in recorded) {
       metrics.refused(source.name, recorded.refused)
-      return { value, entry: null }
+      return { filled: { value, entry: null }, bytes: null }
     }
     const expiresAtMs = Math.min(recording.expiresAtMs, source.ttlMs === null ? Infinity : nowMs + source.ttlMs)
     const entry: Entry = { value, parts: recorded.parts, filledAtMs: nowMs, expiresAtMs, loadMs }
+    const before = memory.get(id)
+    if (before !== undefined && before.expiresAtMs > nowMs && isDeepStrictEqual(before.value, value)) {
+      metrics.of(source.name).falseMisses += 1
+    }
     const stale = checks.staleness(entry)
     if (stale !== null) {
       metrics.refused(source.name, stale)
-      return { value, entry: null }
+      return { filled: { value, entry: null }, bytes: null }
     }
+    // Also where there is no second tier: what could not be kept in one is not kept today and refused tomorrow.
+    const bytes = shared.encode(id, entry, source.name)
     const held = memory.set(id, entry, source.values)
-    return { value: memory.handOut(held, source.values), entry: held }
+    return { filled: { value: memory.handOut(held, source.values), entry: held }, bytes }
   }
 
   /** Behind the answer: nobody waits for the second tier. The lease goes when others can find the entry. */
-  #publish(id: string, entry: Entry | null, lease: Lease | null): void {
+  #publish(id: string, entry: Entry | null, bytes: Uint8Array | null, lease: Lease | null): void {
     const { shared, store, log } = this.#options
-    if ((entry === null || !shared.present) && lease === null) return
+    const shares = entry !== null && bytes !== null && shared.present
+    if (!shares && lease === null) return
     const work = (async () => {
-      if (entry !== null) await shared.set(id, entry)
+      if (shares) await shared.set(id, bytes, entry.expiresAtMs)
       if (lease !== null) await store.releaseLease(lease)
     })().catch((error: unknown) => log.debug({ error, id }, 'an entry was not shared'))
     this.#background.add(work)
