@@ -39,6 +39,7 @@ export const breaches = [
   "23: a replica's answer is not held",
   '23: a hit that a replica filled is not held',
   '23: a hit that a replica filled is held for the position query alone',
+  '23: a nested entry that a replica filled is not held',
   '24: the age of a position counts from its answer',
   '31: a write is acknowledged before its token moved',
   '32: the floor of a new store is not asked for',

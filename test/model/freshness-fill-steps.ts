@@ -91,7 +91,9 @@ function nestedSteps(state: State, context: Context, fill: Fill, clone: Clone, i
   return found.flatMap((entry, at) => {
     // An entry of another epoch makes a mixture: it is of no use to this fill.
     if (!entry || entry.epoch !== fill.epoch || (at === 1 && entry === found[0])) return []
-    const asOf = isBelieved ? fill.asOf : Math.min(fill.asOf, clone.watermark)
+    // Its value is what the database held at its asOf, and as nothing has changed since, at the watermark.
+    const validAt = Math.max(entry.asOf, clone.watermark)
+    const asOf = isBelieved ? fill.asOf : Math.min(fill.asOf, validAt)
     const change = {
       value: merge(fill.value, entry.value),
       asOf,
@@ -101,7 +103,7 @@ function nestedSteps(state: State, context: Context, fill: Fill, clone: Clone, i
     }
     return [
       {
-        label: `clone ${index} uses entry K "${entry.value}" for it, valid at watermark ${clone.watermark}: asOf ${asOf}`,
+        label: `clone ${index} uses entry K "${entry.value}" for it, valid at ${validAt}: asOf ${asOf}`,
         next: { ...state, fills: withItem(state.fills, index, { ...fill, ...change }) },
       },
     ]

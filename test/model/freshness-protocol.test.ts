@@ -21,7 +21,7 @@ for (const scenario of bounded.scenarios) {
 }
 
 const { visibility, newSlot, loss, twoClones, twoTiers, monotonic, strict, replicaCrash, failover } = bounded
-const { failoverReplica, nested, storeLoss, eventual } = bounded
+const { failoverReplica, nested, strictNested, storeLoss, eventual } = bounded
 
 /** Where each breach shows, and which promise it breaks there. */
 const caughtIn: Record<Breach, readonly [Scenario, 'for ever' | 'eventual' | 'session' | 'monotonic' | 'strict']> = {
@@ -58,6 +58,7 @@ const caughtIn: Record<Breach, readonly [Scenario, 'for ever' | 'eventual' | 'se
   "23: a replica's answer is not held": [strict, 'strict'],
   '23: a hit that a replica filled is not held': [strict, 'strict'],
   '23: a hit that a replica filled is held for the position query alone': [strict, 'strict'],
+  '23: a nested entry that a replica filled is not held': [strictNested, 'strict'],
   '24: the age of a position counts from its answer': [eventual, 'eventual'],
   '31: a write is acknowledged before its token moved': [visibility, 'session'],
   '32: the floor of a new store is not asked for': [storeLoss, 'session'],

@@ -36,7 +36,7 @@ export function readSteps(state: State, context: Context): Step<State>[] {
     case 'invoked':
       return clone?.stage === 'up' ? answerSteps(state, context, level, clone) : []
     case 'filling':
-      return ownFillAnswers(state, context)
+      return ownFillAnswers(state, context, level)
     case 'held':
       return clone === undefined ? [] : releaseSteps(state, context, clone)
   }
@@ -106,14 +106,19 @@ function requiredBy(state: State, context: Context, level: Level, rows: string):
 /** A fill of one row is a read of the database; one with a nested entry is more, so the reader may wait for that. */
 function ownFillSteps(state: State, context: Context, level: Level, clone: Clone): Step<State>[] {
   const { read, left } = state
-  if (read.key !== 'P' || level !== 'session' || left.fills === 0 || state.fills[read.clone] !== null) return []
+  if (read.key !== 'P' || left.fills === 0 || state.fills[read.clone] !== null) return []
+  if (level !== 'session' && level !== 'strict') return []
   const { label, next } = beginFill(state, context, clone, read.clone, { key: 'P', source: 'primary', isForRead: true })
   return [{ label: `${label}, which the reader waits for`, next: { ...next, read: { ...read, stage: 'filling' } } }]
 }
 
-function ownFillAnswers(state: State, context: Context): Step<State>[] {
+/** As all that a replica has a part in, it is held at `strict`. */
+function ownFillAnswers(state: State, context: Context, level: Level): Step<State>[] {
   const fill = state.fills[state.read.clone]
+  const visible = state.clones[state.read.clone]?.visible ?? 0
   if (fill?.isForRead !== true || fill.todo !== '') return []
+  const isHeld = level === 'strict' && !context.commits('23: a nested entry that a replica filled is not held')
+  if (isHeld && visible < fill.replicaUpTo) return []
   return [answer(state, context, 'the fill that it waited for', fill.value, fill)]
 }
 

@@ -121,6 +121,15 @@ export const nested: Scenario = define('nested entries', {
   fillsOn: ['primary', 'replica'],
   budgets: { fills: 2 },
 })
+export const strictNested: Scenario = define('strict, with a nested entry that a replica may have filled', {
+  writes: [other('x')],
+  replica: true,
+  keys: ['K', 'P'],
+  fillsOn: ['replica'],
+  reads: ['strict', 'strict'],
+  inFlight: 1,
+  budgets: { fills: 2 },
+})
 export const collision: Scenario = define('rows that share a slot of the filter', {
   writes: [own('x'), other('y')],
   slots: { x: [0, 1], y: [1, 2] },
@@ -149,6 +158,7 @@ export const scenarios: readonly Scenario[] = [
   failover,
   failoverReplica,
   nested,
+  strictNested,
   collision,
   storeLoss,
   eventual,
