@@ -1,5 +1,7 @@
 /** Classes whose instances may be cached, by names that mean the same in every process. */
 
+import { FourfoldError } from '../core/errors.ts'
+
 /** As a class is registered. What its instances are made of are their own enumerable fields, unless it says otherwise. */
 export type CacheableClass = (abstract new (...args: never[]) => object) & {
   /** Makes an instance from what `toCache` gave. Without it: the prototype and the fields, and no constructor is called. */
@@ -11,18 +13,41 @@ export interface CacheableInstance {
   toCache(): unknown
 }
 
-export interface ClassRegistry {
-  nameOf(prototype: object): string | undefined
-  find(name: string): CacheableClass | undefined
+export class ClassRegistry {
+  private readonly byName = new Map<string, CacheableClass>()
+  private readonly byPrototype = new Map<object, string>()
+
+  /**
+   * A class may have several names; its instances are kept under the first.
+   *
+   * @throws FF_CACHE_OBJECT where the name is another's
+   */
+  register(name: string, type: CacheableClass): void {
+    const other = this.byName.get(name)
+    if (other !== undefined && other !== type) {
+      throw new FourfoldError('FF_CACHE_OBJECT', `Two classes are registered as ${name}: expected a name for each`)
+    }
+    this.byName.set(name, type)
+    const prototype = type.prototype as object
+    if (!this.byPrototype.has(prototype)) this.byPrototype.set(prototype, name)
+  }
+
+  nameOf(prototype: object): string | undefined {
+    return this.byPrototype.get(prototype)
+  }
+
+  find(name: string): CacheableClass | undefined {
+    return this.byName.get(name)
+  }
 }
 
-export function createClassRegistry(classes: Iterable<readonly [name: string, type: CacheableClass]>): ClassRegistry {
-  const byName = new Map(classes)
-  const byPrototype = new Map([...byName].map(([name, type]) => [type.prototype as object, name]))
-  return { nameOf: (prototype) => byPrototype.get(prototype), find: (name) => byName.get(name) }
+export function createClassRegistry(
+  classes: Iterable<readonly [name: string, type: CacheableClass]> = [],
+): ClassRegistry {
+  const registry = new ClassRegistry()
+  for (const [name, type] of classes) registry.register(name, type)
+  return registry
 }
-
-export const noClasses: ClassRegistry = createClassRegistry([])
 
 export function saysWhatIsKept(instance: object): instance is CacheableInstance {
   return 'toCache' in instance && typeof instance.toCache === 'function'

@@ -1,18 +1,16 @@
 /**
- * The second tier as look-ups see it: entries put into envelopes, behind a breaker. What fails is not there.
+ * The second tier as look-ups see it: entries in envelopes, behind a breaker. What fails is not there.
  *
- * An entry that comes from it is checked first, and decoded only when somebody wants its value.
+ * What comes from it is checked by its head, and made into a value only when it is fresh.
  */
 
 import { silentLogger, type Logger } from '../core/log.ts'
-import { guardTier, type TierBreakerOptions, type TierCounts } from '../store/tier-breaker.ts'
+import { guardTier, type GuardedTier, type TierBreakerOptions, type TierCounts } from '../store/tier-breaker.ts'
 import { noTier, type CacheTier } from '../store/tier.ts'
-import { noClasses, type ClassRegistry } from './classes.ts'
-import { EnvelopeCodec, type Envelope } from './envelope.ts'
+import { createClassRegistry, type CacheableClass, type ClassRegistry } from './classes.ts'
+import { EnvelopeCodec, type Envelope, type EnvelopeHead } from './envelope.ts'
 
 import type { Entry } from './entry.ts'
-import type { SharedEntries } from './lookups.ts'
-import type { EntryPart } from '../freshness/changes/recorder.ts'
 
 export interface SharedEntriesOptions {
   /** It is closed with these. Default: none. */
@@ -24,6 +22,13 @@ export interface SharedEntriesOptions {
   readonly log?: Logger
 }
 
+/** An entry that was found, not yet made into a value. */
+export interface SharedEntry {
+  readonly head: EnvelopeHead
+  /** Null where its value cannot be made of what was found. */
+  open(): Entry | null
+}
+
 export interface SharedCounts extends TierCounts {
   /** Found, and damaged, of another version or of unknown classes. */
   readonly unreadable: number
@@ -31,65 +36,73 @@ export interface SharedCounts extends TierCounts {
   readonly oversized: number
 }
 
-export interface TieredEntries extends SharedEntries {
-  readonly driver: CacheTier['driver']
-  counts(): SharedCounts
-  close(): Promise<void>
-}
-
 /** For entries without a time to live: they are checked anyway, and a server's memory is not for ever. */
 const longestTtlMs = 24 * 3_600_000
 
-class SharedEntry implements Entry {
-  readonly parts: readonly EntryPart[]
-  readonly filledAtMs: number
-  readonly expiresAtMs: number
-  readonly loadMs: number
-  private readonly envelope: Envelope
-  private decoded: { readonly value: unknown } | null = null
+export class SharedEntries {
+  /** Whether there is a tier at all. */
+  readonly present: boolean
+  readonly driver: CacheTier['driver']
+  private readonly tier: GuardedTier
+  private readonly classes: ClassRegistry
+  private readonly codec: EnvelopeCodec
+  private unreadable = 0
+  private oversized = 0
 
-  constructor(envelope: Envelope) {
-    const { parts, filledAtMs, expiresAtMs, loadMs } = envelope.head
-    this.parts = parts
-    this.filledAtMs = filledAtMs
-    this.expiresAtMs = expiresAtMs
-    this.loadMs = loadMs
-    this.envelope = envelope
+  constructor(options: SharedEntriesOptions = {}) {
+    const { tier = noTier, classes = createClassRegistry(), compressAbove, log = silentLogger } = options
+    this.present = tier.driver !== 'none'
+    this.driver = tier.driver
+    this.tier = guardTier(tier, { log, ...options.breaker })
+    this.classes = classes
+    this.codec = new EnvelopeCodec({ classes, ...(compressAbove !== undefined && { compressAbove }) })
   }
 
-  /** Decoded when it is first asked for. */
-  get value(): unknown {
-    this.decoded ??= this.envelope.decode()
-    if (this.decoded === null) throw new TypeError('a value with the right checksum cannot be decoded')
-    return this.decoded.value
+  /** Lets instances of a class be cached, here and wherever else the same registry is. */
+  register(name: string, type: CacheableClass): void {
+    this.classes.register(name, type)
+  }
+
+  /** Never rejects. */
+  async getMany(ids: readonly string[]): Promise<(SharedEntry | null)[]> {
+    const found = await this.tier.getMany(ids)
+    return found.map((bytes, at) => {
+      const envelope = bytes && this.codec.open(bytes, ids[at]!)
+      if (bytes !== null && envelope === null) this.unreadable += 1
+      return envelope && { head: envelope.head, open: () => openEntry(envelope) }
+    })
+  }
+
+  /**
+   * An entry as it goes to the tier.
+   *
+   * @param name where the path of what cannot be cached begins
+   * @throws FF_CACHE_VALUE
+   */
+  encode(id: string, { value, parts, filledAtMs, expiresAtMs, loadMs }: Entry, name?: string): Uint8Array {
+    return this.codec.encode({ id, parts, filledAtMs, expiresAtMs, loadMs }, value, name)
+  }
+
+  /** Never rejects. What is over, or too large, is not stored. */
+  async set(id: string, bytes: Uint8Array, expiresAtMs: number): Promise<void> {
+    const ttlMs = Math.floor(Math.min(expiresAtMs - Date.now(), longestTtlMs))
+    if (ttlMs <= 0) return
+    if (bytes.length > this.tier.maxValueBytes) this.oversized += 1
+    await this.tier.set(id, bytes, ttlMs)
+  }
+
+  counts(): SharedCounts {
+    return { ...this.tier.counts(), unreadable: this.unreadable, oversized: this.oversized }
+  }
+
+  close(): Promise<void> {
+    return this.tier.close()
   }
 }
 
-/** Entries in a tier that all clones share. */
-export function createSharedEntries(options: SharedEntriesOptions = {}): TieredEntries {
-  const { tier = noTier, classes = noClasses, compressAbove, log = silentLogger } = options
-  const codec = new EnvelopeCodec({ classes, ...(compressAbove !== undefined && { compressAbove }) })
-  const guarded = guardTier(tier, { log, ...options.breaker })
-  let unreadable = 0
-  let oversized = 0
-  const open = (bytes: Uint8Array | null, id: string): Entry | null => {
-    if (bytes === null) return null
-    const envelope = codec.open(bytes, id)
-    if (envelope === null) unreadable += 1
-    return envelope && new SharedEntry(envelope)
-  }
-  return {
-    driver: tier.driver,
-    present: tier.driver !== 'none',
-    getMany: async (ids) => (await guarded.getMany(ids)).map((bytes, at) => open(bytes, ids[at]!)),
-    set: async (id, { value, parts, filledAtMs, expiresAtMs, loadMs }) => {
-      const ttlMs = Math.floor(Math.min(expiresAtMs - Date.now(), longestTtlMs))
-      if (ttlMs <= 0) return
-      const bytes = codec.encode({ id, parts, filledAtMs, expiresAtMs, loadMs }, value)
-      if (bytes.length > guarded.maxValueBytes) oversized += 1
-      await guarded.set(id, bytes, ttlMs)
-    },
-    counts: () => ({ ...guarded.counts(), unreadable, oversized }),
-    close: () => guarded.close(),
-  }
+function openEntry({ head, decode }: Envelope): Entry | null {
+  const decoded = decode()
+  if (decoded === null) return null
+  const { parts, filledAtMs, expiresAtMs, loadMs } = head
+  return { value: decoded.value, parts, filledAtMs, expiresAtMs, loadMs }
 }
