@@ -8,6 +8,7 @@ import { reportFailure } from './report-failure.ts'
 
 import type { BuildOptions } from './build.ts'
 import type { CheckCommandOptions } from './check.ts'
+import type { DoctorOptions } from './doctor.ts'
 import type { RolloutOptions } from './rollout.ts'
 import type { CommonOptions } from './settings.ts'
 
@@ -97,6 +98,19 @@ command('status', 'what runs on this data directory').action(async (file: string
   const { status } = await import('./status.ts')
   await status(file, options)
 })
+
+command(
+  'doctor',
+  'whether the database servers allow what is needed, with the exact fix; ends with 1 where one does not',
+)
+  .option('--json', 'the report as JSON')
+  .option('--setup', 'make the publication and the event triggers now')
+  .option('--as <url>', 'with --setup: the address of a role that may make event triggers')
+  .option('--remove-stream', 'take the slot, the publication and the event triggers away')
+  .action(async (file: string, options: DoctorOptions) => {
+    const { doctor } = await import('./doctor.ts')
+    await doctor(file, options)
+  })
 
 command('config', 'the configuration in force, and where each setting comes from').action(
   async (file: string, options: CommonOptions) => {
