@@ -13,6 +13,7 @@ export interface CacheableInstance {
   toCache(): unknown
 }
 
+/** The classes of one app. They become known with the objects whose instances they are. */
 export class ClassRegistry {
   private readonly byName = new Map<string, CacheableClass>()
   private readonly byPrototype = new Map<object, string>()
@@ -25,7 +26,8 @@ export class ClassRegistry {
   register(name: string, type: CacheableClass): void {
     const other = this.byName.get(name)
     if (other !== undefined && other !== type) {
-      throw new FourfoldError('FF_CACHE_OBJECT', `Two classes are registered as ${name}: expected a name for each`)
+      const message = `Two classes are registered for the cache as ${name}: expected a name for each`
+      throw new FourfoldError('FF_CACHE_OBJECT', message, { fields: { name } })
     }
     this.byName.set(name, type)
     const prototype = type.prototype as object

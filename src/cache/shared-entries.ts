@@ -63,7 +63,7 @@ export class SharedEntries {
     this.classes.register(name, type)
   }
 
-  /** Never rejects. */
+  /** Never rejects for what the tier does. */
   async getMany(ids: readonly string[]): Promise<(SharedEntry | null)[]> {
     const found = await this.tier.getMany(ids)
     return found.map((bytes, at) => {
@@ -83,7 +83,7 @@ export class SharedEntries {
     return this.codec.encode({ id, parts, filledAtMs, expiresAtMs, loadMs }, value, name)
   }
 
-  /** Never rejects. What is over, or too large, is not stored. */
+  /** Never rejects for what the tier does. What is over, or too large, is not stored. */
   async set(id: string, bytes: Uint8Array, expiresAtMs: number): Promise<void> {
     const ttlMs = Math.floor(Math.min(expiresAtMs - Date.now(), longestTtlMs))
     if (ttlMs <= 0) return
