@@ -12,6 +12,9 @@ import type { VisiblePosition } from '../engines/position.ts'
 /** The parts of an entry, or why what was read cannot be kept at this moment. */
 export type Recorded = { readonly parts: readonly EntryPart[] } | { readonly refused: string }
 
+/** Long enough to be of use, short enough that nobody notices how much ends such an entry. */
+const coarseMs = 2_000
+
 export class Recording implements FillSink {
   readonly #clusters: Clusters
   readonly #batchColumn: string | null
@@ -81,8 +84,10 @@ export class Recording implements FillSink {
     part?.recordName(hashName(name))
   }
 
+  /** When the first of its parts is over; soon, where any of it depends on more than it will as soon as it is watched. */
   get expiresAtMs(): number {
-    return this.#expiresAtMs
+    const coarse = [...this.#parts.values()].some((part) => part.coarse)
+    return coarse ? Math.min(this.#expiresAtMs, Date.now() + coarseMs) : this.#expiresAtMs
   }
 
   /**

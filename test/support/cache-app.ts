@@ -6,13 +6,14 @@ import pg from 'pg'
 
 import { database, defineApp } from '../../src/app/define-app.ts'
 import { open } from '../../src/app/open.ts'
-import { define } from '../../src/cache/define-object.ts'
+import { define, type ObjectDefinition } from '../../src/cache/define-object.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { newDirectory } from './postgres.ts'
 import { waitFor } from './wait-for.ts'
 import { rm } from 'node:fs/promises'
 
 import type { Fourfold } from '../../src/app/fourfold.ts'
+import type { Key } from '../../src/cache/keys.ts'
 
 export interface CacheSchema {
   users: { id: number; name: string }
@@ -129,12 +130,16 @@ export function cacheGround(
   return () => ground!
 }
 
-/** Reads until an entry is kept: a table has to join the publication first, and its columns have to be hashed. */
-export async function untilKept(what: string, read: () => Promise<unknown>, loads: () => number): Promise<void> {
-  await waitFor(`${what} is kept`, async () => {
-    await read()
-    const before = loads()
-    await read()
-    return loads() === before
-  })
+/**
+ * Reads until an entry is kept that depends on rows alone: a table has to join the publication first, and its columns
+ * have to be hashed.
+ */
+export async function untilKept(ff: Fourfold<any>, object: ObjectDefinition, ...keys: Key[]): Promise<void> {
+  for (const key of keys) {
+    await waitFor(`${object.name} ${String(key)} is kept`, async () => {
+      await ff.cache.get(object, key)
+      const { verdict, parts } = await ff.cache.explain(object, key)
+      return verdict === 'fresh' && parts.every(({ wholeTables }) => wholeTables.length === 0)
+    })
+  }
 }

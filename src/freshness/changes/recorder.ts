@@ -54,6 +54,7 @@ export class PartRecorder {
   #replica = false
   #refused: string | null = null
   #recorded = false
+  #coarse = false
   #nested = false
   readonly #tables = new Set<number>()
   readonly #rows = new Map<TemplateId, TemplateRows>()
@@ -114,6 +115,11 @@ export class PartRecorder {
     return this.#refused
   }
 
+  /** Whether it depends on a whole table because rows of it cannot be told apart yet: the next load will know better. */
+  get coarse(): boolean {
+    return this.#coarse
+  }
+
   /** Nothing that can change was read. */
   get empty(): boolean {
     return !this.#recorded && this.#names.flat.length === 0 && !this.#nested
@@ -146,6 +152,7 @@ export class PartRecorder {
     if (since === null || since > this.#asOf) {
       if (since === null) this.#follower.watch([table], [template])
       this.#tables.add(table)
+      this.#coarse = true
       return
     }
     const column = this.#batchColumn === null ? -1 : columns.indexOf(this.#batchColumn)
