@@ -1,11 +1,13 @@
 /** The live instance of an app, and its view for one reader. */
 
 import { ScopedCache, type Cache } from '../cache/cache.ts'
+import { createJoin } from '../cache/join/create-join.ts'
 import { createDatabase, type Database } from '../database/database.ts'
 import { fixedReader, type ReaderSource } from '../freshness/reader.ts'
 import { Scope } from '../freshness/scope.ts'
 
 import type { CacheCore } from '../cache/core.ts'
+import type { JoinFunction } from '../cache/join/types.ts'
 import type { ResolvedConfig } from './config.ts'
 import type { AppDefinition } from './define-app.ts'
 import type { Logger } from '../core/log.ts'
@@ -36,6 +38,8 @@ export interface Fourfold<S extends Schemas = Schemas> {
   readonly databases: Databases<S>
   /** Cached objects and queries, as fresh as this reader's own last write. */
   readonly cache: Cache
+  /** Joins rows with the objects and rows that belong to them, in one step for each field and level. */
+  readonly join: JoinFunction<S>
   readonly store: Store
   readonly sessions: Sessions
   /** Uploads and profile pictures, in a central place. */
@@ -83,10 +87,14 @@ export function createInstance<S extends Schemas>(root: Root, scope: Scope): Fou
   }
   let files: Files | null = null
   let cache: Cache | null = null
+  let join: JoinFunction<S> | null = null
   return {
     databases: root.databasesOf(scope),
     get cache() {
       return (cache ??= new ScopedCache(root.cache, scope))
+    },
+    get join() {
+      return (join ??= createScopedJoin(this.databases, Object.keys(clusters), this.cache))
     },
     store,
     sessions,
@@ -107,6 +115,18 @@ export function createInstance<S extends Schemas>(root: Root, scope: Scope): Fou
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+function createScopedJoin<S extends Schemas>(
+  databases: Databases<S>,
+  names: readonly string[],
+  cache: Cache,
+): JoinFunction<S> {
+  return createJoin({
+    names,
+    databases,
+    getMany: (object, keys, transaction) => cache.getMany(object, keys, transaction && { in: transaction }),
+  })
 }
 
 function deriveScope(scope: Scope, options: AsOptions): Scope {
