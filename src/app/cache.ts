@@ -29,13 +29,13 @@ export interface AppCacheOptions {
 
 export async function createAppCache(options: AppCacheOptions): Promise<CacheCore> {
   const { app, databases, connections, config, store, log, closers, build = '' } = options
-  const tier = await connectTier({ url: tierUrl(connections), deadlineMs: config.store.deadlineMs, log })
+  const tier = await connectTier({ url: tierUrl(config, connections), deadlineMs: config.store.deadlineMs, log })
   const classes = createClassRegistry()
-  const shared = new SharedEntries({ tier, classes, log })
+  const shared = new SharedEntries({ tier, classes, compressAbove: config.cache.compressAboveBytes, log })
   const core = new CacheCore({
     clusters: new Map(Object.entries(databases.clusters)),
     reads: databases.reads,
-    memory: createEntryMemory({ classes }),
+    memory: createEntryMemory({ maxBytes: config.cache.memoryBytes, classes }),
     shared,
     store,
     build,
@@ -50,7 +50,8 @@ export async function createAppCache(options: AppCacheOptions): Promise<CacheCor
   return core
 }
 
-/** The store's own server where it can keep entries; an app that keeps everything in its database has none. */
-function tierUrl({ storeUrl }: Connections): string {
+/** Unless it is given: the store's own server where it can keep entries. An app that keeps everything in its database has none. */
+function tierUrl({ cache }: ResolvedConfig, { storeUrl }: Connections): string {
+  if (cache.tierUrl !== undefined) return cache.tierUrl
   return /^(?:unix:|rediss?:)/.test(storeUrl) ? storeUrl : 'none'
 }

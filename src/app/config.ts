@@ -151,6 +151,28 @@ export const appSchema = {
         },
       },
     },
+    cache: {
+      kind: 'group',
+      summary: 'Where cached objects and queries are kept: in each process, and in a tier that all clones share.',
+      fields: {
+        memory: {
+          kind: 'bytes',
+          default: '64MiB',
+          summary: 'How much each process keeps, by an estimate; what was used least lately goes first.',
+        },
+        tierUrl: {
+          kind: 'text',
+          url: true,
+          summary:
+            "The tier that clones share: `redis://…`, `memcached://host:11211` or `none`. Default: the app's own store where that is the embedded one or Redis; none where it is PostgreSQL.",
+        },
+        compressAbove: {
+          kind: 'bytes',
+          default: '4KiB',
+          summary: 'Values from so many bytes on are compressed for the shared tier.',
+        },
+      },
+    },
     sessions: {
       kind: 'group',
       summary: 'Sessions: kept in the store, known to the browser by a signed cookie.',
@@ -447,9 +469,9 @@ function complete(config: FullConfig): ResolvedConfig {
 /** What no field can see by itself. Anything may be absent that is wrong in a way which was reported already. */
 function checkTogether(config: Incomplete<FullConfig>, env: Environment): readonly ConfigProblem[] {
   const problems: ConfigProblem[] = []
-  const { databases = {}, clones, sessions, store, balancer } = config
+  const { databases = {}, cache, clones, sessions, store, balancer } = config
   for (const [name, database] of Object.entries(databases)) problems.push(...checkDatabase(name, database ?? {}))
-  problems.push(...checkStore(store ?? {}, Object.keys(databases)))
+  problems.push(...checkStore(store ?? {}, Object.keys(databases)), ...checkTier(cache?.tierUrl))
   if (clones?.min !== undefined && clones.max !== undefined && clones.max < clones.min) {
     problems.push({ path: 'clones.max', message: `expected at least clones.min (${clones.min}), got ${clones.max}` })
   }
@@ -462,6 +484,12 @@ function checkTogether(config: Incomplete<FullConfig>, env: Environment): readon
   problems.push(...checkPaths(config.rollout?.check ?? []))
   problems.push(...checkPorts(clones?.ports))
   return problems
+}
+
+function checkTier(url: string | undefined): readonly ConfigProblem[] {
+  if (url === undefined || url === 'none' || /^(?:rediss?|memcached):\/\//.test(url)) return []
+  const message = 'expected none, or an address that begins with redis://, rediss:// or memcached://'
+  return [{ path: 'cache.tierUrl', message }]
 }
 
 function checkStore({ url, database }: Incomplete<FullConfig['store']>, names: string[]): readonly ConfigProblem[] {

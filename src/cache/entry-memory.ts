@@ -67,7 +67,8 @@ export function createEntryMemory(options: EntryMemoryOptions = {}): BoundedEntr
   const { maxBytes = defaultMemoryBytes, classes = createClassRegistry() } = options
   let evictions = 0
   const entries = new LRUCache<string, HeldEntry>({
-    maxSize: maxBytes,
+    // With 0, nothing fits.
+    maxSize: Math.max(1, maxBytes),
     dispose: (_entry, _id, reason) => {
       if (reason === 'evict') evictions += 1
     },

@@ -84,6 +84,15 @@ describe('configuration', () => {
     assert.equal(resolveConfig({ store: { url } }, {}).store.url, url)
   })
 
+  it('the cache has a memory, and a tier by its address or none', () => {
+    const { cache } = resolveConfig({}, { FOURFOLD_CACHE_TIER_URL: 'memcached://h:1', FOURFOLD_CACHE_MEMORY: '1MiB' })
+    assert.deepEqual(cache, { memoryBytes: 2 ** 20, compressAboveBytes: 4096, tierUrl: 'memcached://h:1' })
+    assert.equal(resolveConfig({ cache: { tierUrl: 'none' } }, {}).cache.tierUrl, 'none')
+    assert.equal(resolveConfig({}, {}).cache.tierUrl, undefined)
+    const paths = problemsOf({ cache: { tierUrl: 'postgres://x/y', memory: -1 } }).map(({ path }) => path)
+    assert.deepEqual(paths.toSorted(), ['cache.memory', 'cache.tierUrl'])
+  })
+
   it('what no part could work with is a mistake, and null is no default', () => {
     const replica = 'postgres://replica/x'
     const paths = (definition: object, env = {}): string[] =>
