@@ -10,23 +10,25 @@ import { describe, test, type TestContext } from 'node:test'
 import { type Call, createClient, type Member, register, startConduit, unique } from '../support/conduit.ts'
 
 const readers = 4
-const rounds = 5
+const roundsToHold = 4
+/** Where nothing keeps answers fresh, the first few miss something already. */
+const roundsToMiss = 1
 
 describe('what one reader wrote, that reader sees at once', { concurrency: false, timeout: 120_000 }, () => {
   test('at level session, through the API and on the pages', async (t) => {
-    const stale = await countStale(t, new URL('../support/conduit-apps/session.ts', import.meta.url))
+    const stale = await countStale(t, new URL('../support/conduit-apps/session.ts', import.meta.url), roundsToHold)
     assert.deepEqual(stale, [])
   })
 
   test('but not without tokens', async (t) => {
     if (process.env['CONDUIT_URL'] !== undefined) return t.skip('the level of a Conduit that runs already is its own')
-    const stale = await countStale(t, new URL('../support/conduit-apps/tokenless.ts', import.meta.url))
+    const stale = await countStale(t, new URL('../support/conduit-apps/tokenless.ts', import.meta.url), roundsToMiss)
     assert.ok(stale.length > 0)
   })
 })
 
 /** Lets several readers write and read in turn; answers what they missed. */
-async function countStale(t: TestContext, app: URL): Promise<string[]> {
+async function countStale(t: TestContext, app: URL, rounds: number): Promise<string[]> {
   const { url, caughtUp } = await startConduit(t, { app })
   const call = createClient(url)
   const stale: string[] = []

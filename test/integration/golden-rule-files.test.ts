@@ -29,6 +29,7 @@ suite('the golden rule and files', { concurrency: 1 }, () => {
     // Refused to all, it is missing everywhere.
     assert.deepEqual(found.differences, [])
     const spared = await checkApp('file-writer', 'POST /notes\n', {
+      clones: 2,
       ways: 1,
       ignoredWrites: [fileURLToPath(appFolder).slice(0, -1)],
     })
@@ -67,7 +68,11 @@ suite('the golden rule and files', { concurrency: 1 }, () => {
     await writeFile(join(project, 'app.ts'), app)
     const thread = "import { parentPort } from 'node:worker_threads'\nparentPort?.postMessage(process.cwd())"
     await writeFile(join(project, 'thread.ts'), thread)
-    const found = await checkApp(pathToFileURL(join(project, 'app.ts')), 'GET /\n', { ways: 1, writes: 'report' })
+    const found = await checkApp(pathToFileURL(join(project, 'app.ts')), 'GET /\n', {
+      clones: 2,
+      ways: 1,
+      writes: 'report',
+    })
     assert.deepEqual(
       found.replayed.map(({ status }) => status),
       [200],
