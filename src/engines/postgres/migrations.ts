@@ -21,6 +21,7 @@ import pg from 'pg'
 import { FourfoldError, isFourfoldError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 import type { PostgresAddress } from './address.ts'
+import { ddlPrefix } from './changes/names.ts'
 import { loadBreakingJudge, type BreakingJudge } from './migrations/breaking.ts'
 import { readMigrations, type LoadedMigration } from './migrations/files.ts'
 import { guardPool } from './migrations/guarded-pool.ts'
@@ -137,6 +138,7 @@ class Run {
         } finally {
           this.#current = null
         }
+        await sql.raw(ANNOUNCE_MIGRATION_SQL).execute(db)
       },
       // Kysely would go back if another process were further.
       down: () => Promise.reject(new Error('another process runs migrations of a newer build')),
@@ -176,6 +178,15 @@ class Run {
     }
   }
 }
+
+/**
+ * Says in the change stream, in the migration's own place, that tables may be others now: where the database user may not
+ * make event triggers, this is how the tracker learns of it. A message in the log, which nobody has to read.
+ */
+const ANNOUNCE_MIGRATION_SQL = `do $$ begin
+  perform pg_logical_emit_message(true, '${ddlPrefix}', 'MIGRATION');
+exception when insufficient_privilege then null;
+end $$`
 
 function createPool(options: RunMigrationsOptions): pg.Pool {
   const { address, phase = 'all', statementTimeoutMs = tenMinutesMs, lockTimeoutMs = defaultLockTimeoutMs } = options

@@ -42,7 +42,7 @@ async function installLocked(client: QueryClient, ddl: DdlPolicy): Promise<Insta
   const before = await readInstallation(client)
   if (before !== null && isWhole(before, ddl)) return { fingerprint: before.fingerprint, blind: null }
   await client.query(TABLES_SQL)
-  if (before?.publication !== true) await client.query(CREATE_PUBLICATION_SQL)
+  await makePublication(client)
   const blind = ddl === 'any' && before?.triggers !== eventTriggerNames.length ? await makeTriggers(client) : null
   const fingerprint = await readFingerprint(client)
   // Whoever reads the slot next finds that it is not written down, and makes it anew: also when this process dies here.
@@ -75,6 +75,15 @@ async function readInstallation(client: QueryClient): Promise<Present | null> {
   if (there[0]?.there !== true) return null
   const { rows } = await client.query(PRESENT_SQL, [eventTriggerNames])
   return (rows[0] as unknown as Present | undefined) ?? null
+}
+
+/** Somebody may have made one, or changed ours. */
+async function makePublication(client: QueryClient): Promise<void> {
+  const { rows } = await client.query(`select puballtables as "all" from pg_publication where pubname = $1`, [
+    publicationName,
+  ])
+  if (rows[0]?.['all'] === true) throw new Error(`the publication ${publicationName} is FOR ALL TABLES: drop it`)
+  await client.query(rows[0] === undefined ? CREATE_PUBLICATION_SQL : ALTER_PUBLICATION_SQL)
 }
 
 /** Answers why it could not, where the right is missing. */
@@ -126,9 +135,9 @@ create table if not exists fourfold.watched_table (
   table_oid oid primary key, membership oid not null, since pg_lsn not null, epoch text not null)`
 
 // Leaves send their own changes: a leaf's TRUNCATE would be hidden behind its root.
-const CREATE_PUBLICATION_SQL = `
-create publication ${publicationName}
-with (publish = 'insert, update, delete, truncate', publish_via_partition_root = false)`
+const publicationOptions = `(publish = 'insert, update, delete, truncate', publish_via_partition_root = false)`
+const CREATE_PUBLICATION_SQL = `create publication ${publicationName} with ${publicationOptions}`
+const ALTER_PUBLICATION_SQL = `alter publication ${publicationName} set ${publicationOptions}`
 
 const FORGET_SQL = 'delete from fourfold.stream_slot'
 
