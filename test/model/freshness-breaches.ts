@@ -19,6 +19,8 @@ export const breaches = [
   '9: the tracker acknowledges what it has published',
   '10: what is received counts as visible',
   '10: a new slot begins as if everything before it were visible',
+  '11: a table joins without waiting for open writers',
+  '11: entries from before their table joined count',
   '16: a joiner without a snapshot has no floor',
   '16: a snapshot is loaded without its floor',
   '19: the watermark is the asOf of a fill',

@@ -11,6 +11,9 @@ export function isValid(clone: Clone, entry: Entry, context: Context): boolean {
   if (clone.stage !== 'up' || clone.epoch === 0) return false
   if (entry.epoch !== clone.epoch && !context.commits('4: epochs are not compared')) return false
   if (entry.asOf < clone.floor) return false
+  // Before its table joined, nobody was told of changes. (Both keys are made of row x.)
+  if (clone.joined < 0) return false
+  if (entry.asOf < clone.joined && !context.commits('11: entries from before their table joined count')) return false
   for (const row of rowsOf[entry.key]) {
     const slots = context.scenario.bounds.slots[row === 'x' ? 'x' : 'y']
     if (Math.min(...slots.map((slot) => clone.slots[slot] ?? 0)) > entry.asOf) return false

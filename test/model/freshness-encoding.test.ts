@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { explore } from './explorer.ts'
 import { createEncoder } from './freshness-encoding.ts'
 import { freshnessModel } from './freshness-protocol.ts'
-import { eventual, failoverReplica, nested, replicaCrash, twoTiers } from './freshness-scenarios.ts'
+import { eventual, failoverReplica, lateTable, nested, replicaCrash, twoTiers } from './freshness-scenarios.ts'
 import { canStartAgain, isVisibleOfUse } from './freshness-tracker-steps.ts'
 import type { Breach } from './freshness-breaches.ts'
 import type { Scenario } from './freshness-scenarios.ts'
@@ -18,7 +18,8 @@ const scenarios = [
   small(twoTiers, { joins: 1 }),
   small(failoverReplica, { crashes: 1 }),
   small(failoverReplica, { restarts: 1, woken: 1, storeLosses: 1 }),
-  small(nested, { fills: 2 }),
+  small(nested, { fills: 1 }),
+  small(lateTable, { fills: 1 }),
   small(eventual, { fills: 1, ticks: 1, queries: 1 }),
 ]
 

@@ -46,6 +46,7 @@ export function createEncoder(scenario: Scenario): (state: State) => string {
     put(message.from)
     put(message.to)
     if (isVisible) put(message.visible)
+    put(message.joined)
     putText(message.rows)
   }
   const putClone = (clone: Clone, isVisible: boolean): void => {
@@ -53,6 +54,7 @@ export function createEncoder(scenario: Scenario): (state: State) => string {
     put(clone.epoch)
     put(clone.watermark)
     put(clone.floor)
+    put(clone.joined)
     if (isVisible) put(clone.visible)
     for (const slot of clone.slots) put(slot)
     for (const message of clone.queue) putMessage(message, isVisible)
@@ -88,6 +90,8 @@ export function createEncoder(scenario: Scenario): (state: State) => string {
     const isVisible = isVisibleOfUse(state, scenario)
     put(primary.epoch)
     put(primary.fork)
+    put(primary.joined)
+    putText(primary.unsent)
     put(canStartAgain(state) ? primary.slot : 0)
     put((primary.unsettled ? 1 : 0) + (tracker.isUp ? 2 : 0) + (isVisible ? 4 : 0) + (state.wrong === '' ? 0 : 8))
     putText(primary.log)

@@ -4,7 +4,7 @@
  */
 
 import type { Context } from './freshness-breaches.ts'
-import { idOf } from './freshness-rows.ts'
+import { idOf, rowOf } from './freshness-rows.ts'
 import { spend, withItem, type Clone, type Primary, type State, type Store, type Token } from './freshness-state.ts'
 import type { Step } from './explorer.ts'
 
@@ -20,7 +20,10 @@ export function writeSteps(state: State, context: Context): Step<State>[] {
   return context.scenario.bounds.writes.flatMap((_, index) => {
     switch (state.writes[index]) {
       case '-':
-        return canCommit(state, context, index) ? [commitRecord(state, index)] : []
+        if (!canCommit(state, context, index)) return []
+        return context.scenario.bounds.joinsLate ? [changeRow(state, context, index)] : [commitRecord(state, index)]
+      case 'o':
+        return [commitRecord(state, index)]
       case 'c':
         return [becomeVisible(state, context, index)]
       case 'v':
@@ -41,7 +44,7 @@ function canCommit(state: State, { scenario }: Context, index: number): boolean 
   const { writes } = scenario.bounds
   const write = writes[index]
   if (write === undefined) return false
-  const isLocked = writes.some((other, at) => other.row === write.row && state.writes[at] === 'c')
+  const isLocked = writes.some((other, at) => other.row === write.row && 'oc'.includes(state.writes[at] ?? '-'))
   const isTurn = writes.every(
     (other, at) => at >= index || other.row !== write.row || other.own !== write.own || state.writes[at] !== '-',
   )
@@ -50,6 +53,18 @@ function canCommit(state: State, { scenario }: Context, index: number): boolean 
 
 function setStage(state: State, index: number, stage: string): string {
   return state.writes.slice(0, index) + stage + state.writes.slice(index + 1)
+}
+
+/** Where a table joins late it matters when a row was changed, not only when that was committed. */
+function changeRow(state: State, context: Context, index: number): Step<State> {
+  const { primary } = state
+  const id = idOf(index)
+  const isUnsent = primary.joined < 0 && rowOf(id, context) === 'x'
+  const unsent = isUnsent ? primary.unsent + id : primary.unsent
+  return {
+    label: `transaction ${id} changes its row`,
+    next: { ...state, primary: { ...primary, unsent }, writes: setStage(state, index, 'o') },
+  }
 }
 
 function commitRecord(state: State, index: number): Step<State> {
@@ -131,7 +146,7 @@ function crash(state: State, kept: number, slot: number): Step<State> {
   const log = state.primary.log.slice(0, kept)
   const lost = state.primary.log.slice(kept)
   const epoch = state.primary.epoch + 1
-  const primary: Primary = { epoch, log, fork: kept, invisible: '', slot, unsettled: false }
+  const primary: Primary = { ...state.primary, epoch, log, fork: kept, invisible: '', slot, unsettled: false }
   let writes = ''
   for (let index = 0; index < state.writes.length; index++) {
     const stage = state.writes[index] ?? '-'

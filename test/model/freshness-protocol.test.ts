@@ -20,7 +20,7 @@ for (const scenario of bounded.scenarios) {
   })
 }
 
-const { visibility, newSlot, loss, twoClones, twoTiers, monotonic, strict, replicaCrash, failover } = bounded
+const { visibility, newSlot, lateTable, loss, twoClones, twoTiers, monotonic, strict, replicaCrash, failover } = bounded
 const { failoverReplica, nested, strictNested, storeLoss, eventual } = bounded
 
 /** Where each breach shows, and which promise it breaks there. */
@@ -38,6 +38,8 @@ const caughtIn: Record<Breach, readonly [Scenario, 'for ever' | 'eventual' | 'se
   '9: the tracker acknowledges what it has published': [visibility, 'for ever'],
   '10: what is received counts as visible': [visibility, 'for ever'],
   '10: a new slot begins as if everything before it were visible': [newSlot, 'for ever'],
+  '11: a table joins without waiting for open writers': [lateTable, 'for ever'],
+  '11: entries from before their table joined count': [lateTable, 'for ever'],
   '16: a joiner without a snapshot has no floor': [twoClones, 'for ever'],
   '16: a snapshot is loaded without its floor': [twoClones, 'for ever'],
   '19: the watermark is the asOf of a fill': [visibility, 'for ever'],

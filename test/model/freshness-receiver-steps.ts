@@ -48,7 +48,8 @@ function receive(clone: Clone, message: Message, context: Context): Partial<Clon
   const isForgetting = clone.epoch === 0 || isOtherEpoch || isGap
   const watermark = isForgetting ? message.to : Math.max(clone.watermark, message.to)
   const visible = isOtherEpoch ? message.visible : Math.max(clone.visible, message.visible)
-  const known = { epoch: message.epoch, watermark, visible }
+  const joined = isOtherEpoch ? message.joined : Math.max(clone.joined, message.joined)
+  const known = { epoch: message.epoch, watermark, visible, joined }
   if (context.commits('8: the watermark moves before the filter') && !clone.half && message.rows !== '') {
     const floor = isForgetting ? message.from : clone.floor
     return { label: `moves its watermark to ${watermark}, the filter later`, ...known, floor, half: true }
@@ -96,9 +97,9 @@ function joinSteps(state: State, context: Context, index: number): Step<State>[]
   ]
   state.clones.forEach((other, at) => {
     if (at === index || other.stage !== 'up' || other.epoch === 0) return
-    const { epoch, watermark, slots, visible } = other
+    const { epoch, watermark, slots, visible, joined } = other
     const floor = context.commits('16: a snapshot is loaded without its floor') ? 0 : other.floor
-    const loaded = { stage: 'up', epoch, watermark, floor, slots, visible } as const
+    const loaded = { stage: 'up', epoch, watermark, floor, slots, visible, joined } as const
     steps.push({
       label: `clone ${index} loads the filter of clone ${at}: floor ${floor}, watermark ${watermark}`,
       next: { ...state, clones: setClone(state, index, loaded) },

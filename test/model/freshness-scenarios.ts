@@ -23,6 +23,8 @@ export interface Bounds {
   readonly slots: Readonly<Record<Row, readonly number[]>>
   /** Whether the tracker also says where it is when nothing has become visible. */
   readonly heartbeats: boolean
+  /** Whether the table of row x joins the publication only later. */
+  readonly joinsLate: boolean
   /** How many messages are on their way to one clone. */
   readonly inFlight: number
   readonly budgets: Partial<Budgets>
@@ -46,6 +48,7 @@ const least: Bounds = {
   reads: ['session'],
   slots: { x: [0], y: [1] },
   heartbeats: false,
+  joinsLate: false,
   inFlight: 2,
   budgets: { fills: 1 },
 }
@@ -61,6 +64,12 @@ export const newSlot: Scenario = define('a slot that is lost and made anew', {
   heartbeats: true,
   inFlight: 1,
   budgets: { fills: 1, lostSlots: 1, restarts: 1 },
+})
+export const lateTable: Scenario = define('a table that joins the publication late', {
+  writes: [own('x'), other('y')],
+  joinsLate: true,
+  inFlight: 1,
+  budgets: { fills: 1 },
 })
 export const loss: Scenario = define('a lossy stream and a woken tracker', {
   writes: [other('x'), other('x')],
@@ -149,6 +158,7 @@ export const eventual: Scenario = define('eventual by the clock of one process',
 export const scenarios: readonly Scenario[] = [
   visibility,
   newSlot,
+  lateTable,
   loss,
   twoClones,
   twoTiers,
@@ -229,6 +239,17 @@ export const longScenarios: readonly Scenario[] = [
     heartbeats: true,
     inFlight: 1,
     budgets: { fills: 1, crashes: 1 },
+  }),
+  define('long: a table that joins late, and a tracker that restarts', {
+    writes: [own('x'), other('x')],
+    joinsLate: true,
+    budgets: { fills: 1, restarts: 1, drops: 1 },
+  }),
+  define('long: two failovers, and a woken tracker', {
+    writes: [own('x'), other('x')],
+    heartbeats: true,
+    inFlight: 1,
+    budgets: { fills: 1, crashes: 2, woken: 1 },
   }),
   define('long: monotonic over a failover', {
     writes: [other('x'), other('x')],

@@ -21,6 +21,10 @@ export interface Primary {
   readonly fork: number
   /** Commits whose records are written, but which no snapshot shows yet. */
   readonly invisible: string
+  /** From where on changes of row x are in the stream; -1 before its table joined the publication. */
+  readonly joined: number
+  /** Commits of transactions that changed row x before that: the stream leaves the change out. */
+  readonly unsent: string
   /** What the replication slot holds as acknowledged. */
   readonly slot: number
   /** The slot is new, and nobody has yet seen all commits before its start become visible. */
@@ -59,6 +63,8 @@ export interface Message {
   readonly to: number
   readonly rows: string
   readonly visible: number
+  /** From where on row x is covered, or -1. */
+  readonly joined: number
 }
 
 export type CloneStage = 'up' | 'joining'
@@ -70,6 +76,7 @@ export interface Clone {
   readonly watermark: number
   readonly floor: number
   readonly slots: readonly number[]
+  readonly joined: number
   readonly visible: number
   readonly queue: readonly Message[]
   /** A breach's half of a step: the watermark has moved, the filter has not. */
@@ -155,7 +162,7 @@ export interface Budgets {
 
 export interface State {
   readonly primary: Primary
-  /** One character a write: - not begun, c commit record, v visible, r told before its token (a breach), a acknowledged, f failed. */
+  /** One character a write: - not begun, o its row changed and not committed (where that matters), c commit record, v visible, r told before its token (a breach), a acknowledged, f failed. */
   readonly writes: string
   /** When each write was acknowledged, one character each. */
   readonly times: string
@@ -190,6 +197,7 @@ export const newClone: Clone = {
   watermark: 0,
   floor: 0,
   slots: [0, 0, 0],
+  joined: -1,
   visible: 0,
   queue: [],
   half: false,
@@ -199,15 +207,16 @@ export const newClone: Clone = {
 
 export function initialState({ bounds }: Scenario): State {
   const writes = bounds.writes.length
+  const joined = bounds.joinsLate ? -1 : 0
   return {
-    primary: { epoch: 1, log: '', fork: 0, invisible: '', slot: 0, unsettled: false },
+    primary: { epoch: 1, log: '', fork: 0, invisible: '', joined, unsent: '', slot: 0, unsettled: false },
     writes: '-'.repeat(writes),
     times: '-'.repeat(writes),
     now: 0,
     replica: bounds.replica ? { epoch: 1, log: '', replay: 0 } : null,
     tracker: { isUp: true, epoch: 1, start: 0, published: 0, visible: 0 },
     woken: null,
-    clones: Array.from({ length: bounds.clones }, () => ({ ...newClone, stage: 'up' as const, epoch: 1 })),
+    clones: Array.from({ length: bounds.clones }, () => ({ ...newClone, stage: 'up' as const, epoch: 1, joined })),
     shared: [],
     fills: Array.from({ length: bounds.clones }, () => null),
     store: { token: noToken, before: noToken, floor: 0, floorEpoch: 1 },

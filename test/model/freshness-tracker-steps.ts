@@ -17,7 +17,7 @@ export function trackerSteps(state: State, context: Context): Step<State>[] {
 
 function runningSteps(state: State, context: Context): Step<State>[] {
   const { tracker, primary } = state
-  const steps: Step<State>[] = []
+  const steps = joinSteps(state, context)
   if (hasRoom(state, context)) {
     if (tracker.published < primary.log.length) steps.push(publishCommit(state, context))
     const visible = isVisibleOfUse(state, context.scenario) ? pollVisible(state, context) : tracker.visible
@@ -79,7 +79,14 @@ function publishCommit(state: State, context: Context): Step<State> {
   const id = primary.log[from] ?? ''
   const isAtOnce = context.commits('10: what is received counts as visible')
   const visible = isAtOnce ? from + 1 : tracker.visible
-  const message = { epoch: tracker.epoch, from, to: from + 1, rows: rowOf(id, context), visible }
+  const message = {
+    epoch: tracker.epoch,
+    from,
+    to: from + 1,
+    rows: sentRow(primary, id, context),
+    visible,
+    joined: primary.joined,
+  }
   return {
     label: `the tracker publishes commit ${id}: ${describe(message)}`,
     next: {
@@ -90,11 +97,37 @@ function publishCommit(state: State, context: Context): Step<State> {
   }
 }
 
+/** A change is sent if its table was in the publication when the row was changed. */
+function sentRow({ unsent }: Primary, id: string, context: Context): string {
+  return unsent.includes(id) ? '' : rowOf(id, context)
+}
+
+/**
+ * The table joins under a lock that waits for everybody who has changed it, and is covered from the position behind
+ * that lock.
+ */
+function joinSteps(state: State, context: Context): Step<State>[] {
+  const { primary, tracker } = state
+  if (primary.joined >= 0 || !hasRoom(state, context)) return []
+  const { writes } = context.scenario.bounds
+  const isLocked = writes.some(({ row }, index) => row === 'x' && 'oc'.includes(state.writes[index] ?? '-'))
+  if (isLocked && !context.commits('11: a table joins without waiting for open writers')) return []
+  const joined = primary.log.length
+  const { epoch, published, visible } = tracker
+  const message = { epoch, from: published, to: published, rows: '', visible, joined }
+  return [
+    {
+      label: `the table of row x joins the publication, covered from ${joined}`,
+      next: { ...state, primary: { ...primary, joined }, clones: send(state, message) },
+    },
+  ]
+}
+
 function heartbeat(state: State, context: Context, visible: number): Step<State> {
   const { tracker, primary } = state
   const from = tracker.published
   const to = context.commits('8: the watermark follows the position of the server') ? primary.log.length : from
-  const message = { epoch: tracker.epoch, from, to, rows: '', visible }
+  const message = { epoch: tracker.epoch, from, to, rows: '', visible, joined: primary.joined }
   return {
     label: `the tracker polls a snapshot, and publishes a heartbeat: ${describe(message)}`,
     next: { ...state, clones: send(state, message), tracker: { ...tracker, visible } },
@@ -139,7 +172,8 @@ function start(state: State, context: Context, label = 'the tracker starts'): St
   const next = { ...state, tracker }
   if (skipped === 0) return { label: `${label} at ${primary.slot} of epoch ${primary.epoch}`, next }
   // The server skips every commit that starts before what was acknowledged: here the adjacent one.
-  const message = { epoch: tracker.epoch, from: primary.slot, to: primary.slot + 1, rows: '', visible: tracker.visible }
+  const { epoch, visible } = tracker
+  const message = { epoch, from: primary.slot, to: primary.slot + 1, rows: '', visible, joined: primary.joined }
   return {
     label: `${label} at ${primary.slot}, and is not sent the commit that begins there`,
     next: { ...next, tracker: { ...tracker, published: primary.slot + 1 }, clones: send(state, message) },
@@ -180,7 +214,8 @@ function wokenSteps(state: State, context: Context): Step<State>[] {
   const id = woken.commits[0] ?? ''
   if (id === '') return [{ label: 'the woken tracker ends', next: { ...state, woken: null } }]
   const { epoch, from, visible } = woken
-  const message = { epoch, from, to: from + 1, rows: rowOf(id, context), visible }
+  const rows = sentRow(state.primary, id, context)
+  const message = { epoch, from, to: from + 1, rows, visible, joined: state.primary.joined }
   const rest = woken.commits.slice(1)
   return [
     {
