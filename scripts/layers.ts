@@ -35,6 +35,7 @@ export const packageHomes: Readonly<Record<string, readonly string[]>> = {
   kysely: ['engines/postgres', 'database', 'app'],
   redis: ['store/redis'],
   memcache: ['store/memcached'],
+  'lru-cache': ['cache'],
   undici: ['clones/balancer'],
   fastify: ['http'],
   '@fastify/send': ['http'],

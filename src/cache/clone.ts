@@ -83,7 +83,7 @@ class Cloner {
 
 /** On memory of its own. */
 function copyView(view: ArrayBufferView): ArrayBufferView {
-  if (Buffer.isBuffer(view)) return Buffer.from(view)
   const bytes = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)
+  if (Buffer.isBuffer(view)) return Buffer.from(bytes)
   return new (view.constructor as new (buffer: ArrayBufferLike) => ArrayBufferView)(bytes)
 }

@@ -39,7 +39,7 @@ export interface BoundedEntryMemory extends EntryMemory {
 export const defaultMemoryBytes: number = 64 * 1024 * 1024
 
 /** Of an entry without its value, its id and its dependencies: this object, its places in the map and in the order of use. */
-const entryBytes = 400
+const entryBytes = 220
 const partBytes = 350
 
 /** An entry as it is kept: with what its copies need to know. */
