@@ -8,9 +8,10 @@ import { canonicalKey, type Key } from './keys.ts'
 import { Checks, type Clusters } from './checks.ts'
 import { Fills, type FillLimits } from './fills.ts'
 import { createJoin, type JoinParts } from './join/create-join.ts'
-import { Lookups, type EntryMemory, type Found } from './lookups.ts'
+import { loadInTurn, Lookups, type EntryMemory, type Found } from './lookups.ts'
 import { Metrics, type SourceMetrics } from './metrics.ts'
 import { createObjectSource, type MakeTools } from './object-source.ts'
+import { rememberQuick, type QuickEntries } from './quick-hits.ts'
 import { createQuerySource, type CompilableQuery, type Query } from './query-source.ts'
 
 import type { CacheableClass } from './classes.ts'
@@ -44,7 +45,7 @@ export interface CacheOptions {
   readonly log: Logger
 }
 
-export type CountedSource = Source<Key> & { readonly counts: SourceMetrics }
+export type CountedSource = Source<Key> & { readonly counts: SourceMetrics; readonly quick: QuickEntries }
 
 interface Miss {
   readonly reason: MissReason
@@ -93,7 +94,7 @@ export class CacheCore {
     }
     if (object.type !== undefined) this.#options.shared.register(source.name, object.type as CacheableClass)
     this.#names.set(source.name, object)
-    const counted = { ...source, counts: this.metrics.of(source.name) }
+    const counted = { ...source, counts: this.metrics.of(source.name), quick: new Map() }
     this.#sources.set(object, counted)
     return counted
   }
@@ -150,6 +151,10 @@ export class CacheCore {
       throw new FourfoldError('FF_CACHE_IN_TRANSACTION', message)
     }
     await runInside(transaction, touchSql, [name])
+  }
+
+  rememberQuick({ quick, values }: CountedSource, key: Key, id: string, entry: Entry): void {
+    if (values === 'frozen') rememberQuick(quick, key, entry, this.#options.clusters, () => this.memory.get(id))
   }
 
   remember(id: string, { missed }: Found): void {
@@ -241,13 +246,14 @@ export class CacheCore {
       const databases = this.#databases((name) =>
         name === database ? (transaction as unknown as Database<unknown>) : createDatabase(clusters.get(name)!, scope),
       )
-      const use: LoadContext['use'] = async (object, key) => {
+      const useMany: LoadContext['useMany'] = async (object, keys) => {
         const source = createObjectSource(object, this.#options.build, make)
-        return (await source.load(key, { scope, ...load })) as never
+        const ids = keys.map((key) => source.prefix + canonicalKey(key, source.name))
+        return (await loadInTurn<Key>(source, keys, ids, { scope, ...load })) as never
       }
       const context: LoadContext = {
-        use,
-        useMany: async (object, keys) => await Promise.all(keys.map((key) => use(object, key))),
+        use: async (object, key) => (await useMany(object, [key]))[0]!,
+        useMany,
         dependsOn: () => undefined,
       }
       return Object.assign(databases, context, { join: this.#join(databases, context, { oneByOne: true }) })

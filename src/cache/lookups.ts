@@ -18,7 +18,7 @@ import type { Entry, MissReason } from './entry.ts'
 import type { Fill, Filled, Fills } from './fills.ts'
 import type { Metrics } from './metrics.ts'
 import type { SharedEntries, SharedEntry } from './shared-entries.ts'
-import type { Source } from './source.ts'
+import type { LoadOptions, Source } from './source.ts'
 import type { Logger } from '../core/log.ts'
 import type { BatchShare } from '../freshness/changes/recorder.ts'
 import type { Scope } from '../freshness/scope.ts'
@@ -141,10 +141,11 @@ export class Lookups {
   }
 
   /** Loads without any tier and keeps nothing: for transactions. */
-  async loadOnly<K>(source: Source<K>, key: K, id: string, scope: Scope): Promise<unknown> {
+  async loadOnly<K>(source: Source<K>, keys: readonly K[], ids: readonly string[], scope: Scope): Promise<unknown[]> {
     const recording = new Recording(this.#options.clusters)
+    const id = ids[0] ?? source.prefix
     const fill: Fill = { id, parent: null, waitsFor: new Set(), done: Promise.resolve({ value: null, entry: null }) }
-    return checkDefined(source, await source.load(key, { scope, recording, fill }))
+    return await loadInTurn(source, keys, ids, { scope, recording, fill })
   }
 
   /** Waits for what is being written to the second tier. */
@@ -367,6 +368,24 @@ function shareOf<K>({ loadManyBy, prefix }: Source<K>, id: string, batch: readon
     return key.slice(1)
   }
   return { own: textOf(id), others: new Set(batch.filter((one) => one !== id).map(textOf)) }
+}
+
+/** One batch where there is one; else one after the other: a transaction has one connection. */
+export async function loadInTurn<K>(
+  source: Source<K>,
+  keys: readonly K[],
+  ids: readonly string[],
+  options: LoadOptions,
+): Promise<unknown[]> {
+  const wanted = new Map(ids.map((id, at) => [id, keys[at]!]))
+  let answers: ReadonlyMap<string, unknown>
+  if (source.loadMany !== undefined && wanted.size > 1) answers = await source.loadMany([...wanted.values()], options)
+  else {
+    const loaded = new Map<string, unknown>()
+    for (const [id, key] of wanted) loaded.set(id, checkDefined(source, await source.load(key, options)))
+    answers = loaded
+  }
+  return ids.map((id) => answers.get(id) ?? null)
 }
 
 function checkDefined<K>(source: Source<K>, value: unknown): unknown {

@@ -7,6 +7,8 @@
  * those of one of them (FRESHNESS rule 26). Nothing is kept between batches, so nothing is ever old.
  */
 
+import { inspect } from 'node:util'
+
 import { FourfoldError } from '../../core/errors.ts'
 import { canonicalKey, type Key } from '../keys.ts'
 
@@ -106,7 +108,7 @@ async function run<Executor, K, Value>(
 ): Promise<void> {
   try {
     const keys = [...batch.values()].map(({ key }) => key)
-    const valueOf = readAnswer<K, Value>(name, await load(executor, keys), keys)
+    const valueOf = readAnswer(name, await load(executor, keys), batch)
     for (const [at, [text, waiting]] of [...batch].entries()) settle(name, waiting, valueOf(text, at))
   } catch (error) {
     for (const { reject } of batch.values()) reject(error)
@@ -122,15 +124,24 @@ function settle<K, Value>(name: string, waiting: Waiting<K, Value>, value: Value
 function readAnswer<K, Value>(
   name: string,
   answer: unknown,
-  keys: readonly K[],
+  batch: Batch<K, Value>,
 ): (text: string, at: number) => Value | Error | null | undefined {
+  if (Array.isArray(answer) && answer.length === batch.size) return (_, at) => answer[at] as Value | Error | null
   if (answer instanceof Map) {
     const found = new Map([...answer].map(([key, value]) => [canonicalKey(key, name), value as Value | Error | null]))
+    for (const key of (answer as ReadonlyMap<unknown, unknown>).keys()) {
+      // A number that came back as text would pass for a key that has no value.
+      if (!batch.has(canonicalKey(key, name))) throw notAsked(name, key, batch)
+    }
     return (text) => (found.has(text) ? found.get(text) : null)
   }
-  if (Array.isArray(answer) && answer.length === keys.length) return (_, at) => answer[at] as Value | Error | null
   const got = Array.isArray(answer) ? `an array of ${answer.length}` : typeof answer
-  throw mistake(name, `expected a map, or an array of ${keys.length} values for as many keys, got ${got}`)
+  throw mistake(name, `expected a map, or an array of ${batch.size} values for as many keys, got ${got}`)
+}
+
+function notAsked<K, Value>(name: string, key: unknown, batch: Batch<K, Value>): FourfoldError {
+  const [asked] = [...batch.values()].map((waiting) => inspect(waiting.key))
+  return mistake(name, `expected a map whose keys are among those asked for, such as ${asked}; got ${inspect(key)}`)
 }
 
 function mistake(name: string, message: string): FourfoldError {

@@ -65,12 +65,15 @@ interface Mistake<Message extends string> {
 
 /** What joins must be besides: anything where they fit, a mistake where they do not. */
 export type Checked<Schemas, Row, J> = {
-  readonly [Field in keyof J]: Field extends keyof Row
+  readonly [Field in keyof J]: Field extends Named<keyof Row>
     ? Mistake<`the rows have a field ${Field & string} already`>
     : J[Field] extends Join<any, infer Target, infer By, infer Options>
       ? CheckedKey<Row, Target, By, Options, J[Field]['kind'], CheckedTarget<Schemas, Target, Options>>
       : unknown
 }
+
+/** Nothing where any name may be a field. */
+type Named<Keys> = string extends Keys ? never : Keys
 
 type CheckedKey<Row, Target, By, Options, Kind, Good> = By extends string
   ? By extends keyof Row
