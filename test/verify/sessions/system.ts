@@ -18,6 +18,8 @@ export interface SystemOptions {
   readonly clones: number
   readonly port: number
   readonly env: Readonly<Record<string, string>>
+  /** The file that defines the app. Default: the app of `sessions`. */
+  readonly app?: string
 }
 
 /** A shell beside the command hears when the harness dies, and then stops the system. */
@@ -26,7 +28,7 @@ const endWithHarness = `( ( read -r _ <&3 || kill -INT $$ ) & ) ; exec "$@" 3<&-
 const startsWithinMs = 60_000
 const stopsWithinMs = 20_000
 const command = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url))
-const app = fileURLToPath(new URL('app.ts', import.meta.url))
+const sessionsApp = fileURLToPath(new URL('app.ts', import.meta.url))
 
 export class System {
   readonly url: string
@@ -82,7 +84,7 @@ export class System {
   }
 
   /** The processes of one kind that live now. */
-  processes(kind: 'clone' | 'store' | 'balancer'): number[] {
+  processes(kind: 'clone' | 'store' | 'balancer' | 'tracker'): number[] {
     return childProcesses(this.supervisor)
       .map(({ pid }) => pid)
       .filter((pid) => processTitle(pid).includes(`/processes/${kind}.`))
@@ -90,7 +92,7 @@ export class System {
 
   /** Runs the command until it is ready, and answers null, or until it ends, and answers what it said. */
   async #run(): Promise<string | null> {
-    const { data, clones, port, env } = this.#options
+    const { data, clones, port, env, app = sessionsApp } = this.#options
     const words = ['start', app, '--data', data, '--port', String(port), '--clones', String(clones)]
     const line = ['-C', 'fourfold:source', command, ...words]
     const child = spawn('/bin/sh', ['-c', endWithHarness, 'sh', process.execPath, ...line], {

@@ -129,11 +129,13 @@ export class Traffic {
   }
 }
 
-function isIdentified(session: string): boolean {
+/** The app knows every other session by its name; the rest by their cookie alone. */
+export function isIdentified(session: string): boolean {
   return !/[13579]$/.test(session)
 }
 
-function keepCookies(jar: Map<string, string>, set: string | readonly string[]): void {
+/** As a browser does. */
+export function keepCookies(jar: Map<string, string>, set: string | readonly string[]): void {
   for (const line of typeof set === 'string' ? [set] : set) {
     const [, name, value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? []
     if (name === undefined) continue

@@ -1,0 +1,198 @@
+/**
+ * Breaches of the protocol's rules, planted into the sources of the system when it is loaded (`test/support/plant.ts`), each
+ * with what goes on meanwhile, so that it can show. No production code knows of them.
+ */
+
+import { readFileSync } from 'node:fs'
+
+import { killAllClones, killTracker, stallStandby, type Scene } from './faults.ts'
+
+import type { Plant } from '../../support/plant.ts'
+import type { Kind } from './write-kinds.ts'
+
+export interface Breach {
+  /** Of FRESHNESS. */
+  readonly rule: number
+  readonly name: string
+  readonly plants: readonly Plant[]
+  /** Whether it belongs to a quick run. */
+  readonly quick?: boolean
+  /** Of the operations of the app. Default 0.1. */
+  readonly writeShare?: number
+  /** What is written from outside. Default: everything. */
+  readonly outside?: readonly Kind[]
+  readonly outsideMs?: number
+  /** Done again and again until the breach is caught. Default: nothing. */
+  readonly meanwhile?: (scene: Scene) => Promise<void>
+}
+
+const follower = 'src/freshness/changes/follower.ts'
+const filter = 'src/freshness/changes/filter.ts'
+const run = 'src/freshness/tracker/run.ts'
+const publisher = 'src/freshness/tracker/publisher.ts'
+const reads = 'src/database/recorded-reads.ts'
+const cluster = 'src/database/cluster.ts'
+const lookups = 'src/cache/lookups.ts'
+
+export const breaches: readonly Breach[] = [
+  {
+    rule: 1,
+    name: 'positions are begins of commits',
+    // A replica that has replayed all there is stands at the begin of the commit record that comes next.
+    outside: ['long transaction'],
+    outsideMs: 100,
+    writeShare: 0,
+    plants: [
+      {
+        file: 'src/engines/postgres/changes/decoder.ts',
+        find: 'position(message.commitEndLsn)',
+        put: 'position(message.commitLsn)',
+      },
+    ],
+  },
+  {
+    rule: 7,
+    name: 'messages that do not follow are accepted, on a stream that loses some',
+    plants: [
+      {
+        file: publisher,
+        find: 'await store.appendToStream(',
+        put: 'if (message.commits.length === 0 || Math.random() < 0.9) await store.appendToStream(',
+      },
+      { file: follower, find: 'if (from > this.#watermark) this.#skip(from)', put: '' },
+    ],
+  },
+  {
+    rule: 8,
+    name: 'the watermark moves before the filter',
+    quick: true,
+    plants: [{ file: follower, find: 'filter.apply(commit)', put: 'setTimeout(() => filter.apply(commit), 200)' }],
+  },
+  {
+    rule: 9,
+    name: 'what is not visible yet is acknowledged',
+    plants: [
+      {
+        file: run,
+        find: 'const position = Math.min(this.#publisher.published, this.#visibility.visible)',
+        put: 'this.#parts.connection.acknowledge(this.#publisher.published); const position = 0',
+      },
+    ],
+    outsideMs: 50,
+    outside: ['update', 'put'],
+    meanwhile: (scene) => stallStandby(scene, () => killTracker(scene)),
+  },
+  {
+    rule: 16,
+    name: 'who joins takes what is older for unchanged',
+    plants: [
+      {
+        file: follower,
+        find: 'let after = 0\n',
+        put: 'let after = (await store.readStream(changeStream(database), 0, { limit: 1 })).last\n',
+      },
+      { file: follower, find: 'new Filter(from, ', put: 'new Filter(0, ' },
+      {
+        file: filter,
+        find: 'const begin = (since: Lsn): Lsn => (to >= watermark ? Math.max(since, from) : watermark)',
+        put: 'const begin = (since: Lsn): Lsn => since',
+      },
+    ],
+    outside: ['update', 'put', 'bulk', 'remove'],
+    meanwhile: killAllClones,
+  },
+  {
+    rule: 19,
+    name: 'fills on the primary count from the watermark',
+    plants: [
+      {
+        file: reads,
+        find: 'part.bound(asOf(replay ?? visible), replay !== null)',
+        put: 'part.bound(asOf(replay ?? (known as typeof visible)), replay !== null)',
+      },
+    ],
+    outsideMs: 50,
+    outside: ['update', 'put'],
+    meanwhile: (scene) => stallStandby(scene),
+  },
+  {
+    rule: 20,
+    name: 'hits and joined loads are not held to the token',
+    quick: true,
+    plants: [
+      {
+        file: lookups,
+        find: 'const verdict = await checks.ask(held, scope)',
+        put: "const verdict = checks.staleness(held) ?? 'fresh'",
+      },
+      {
+        file: lookups,
+        find: 'const verdict = await checks.ask(entry, scope)',
+        put: "const verdict = checks.staleness(entry) ?? 'fresh'",
+      },
+    ],
+  },
+  {
+    rule: 22,
+    name: 'monotonic readers are held to their own writes alone',
+    plants: [
+      {
+        file: cluster,
+        find: "if (level === 'session') {",
+        put: "if (level === 'session' || level === 'monotonic') {",
+      },
+    ],
+    outsideMs: 50,
+    outside: ['update', 'put', 'bulk'],
+  },
+  {
+    rule: 23,
+    name: 'the position that strict readers need is used again',
+    plants: [
+      {
+        file: cluster,
+        find: 'readIndex(): Promise<WritePosition> {',
+        put: `readIndex(): Promise<WritePosition> {
+          const kept = (this as any).kept
+          if (kept !== undefined && performance.now() - kept.atMs < 100) return kept.index`,
+      },
+      {
+        file: cluster,
+        find: 'this.#index = index\n',
+        put: 'this.#index = index; (this as any).kept = { index, atMs: performance.now() }\n',
+      },
+    ],
+    outsideMs: 50,
+    outside: ['update', 'put', 'bulk'],
+  },
+  {
+    rule: 31,
+    name: 'the token moves after the answer',
+    writeShare: 0.2,
+    plants: [
+      {
+        file: 'src/freshness/scope.ts',
+        find: 'const taken = reader !== null && (await tokens.raise(reader, position))',
+        put: 'const taken = true; if (reader !== null) setTimeout(() => void tokens.raise(reader, position), 50)',
+      },
+    ],
+  },
+]
+
+/** Those of a run. @param rule only this one's */
+export function breachesOf({ quick, plant: rule }: { quick: boolean; plant?: string | undefined }): readonly Breach[] {
+  if (rule !== undefined) return breaches.filter((breach) => String(breach.rule) === rule)
+  return quick ? breaches.filter((breach) => breach.quick === true) : breaches
+}
+
+const root = new URL('../../../', import.meta.url)
+
+/** The environment that plants a breach into every process of the system. @throws where its place is not there */
+export function plantedEnv({ plants }: Breach): Record<string, string> {
+  for (const { file, find } of plants) {
+    if (readFileSync(new URL(file, root), 'utf8').split(find).length === 2) continue
+    throw new Error(`expected ${file} to have this once: ${find}`)
+  }
+  const hook = new URL('test/support/plant.ts', root).href
+  return { FOURFOLD_PLANTS: JSON.stringify(plants), NODE_OPTIONS: `--import=${hook}` }
+}
