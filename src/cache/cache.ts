@@ -7,6 +7,7 @@
 
 import { FourfoldError } from '../core/errors.ts'
 import { canonicalKey, type Key } from './keys.ts'
+import { QuickScope } from './quick-hits.ts'
 import { CacheStatus } from './status.ts'
 
 import type { CacheCore } from './core.ts'
@@ -72,6 +73,7 @@ export interface Cache {
 export class ScopedCache implements Cache {
   readonly #core: CacheCore
   readonly #scope: Scope
+  readonly #quick: QuickScope
   /** Set for what a load uses: it waits for this look-up. */
   readonly #parent: Fill | null
   readonly #status = new CacheStatus()
@@ -79,18 +81,26 @@ export class ScopedCache implements Cache {
   constructor(core: CacheCore, scope: Scope, parent: Fill | null = null) {
     this.#core = core
     this.#scope = scope
+    this.#quick = new QuickScope(scope, core.checks)
     this.#parent = parent
   }
 
   get<K extends Key, Value>(object: ObjectDefinition<K, Value>, key: K, options?: GetOptions): Promise<Value | null> {
     const core = this.#core
     const source = core.sourceOf(object)
+    const quick = options === undefined ? source.quick.get(key) : undefined
+    if (quick !== undefined && this.#quick.isFresh(quick)) {
+      source.counts.hits.memory += 1
+      this.#status.add(source.name, 'memory', null, quick.entry)
+      return quick.answer as Promise<Value | null>
+    }
     const id = source.prefix + canonicalKey(key, source.name)
     if (options === undefined) {
       const entry = core.memory.get(id)
       if (entry !== undefined && core.checks.now(entry, this.#scope) === 'fresh') {
         source.counts.hits.memory += 1
         this.#status.add(source.name, 'memory', null, entry)
+        core.rememberQuick(source, key, id, entry)
         return Promise.resolve(core.memory.handOut(entry, source.values) as Value | null)
       }
     }

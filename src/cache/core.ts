@@ -11,6 +11,7 @@ import { createJoin, type JoinParts } from './join/create-join.ts'
 import { loadInTurn, Lookups, type EntryMemory, type Found } from './lookups.ts'
 import { Metrics, type SourceMetrics } from './metrics.ts'
 import { createObjectSource, type MakeTools } from './object-source.ts'
+import { rememberQuick, type QuickEntries } from './quick-hits.ts'
 import { createQuerySource, type CompilableQuery, type Query } from './query-source.ts'
 
 import type { CacheableClass } from './classes.ts'
@@ -44,7 +45,7 @@ export interface CacheOptions {
   readonly log: Logger
 }
 
-export type CountedSource = Source<Key> & { readonly counts: SourceMetrics }
+export type CountedSource = Source<Key> & { readonly counts: SourceMetrics; readonly quick: QuickEntries }
 
 interface Miss {
   readonly reason: MissReason
@@ -93,7 +94,7 @@ export class CacheCore {
     }
     if (object.type !== undefined) this.#options.shared.register(source.name, object.type as CacheableClass)
     this.#names.set(source.name, object)
-    const counted = { ...source, counts: this.metrics.of(source.name) }
+    const counted = { ...source, counts: this.metrics.of(source.name), quick: new Map() }
     this.#sources.set(object, counted)
     return counted
   }
@@ -150,6 +151,10 @@ export class CacheCore {
       throw new FourfoldError('FF_CACHE_IN_TRANSACTION', message)
     }
     await runInside(transaction, touchSql, [name])
+  }
+
+  rememberQuick({ quick, values }: CountedSource, key: Key, id: string, entry: Entry): void {
+    if (values === 'frozen') rememberQuick(quick, key, entry, this.#options.clusters, () => this.memory.get(id))
   }
 
   remember(id: string, { missed }: Found): void {

@@ -49,6 +49,7 @@ class HeldEntry implements Entry {
   readonly filledAtMs: number
   readonly expiresAtMs: number
   readonly loadMs: number
+  onLeave: (() => void) | null = null
   /** Whether nothing stands in the value twice. */
   readonly once: boolean
 
@@ -69,8 +70,9 @@ export function createEntryMemory(options: EntryMemoryOptions = {}): BoundedEntr
   const entries = new LRUCache<string, HeldEntry>({
     // With 0, nothing fits.
     maxSize: Math.max(1, maxBytes),
-    dispose: (_entry, _id, reason) => {
+    dispose: (entry, _id, reason) => {
       if (reason === 'evict') evictions += 1
+      entry.onLeave?.()
     },
   })
   return {

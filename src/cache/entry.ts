@@ -13,6 +13,8 @@ export interface Entry {
   readonly expiresAtMs: number
   /** How long the load took, in ms: what a hit saves. */
   readonly loadMs: number
+  /** Called when the in-process tier lets go of it. */
+  onLeave?: (() => void) | null
 }
 
 /** What decides whether an entry is fresh. */

@@ -219,6 +219,20 @@ export class Cluster {
   }
 
   /**
+   * Until when, on this process's clock, what it knows of the changes is new enough for a scope, as long as the scope's
+   * version and the filter stay the same. 0: it is not, or cannot be told at once; strict readers ask each time.
+   */
+  freshUntilMs(scope: Scope): number {
+    const { changes, monitor } = this
+    if (changes === null || changes.epoch === null || scope.pinned || monitor.epoch !== changes.epoch) return 0
+    const untilMs = monitor.youngUntilMs(changes.watermark)
+    const level = scope.level ?? this.#options.level
+    if (level === 'eventual') return untilMs
+    if (level !== 'session' || this.freshNow(scope) !== true) return 0
+    return Math.min(untilMs, scope.keptUntilMs(this.tokens))
+  }
+
+  /**
    * The position up to which this process knows all changes, and which is new enough for the scope; waits for it at
    * most `replicaWait`. Null: the database must answer.
    */

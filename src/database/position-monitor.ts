@@ -57,6 +57,13 @@ export class PositionMonitor {
     return this.#samples[0]?.lsn ?? null
   }
 
+  /** Until when, on this process's clock, a position is young enough: 0 where it is not. */
+  youngUntilMs(lsn: Lsn): number {
+    const { maxStalenessMs } = this.#options
+    const newest = this.#samples.findLast((sample) => sample.lsn <= lsn)
+    return newest === undefined ? 0 : newest.sentAtMs + maxStalenessMs
+  }
+
   /** Told of positions that others read on the primary, for the epoch. */
   saw(position: WritePosition): void {
     if (position.epoch === this.#epoch) return

@@ -40,6 +40,8 @@ interface Shared {
   readonly indexes: Map<TokenStore, Promise<Position>>
   pinned: boolean
   settled: boolean
+  /** Rises with everything that makes this reader need more than before. */
+  version: number
 }
 
 export class Scope {
@@ -54,7 +56,13 @@ export class Scope {
     this.reader = options.reader
     this.#keepToken = options.keepToken ?? false
     this.#parent = options.parent ?? null
-    this.#shared = shared ?? { kept: new Map(), indexes: new Map(), pinned: options.pinned ?? false, settled: true }
+    this.#shared = shared ?? {
+      kept: new Map(),
+      indexes: new Map(),
+      pinned: options.pinned ?? false,
+      settled: true,
+      version: 0,
+    }
   }
 
   /** The same reader at another level. */
@@ -82,6 +90,17 @@ export class Scope {
   /** Whether every read of this scope goes to the primary. */
   get pinned(): boolean {
     return this.#shared.pinned
+  }
+
+  /** Another number after each write of this reader here, or below: what was known of its needs is then too little. */
+  get version(): number {
+    return this.#shared.version
+  }
+
+  /** Until when, on this process's monotonic clock, a requirement that was kept counts. 0: none is kept. */
+  keptUntilMs(tokens: TokenStore): number {
+    const kept = this.#keepToken ? this.#shared.kept.get(tokens) : undefined
+    return kept === undefined || kept.requirement instanceof Promise ? 0 : kept.atMs + keepTokenMs
   }
 
   /** What reads of this reader must wait for; at once where it is kept. */
@@ -126,6 +145,7 @@ export class Scope {
 
   /** A write may be of the reader whose token is kept further up, under another scope. */
   #forget(tokens: TokenStore): void {
+    this.#shared.version += 1
     this.#shared.kept.delete(tokens)
     this.#shared.indexes.delete(tokens)
     if (this.#parent !== null) this.#parent.#forget(tokens)
@@ -136,6 +156,7 @@ export class Scope {
     if (this.#parent !== null || this.#keepToken || this.reader !== null) {
       this.#shared.settled = false
       this.#shared.pinned = true
+      this.#shared.version += 1
     }
     if (this.#parent !== null) this.#parent.#unsettle()
   }
