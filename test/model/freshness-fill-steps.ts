@@ -92,7 +92,8 @@ function nestedSteps(state: State, context: Context, fill: Fill, clone: Clone, i
     // An entry of another epoch makes a mixture: it is of no use to this fill.
     if (!entry || entry.epoch !== fill.epoch || (at === 1 && entry === found[0])) return []
     // Its value is what the database held at its asOf, and as nothing has changed since, at the watermark.
-    const validAt = Math.max(entry.asOf, clone.watermark)
+    const isOwn = context.commits('19: a nested entry counts as of its own asOf')
+    const validAt = isOwn ? entry.asOf : Math.max(entry.asOf, clone.watermark)
     const asOf = isBelieved ? fill.asOf : Math.min(fill.asOf, validAt)
     const change = {
       value: merge(fill.value, entry.value),

@@ -68,7 +68,7 @@ function invokeSteps(state: State, context: Context, level: Level): Step<State>[
       if (required === '' && level !== 'eventual' && (isLast || level === 'session')) return []
       const invoked = { ...read, stage: 'invoked' as const, clone, key, required, need }
       return {
-        label: `a ${level} read of ${key} on clone ${clone}: must show "${required}", needs ${need.lsn}`,
+        label: `read of ${key} at ${level} on clone ${clone}: must show "${required}", needs ${need.lsn}`,
         next: { ...state, store, read: invoked },
       }
     }),

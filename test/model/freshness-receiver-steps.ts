@@ -89,17 +89,21 @@ function raiseSlots(slots: readonly number[], message: Message, context: Context
 
 /** It has subscribed already. It loads another clone's filter, or starts without. */
 function joinSteps(state: State, context: Context, index: number): Step<State>[] {
+  const isLoaded = (state.clones[index]?.epoch ?? 0) > 0
   const steps: Step<State>[] = [
     {
-      label: `clone ${index} starts without a snapshot`,
+      label: isLoaded ? `clone ${index} subscribes` : `clone ${index} starts without a snapshot`,
       next: { ...state, clones: setClone(state, index, { stage: 'up' }) },
     },
   ]
+  if (isLoaded) return steps
+  const stage = context.commits('16: a snapshot is loaded before subscribing') ? 'joining' : 'up'
   state.clones.forEach((other, at) => {
     if (at === index || other.stage !== 'up' || other.epoch === 0) return
     const { epoch, watermark, slots, visible, joined } = other
+    const queue = stage === 'up' ? (state.clones[index]?.queue ?? []) : []
     const floor = context.commits('16: a snapshot is loaded without its floor') ? 0 : other.floor
-    const loaded = { stage: 'up', epoch, watermark, floor, slots, visible, joined } as const
+    const loaded: Partial<Clone> = { stage, epoch, watermark, floor, slots, visible, joined, queue }
     steps.push({
       label: `clone ${index} loads the filter of clone ${at}: floor ${floor}, watermark ${watermark}`,
       next: { ...state, clones: setClone(state, index, loaded) },

@@ -66,7 +66,10 @@ function hasRoom(state: State, { scenario }: Context): boolean {
 
 /** All queues get it; what a receiver loses is lost there. */
 function send(state: State, message: Message): State['clones'] {
-  return state.clones.map((clone) => ({ ...clone, queue: [...clone.queue, message] }))
+  return state.clones.map((clone) =>
+    // A joiner that has loaded a filter and not subscribed yet: a breach.
+    clone.stage === 'joining' && clone.epoch > 0 ? clone : { ...clone, queue: [...clone.queue, message] },
+  )
 }
 
 function describe({ epoch, from, to, rows, visible }: Message): string {
