@@ -51,6 +51,7 @@ export async function results(): Promise<void> {
       limit: 3,
       join: { author: one(table('profiles', 'id'), 'author_id') },
     }),
+    audited: many(tag, 'id', { through: table('audits', 'article_id', 'id', { database: 'archive' }) }),
     audits: many(table('audits', 'article_id', { database: 'archive' }), 'id'),
     first: one(table('comments', 'article_id'), (row) => row.big, { where: (eb) => eb('id', '=', 1) }),
   })
@@ -94,6 +95,8 @@ export async function mistakes(): Promise<void> {
   await ff.join(articles, { comments: many(table('comments', 'article_id'), 'id', { where: { text: 'x' } }) })
   // @ts-expect-error -- no such direction
   await ff.join(articles, { comments: many(table('comments', 'article_id'), 'id', { orderBy: { id: 'up' } }) })
+  // @ts-expect-error -- the table between is in the other database
+  await ff.join(articles, { tags: many(tag, 'id', { through: table('audits', 'article_id', 'id') }) })
   // @ts-expect-error -- no such column in the table between
   await ff.join(articles, { tags: many(tag, 'id', { through: table('article_tags', 'article_id', 'tag') }) })
   await ff.join(articles, {

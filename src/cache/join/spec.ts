@@ -21,7 +21,8 @@ export interface TableLink<
   Name extends string = string,
   Column extends string = string,
   To extends string = string,
-> extends TableRef<Name, Column> {
+  In = unknown,
+> extends TableRef<Name, Column, In> {
   readonly to: To
   readonly options: LinkOptions
 }
@@ -92,12 +93,17 @@ export function table<const Name extends string, const Column extends string, co
   options?: { readonly database?: In },
 ): TableRef<Name, Column, In>
 /** A table between two others: `column` is the key of this side, `to` that of the other. */
-export function table<const Name extends string, const Column extends string, const To extends string>(
+export function table<
+  const Name extends string,
+  const Column extends string,
+  const To extends string,
+  const In extends string | null = null,
+>(
   name: Name,
   column: Column,
   to: To,
-  options?: LinkOptions,
-): TableLink<Name, Column, To>
+  options?: LinkOptions & { readonly database?: In },
+): TableLink<Name, Column, To, In>
 export function table(
   name: string,
   column: string,
