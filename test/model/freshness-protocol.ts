@@ -10,11 +10,12 @@ import { createContext, type Breach, type Context } from './freshness-breaches.t
 import { foreverViolation } from './freshness-checks.ts'
 import { createEncoder } from './freshness-encoding.ts'
 import { fillSteps } from './freshness-fill-steps.ts'
-import * as primary from './freshness-primary-steps.ts'
 import { readSteps } from './freshness-read-steps.ts'
 import { receiverSteps } from './freshness-receiver-steps.ts'
+import * as servers from './freshness-server-steps.ts'
 import { initialState, type State } from './freshness-state.ts'
 import { trackerSteps } from './freshness-tracker-steps.ts'
+import { writeSteps } from './freshness-write-steps.ts'
 import type { Model, Step } from './explorer.ts'
 import type { Scenario } from './freshness-scenarios.ts'
 
@@ -32,12 +33,12 @@ function allSteps(state: State, context: Context): Step<State>[] {
   const { reads } = context.scenario.bounds
   if (reads.length > 0 && state.read.done === reads.length) return []
   return [
-    ...primary.writeSteps(state, context),
-    ...primary.crashSteps(state),
-    ...primary.replicaSteps(state),
-    ...primary.replicaCrashSteps(state, context),
-    ...primary.storeSteps(state),
-    ...primary.timeSteps(state, context),
+    ...writeSteps(state, context),
+    ...servers.crashSteps(state),
+    ...servers.replicaSteps(state),
+    ...servers.replicaCrashSteps(state, context),
+    ...servers.storeSteps(state),
+    ...servers.timeSteps(state, context),
     ...trackerSteps(state, context),
     ...receiverSteps(state, context),
     ...fillSteps(state, context),

@@ -10,10 +10,11 @@
 import type { Context } from './freshness-breaches.ts'
 import { hasReached, isValid } from './freshness-checks.ts'
 import { beginFill, replicaUpTo } from './freshness-fill-steps.ts'
-import { pickWrites, raise, reachedTime } from './freshness-primary-steps.ts'
 import { merge, rowsOf, showRows } from './freshness-rows.ts'
+import { reachedTime } from './freshness-server-steps.ts'
 import { idleRead, visibleLog } from './freshness-state.ts'
 import type { Clone, Entry, Level, State, Store, Token } from './freshness-state.ts'
+import { pickWrites, raise } from './freshness-write-steps.ts'
 import type { Step } from './explorer.ts'
 
 type Shown = Pick<Entry, 'epoch' | 'upTo' | 'replicaUpTo'>

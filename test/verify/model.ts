@@ -6,8 +6,9 @@
 
 import { explore, formatTrace } from '../model/explorer.ts'
 import { breaches } from '../model/freshness-breaches.ts'
+import { longScenarios } from '../model/freshness-long-scenarios.ts'
 import { freshnessModel } from '../model/freshness-protocol.ts'
-import { longScenarios, scenarios, type Scenario } from '../model/freshness-scenarios.ts'
+import { scenarios, type Scenario } from '../model/freshness-scenarios.ts'
 
 const maxStates = 10_000_000
 

@@ -1,0 +1,105 @@
+/** The freshness model within larger bounds, for `npm run verify -- model`: minutes instead of seconds. */
+
+import { define, other, own, type Scenario } from './freshness-scenarios.ts'
+
+export const longScenarios: readonly Scenario[] = [
+  define('long: a tracker that restarts, a woken one, two fills', {
+    writes: [own('x'), other('y')],
+    budgets: { fills: 2, restarts: 1, woken: 1, drops: 1 },
+  }),
+  define('long: three commits, a woken tracker, a lossy stream', {
+    writes: [other('x'), other('y'), other('x')],
+    reads: [],
+    budgets: { fills: 1, restarts: 1, woken: 1, drops: 1 },
+  }),
+  define('long: two clones, both tiers, a joiner, two messages in flight', {
+    writes: [own('x'), other('x')],
+    clones: 2,
+    sharedTier: true,
+    heartbeats: true,
+    budgets: { fills: 1, joins: 1, drops: 1 },
+  }),
+  define('long: two clones, both tiers, a tracker that restarts', {
+    writes: [own('x'), other('y')],
+    clones: 2,
+    sharedTier: true,
+    inFlight: 1,
+    budgets: { fills: 1, restarts: 1 },
+  }),
+  define('long: a lost slot, two clones', {
+    writes: [own('x'), other('y')],
+    clones: 2,
+    sharedTier: true,
+    heartbeats: true,
+    inFlight: 1,
+    budgets: { fills: 1, lostSlots: 1, restarts: 1 },
+  }),
+  define('long: monotonic between two clones, both tiers and a replica', {
+    writes: [own('x'), other('y')],
+    clones: 2,
+    sharedTier: true,
+    replica: true,
+    fillsOn: ['primary', 'replica'],
+    reads: ['monotonic', 'monotonic'],
+    inFlight: 1,
+  }),
+  define('long: strict between two clones, both tiers and a replica', {
+    writes: [other('x'), other('y')],
+    clones: 2,
+    sharedTier: true,
+    replica: true,
+    fillsOn: ['primary', 'replica'],
+    reads: ['strict', 'strict'],
+    inFlight: 1,
+  }),
+  define('long: three monotonic reads, two commits of one row', {
+    writes: [other('x'), other('x')],
+    replica: true,
+    fillsOn: ['primary', 'replica'],
+    reads: ['monotonic', 'monotonic', 'monotonic'],
+    inFlight: 1,
+  }),
+  define('long: a failover, with fills on a replica', {
+    writes: [own('x'), other('x')],
+    replica: true,
+    fillsOn: ['replica'],
+    heartbeats: true,
+    inFlight: 1,
+    budgets: { fills: 1, crashes: 1 },
+  }),
+  define('long: a table that joins late, and a tracker that restarts', {
+    writes: [own('x'), other('x')],
+    joinsLate: true,
+    budgets: { fills: 1, restarts: 1, drops: 1 },
+  }),
+  define('long: two failovers, and a woken tracker', {
+    writes: [own('x'), other('x')],
+    heartbeats: true,
+    inFlight: 1,
+    budgets: { fills: 1, crashes: 2, woken: 1 },
+  }),
+  define('long: monotonic over a failover', {
+    writes: [other('x'), other('x')],
+    replica: true,
+    fillsOn: ['replica'],
+    reads: ['monotonic', 'monotonic'],
+    inFlight: 1,
+    budgets: { fills: 1, crashes: 1 },
+  }),
+  define('long: strict over a failover', {
+    writes: [other('x'), other('x')],
+    replica: true,
+    fillsOn: ['replica'],
+    reads: ['strict', 'strict'],
+    inFlight: 1,
+    budgets: { fills: 1, crashes: 1 },
+  }),
+  define('long: nested entries of two rows', {
+    writes: [own('x'), other('y')],
+    replica: true,
+    keys: ['K', 'P'],
+    fillsOn: ['primary', 'replica'],
+    inFlight: 1,
+    budgets: { fills: 2 },
+  }),
+]
