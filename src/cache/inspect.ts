@@ -7,7 +7,9 @@
 import { types } from 'node:util'
 
 import { FourfoldError } from '../core/errors.ts'
+import { isBytes } from './bytes.ts'
 import { fieldsOf, hasFromCache, saysWhatIsKept, type ClassRegistry } from './classes.ts'
+import { plainPrototypeOf } from './freeze.ts'
 
 export interface Inspection {
   /** An estimate of what it takes of the heap. */
@@ -128,11 +130,12 @@ class Inspector implements Inspection {
     }
     const name = this.registry.nameOf(prototype)
     if (name !== undefined) return this.instance(value, name)
-    if (types.isDate(value) && prototype === Date.prototype) {
+    const plain = plainPrototypeOf(prototype)
+    if (types.isDate(value) && plain === Date.prototype) {
       if (Number.isNaN(value.getTime())) this.plain = false
       this.bytes += 96
-    } else if (types.isMap(value) && prototype === Map.prototype) this.map(value)
-    else if (types.isSet(value) && prototype === Set.prototype) this.set(value)
+    } else if (types.isMap(value) && plain === Map.prototype) this.map(value)
+    else if (types.isSet(value) && plain === Set.prototype) this.set(value)
     else if (isBytes(value)) this.binary(value)
     else throw this.refuse(unknownObject(value, prototype))
   }
@@ -186,31 +189,6 @@ class Inspector implements Inspection {
     return new FourfoldError('FF_CACHE_VALUE', message, { fields: { path } })
   }
 }
-
-/** Buffer and all typed arrays, DataView, ArrayBuffer: of these very classes, over memory that no other thread has. */
-export function isBytes(value: object): value is ArrayBufferView | ArrayBuffer {
-  if (ArrayBuffer.isView(value)) {
-    const known = Buffer.isBuffer(value) || bytesNames.has(value.constructor?.name)
-    return known && !types.isSharedArrayBuffer(value.buffer)
-  }
-  return types.isArrayBuffer(value)
-}
-
-export const bytesNames: ReadonlySet<string> = new Set([
-  'Uint8Array',
-  'Uint8ClampedArray',
-  'Uint16Array',
-  'Uint32Array',
-  'Int8Array',
-  'Int16Array',
-  'Int32Array',
-  'Float16Array',
-  'Float32Array',
-  'Float64Array',
-  'BigInt64Array',
-  'BigUint64Array',
-  'DataView',
-])
 
 /** Names of fields by which the packer would take an object for something else, or which it would not keep. */
 export function isOddName(name: string): boolean {

@@ -7,8 +7,9 @@
  */
 
 import { FourfoldError } from '../core/errors.ts'
+import { bytesNames } from './bytes.ts'
 import { fieldsOf, hasFromCache, makeInstance, saysWhatIsKept, type ClassRegistry } from './classes.ts'
-import { bytesNames, isOddName } from './inspect.ts'
+import { isOddName } from './inspect.ts'
 
 /** Part of the format: numbers are never used again for anything else. */
 const tag = {

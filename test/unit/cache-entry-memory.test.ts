@@ -54,7 +54,8 @@ describe('the tier in each process', () => {
     ]
     for (const change of changes) assert.throws(change, TypeError)
     assert.equal(out.when.getTime(), 5)
-    assert.ok(isDeepStrictEqual(out.when, new Date(5)))
+    assert.ok(isDeepStrictEqual(out.when, new Date(5)) && out.when instanceof Date)
+    assert.ok(isDeepStrictEqual(out.set, new Set([{ deep: 1 }])) && out.map instanceof Map)
     assert.deepEqual([...out.map.keys()], ['k'])
     assert.equal(JSON.stringify(out.when), JSON.stringify(new Date(5)))
   })
@@ -149,6 +150,19 @@ describe('the second tier', () => {
     const { unreadable, oversized, hits, misses } = shared.counts()
     assert.deepEqual({ unreadable, oversized, hits, misses }, { unreadable: 1, oversized: 1, hits: 1, misses: 2 })
   })
+})
+
+test('what was frozen as one value can be part of another, in both tiers', () => {
+  const inner = freezeValue({ when: new Date(5), map: new Map([['a', new Set([1])]]) })
+  const shared = new SharedEntries({ classes })
+  const memory = createEntryMemory({ classes })
+  const entry = entryOf({ inner })
+  assert.ok(shared.encode('a', entry).length > 0)
+  const out = store(memory, 'a', entry.value, 'cloned') as { inner: typeof inner }
+  out.inner.when.setTime(7)
+  out.inner.map.get('a')!.add(2)
+  assert.equal(inner.when.getTime(), 5)
+  assert.deepEqual(Object.getPrototypeOf(out.inner.when), Date.prototype)
 })
 
 test('freezing comes to an end in circles, and freezes what others had frozen on the outside only', () => {
