@@ -6,6 +6,7 @@ import { CacheCore } from '../cache/core.ts'
 import { createClassRegistry } from '../cache/classes.ts'
 import { createEntryMemory } from '../cache/entry-memory.ts'
 import { SharedEntries } from '../cache/shared-entries.ts'
+import { Scope } from '../freshness/scope.ts'
 import { connectTier } from '../store/connect-tier.ts'
 
 import type { ResolvedConfig } from './config.ts'
@@ -41,6 +42,7 @@ export async function createAppCache(options: AppCacheOptions): Promise<CacheCor
     build,
     holder: randomBytes(9).toString('base64url'),
     objects: app.definition.objects ?? [],
+    refreshScope: new Scope({ level: 'strict', reader: null }),
     log,
   })
   closers.push(async () => {

@@ -12,6 +12,7 @@ import { loadInTurn, Lookups, type EntryMemory, type Found } from './lookups.ts'
 import { Metrics, type SourceMetrics } from './metrics.ts'
 import { createObjectSource, type MakeTools } from './object-source.ts'
 import { rememberQuick, type QuickEntries } from './quick-hits.ts'
+import { Refresher, type HotEntry } from './refresher.ts'
 import { createQuerySource, type CompilableQuery, type Query } from './query-source.ts'
 
 import type { CacheableClass } from './classes.ts'
@@ -42,6 +43,8 @@ export interface CacheOptions {
   /** Known from the start: their names are checked against each other. */
   readonly objects?: readonly ObjectDefinition[]
   readonly limits?: FillLimits
+  /** For loads that nobody waits for: nobody's, strict. */
+  readonly refreshScope: Scope
   readonly log: Logger
 }
 
@@ -63,6 +66,7 @@ export class CacheCore {
   readonly #options: CacheOptions
   readonly #sources = new WeakMap<ObjectDefinition, CountedSource>()
   readonly #names = new Map<string, ObjectDefinition>()
+  readonly #refresher: Refresher
   readonly #misses = new Map<string, Miss>()
   readonly querySource: ReturnType<typeof createQuerySource>
 
@@ -71,6 +75,7 @@ export class CacheCore {
     this.#options = options
     this.memory = memory
     this.checks = new Checks(clusters)
+    this.#refresher = new Refresher(log)
     const fills = new Fills(options.limits)
     const { checks, metrics } = this
     this.lookups = new Lookups({ clusters, checks, memory, shared, fills, metrics, store, holder, log })
@@ -153,8 +158,17 @@ export class CacheCore {
     await runInside(transaction, touchSql, [name])
   }
 
-  rememberQuick({ quick, values }: CountedSource, key: Key, id: string, entry: Entry): void {
-    if (values === 'frozen') rememberQuick(quick, key, entry, this.#options.clusters, () => this.memory.get(id))
+  /** Puts an entry where it is found the shortest way, and has it loaded ahead while it is in use. */
+  rememberQuick(source: CountedSource, key: Key, id: string, entry: Entry): void {
+    if (source.values !== 'frozen') return
+    const hot: HotEntry = {
+      isStale: () => this.checks.staleness(entry) !== null && this.memory.get(id) === entry,
+      refresh: () => this.lookups.refresh(source, key, id, this.#options.refreshScope),
+    }
+    rememberQuick(source.quick, key, entry, this.#options.clusters, () => {
+      this.memory.get(id)
+      this.#refresher.use(hot)
+    })
   }
 
   remember(id: string, { missed }: Found): void {
@@ -183,6 +197,7 @@ export class CacheCore {
   }
 
   async close(): Promise<void> {
+    this.#refresher.close()
     await this.lookups.settle()
   }
 

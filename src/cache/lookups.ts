@@ -12,6 +12,7 @@ import { isDeepStrictEqual } from 'node:util'
 
 import { FourfoldError } from '../core/errors.ts'
 import { Recording } from './recording.ts'
+import { isTimeToRenew } from './refresher.ts'
 
 import type { Checks, Clusters } from './checks.ts'
 import type { Entry, MissReason } from './entry.ts'
@@ -20,6 +21,8 @@ import type { Metrics } from './metrics.ts'
 import type { SharedEntries, SharedEntry } from './shared-entries.ts'
 import type { LoadOptions, Source } from './source.ts'
 import type { Logger } from '../core/log.ts'
+import type { Position } from '../engines/position.ts'
+import type { ChangeFollower } from '../freshness/changes/follower.ts'
 import type { BatchShare } from '../freshness/changes/recorder.ts'
 import type { Scope } from '../freshness/scope.ts'
 import type { Lease, Store } from '../store/store.ts'
@@ -67,6 +70,10 @@ interface Kept {
   readonly bytes: Uint8Array | null
 }
 
+const nothing = { entry: null, lease: null }
+
+/** How long a refresh waits until a change can be seen that has been told already. */
+const refreshWaitMs = 100
 const maxJoins = 3
 const leaseMs = 10_000
 /** A load elsewhere that takes longer than this is not waited for. */
@@ -90,7 +97,10 @@ export class Lookups {
       if (held !== undefined && held !== seen) {
         seen = held
         const verdict = await checks.ask(held, scope)
-        if (verdict === 'fresh') return this.#hit(source, held, 'memory', null)
+        if (verdict === 'fresh') {
+          this.#renewEarly(source, key, id, scope, held)
+          return this.#hit(source, held, 'memory', null)
+        }
         missed = verdict
         if (checks.isYoungEnough(held, scope)) return this.#previous(source, key, id, scope, held, missed)
         continue
@@ -158,6 +168,28 @@ export class Lookups {
     return { value: this.#options.memory.handOut(entry, source.values), entry, from, missed }
   }
 
+  /** Loads an entry again that is over, as fresh as the database is now; nobody waits for it. */
+  async refresh<K>(source: Source<K>, key: K, id: string, scope: Scope): Promise<void> {
+    const stale = this.#options.memory.get(id)
+    const missed = stale && this.#options.checks.staleness(stale)
+    if (!missed || this.#options.fills.find(id) !== null) return
+    for (const { database } of stale.parts) {
+      const changes = this.#options.clusters.get(database)?.changes
+      // What was changed must be visible first: until then a load cannot be kept.
+      if (changes) await changes.waitFor(watermarkOf(changes), refreshWaitMs, 'visible')
+    }
+    if (this.#options.fills.find(id) === null) await this.#start(source, key, id, scope, null, missed)
+  }
+
+  #renewEarly<K>(source: Source<K>, key: K, id: string, scope: Scope, held: Entry): void {
+    const { fills, log } = this.#options
+    if (held.expiresAtMs === Infinity || fills.find(id) !== null) return
+    if (!isTimeToRenew(held.loadMs, held.expiresAtMs, Date.now(), Math.random())) return
+    this.#start(source, key, id, scope, null, 'expired', true).catch((error: unknown) =>
+      log.debug({ error, id }, 'not renewed early'),
+    )
+  }
+
   /** An `eventual` reader is served what was valid a moment ago, and the load runs behind. */
   #previous<K>(source: Source<K>, key: K, id: string, scope: Scope, held: Entry, missed: MissReason): Found {
     const { fills, metrics, memory, log } = this.#options
@@ -178,10 +210,12 @@ export class Lookups {
     scope: Scope,
     parent: Fill | null,
     missed: MissReason,
+    early = false,
   ): Promise<Found> {
     let from: From = 'load'
     const fill = this.#options.fills.start(id, parent, async (running) => {
-      const shared = await this.#findElsewhere(source, id, scope, missed)
+      // What the tiers have is still good where it is loaded early.
+      const shared = early ? nothing : await this.#findElsewhere(source, id, scope, missed)
       if (shared.entry !== null) {
         from = 'tier'
         return { value: this.#options.memory.handOut(shared.entry, source.values), entry: shared.entry }
@@ -386,6 +420,10 @@ export async function loadInTurn<K>(
     answers = loaded
   }
   return ids.map((id) => answers.get(id) ?? null)
+}
+
+function watermarkOf(changes: ChangeFollower): Position {
+  return { epoch: changes.epoch ?? '', lsn: changes.watermark }
 }
 
 function checkDefined<K>(source: Source<K>, value: unknown): unknown {

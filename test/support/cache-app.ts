@@ -7,6 +7,7 @@ import pg from 'pg'
 import { database, defineApp } from '../../src/app/define-app.ts'
 import { open } from '../../src/app/open.ts'
 import { define, type ObjectDefinition } from '../../src/cache/define-object.ts'
+import { socketPathFor } from '../../src/app/socket-path.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { newDirectory } from './postgres.ts'
 import { waitFor } from './wait-for.ts'
@@ -94,6 +95,8 @@ export interface CacheGround {
   reader(name: string): Fourfold<Tools>
   /** A connection that Fourfold knows nothing of. */
   readonly outside: pg.Client
+  /** Another process of the same app, as far as the cache can tell: it shares the servers and nothing else. */
+  clone(objects: readonly ObjectDefinition[]): Promise<Fourfold<Tools>>
 }
 
 export const articlesSql = `
@@ -110,6 +113,7 @@ export function cacheGround(
 ): () => CacheGround {
   let ground: CacheGround | undefined
   let directory = ''
+  const clones: { close(): Promise<void> }[] = []
   before(async () => {
     directory = await newDirectory('ff-cache-')
     const databases = { main: database<CacheSchema>({ replicas: options.replicas ?? 0 }) }
@@ -120,10 +124,20 @@ export function cacheGround(
     const outside = new pg.Client(address as pg.ClientConfig)
     outside.on('error', () => undefined)
     await outside.connect()
-    ground = { ff, outside, reader: (name) => ff.as({ reader: name, level: 'session' }) }
+    const { path } = await socketPathFor(directory, 'store')
+    const main = { primary: address, direct: address, replicas: [], poolSize: 4, changes: true }
+    const connections = { databases: { main }, storeUrl: `unix:${path}` }
+    const clone = async (own: readonly ObjectDefinition[]): Promise<Fourfold<Tools>> => {
+      const sibling = defineApp({ databases, objects: own, dataDir: directory })
+      const opened = await open(sibling, { env: {}, log: silentLogger, connections })
+      clones.push(opened)
+      return opened as unknown as Fourfold<Tools>
+    }
+    ground = { ff, outside, reader: (name) => ff.as({ reader: name, level: 'session' }), clone }
   })
   after(async () => {
     await ground?.outside.end()
+    for (const clone of clones) await clone.close()
     await ground?.ff.close()
     await rm(directory, { recursive: true, force: true })
   })
@@ -136,7 +150,7 @@ export function cacheGround(
  */
 export async function untilKept(ff: Fourfold<any>, object: ObjectDefinition, ...keys: Key[]): Promise<void> {
   for (const key of keys) {
-    await waitFor(`${object.name} ${String(key)} is kept`, async () => {
+    await waitFor(`${object.name} ${JSON.stringify(key)} is kept`, async () => {
       await ff.cache.get(object, key)
       const { verdict, parts } = await ff.cache.explain(object, key)
       return verdict === 'fresh' && parts.every(({ wholeTables }) => wholeTables.length === 0)
