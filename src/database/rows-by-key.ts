@@ -7,7 +7,7 @@
  *   with ordinality as "#keys"("#key", "#")
  * cross join lateral (
  *   select *, "created_at" as "#0" from "comments"
- *   where "article_id" = "#keys"."#key" and ("article_id" = any($2)) is true
+ *   where "article_id" = "#keys"."#key" and coalesce("article_id" = any($2), false)
  *   order by "created_at" desc limit $3
  * ) as "#rows"
  * order by "#0" desc
@@ -17,8 +17,9 @@
  *   has to compare an `int8` that came as text with a number, or two spellings of a UUID.
  * - `coalesce` gives the keys the type of the column, which nobody here knows: its second part is never evaluated.
  * - `= any` says once more what the lateral join says. By it the analysis of reads sees that only the rows of these
- *   keys matter (FRESHNESS rule 28). With a limit, `is true` keeps it away from the choice of an index: beside the
- *   equality, an index on key and order would be searched for each key with all keys again.
+ *   keys matter (FRESHNESS rule 28). With a limit, `coalesce` keeps it out of the planner's estimates: it would expect
+ *   one row for each key, and then sort all of them instead of reading an index on key and order up to the limit
+ *   (measured: 98 ms for 1,000 keys of 20 rows each, instead of 23).
  */
 
 import { sql, type Kysely, type RawBuilder, type SelectQueryBuilder } from 'kysely'
@@ -89,7 +90,7 @@ function rowsOfKey(
   let query: Builder = database.selectFrom(name)
   query = columns === undefined ? query.selectAll() : query.select([...columns])
   query = query.where(sql<boolean>`${sql.ref(column)} = "#keys"."#key"`)
-  query = query.where(limit === undefined ? among : sql<boolean>`(${among}) is true`)
+  query = query.where(limit === undefined ? among : sql<boolean>`coalesce(${among}, false)`)
   query = narrowed(query, where)
   for (const [at, [by, direction]] of Object.entries(orderBy ?? {}).entries()) {
     query = query.select(sql.ref(by).as(`#${at}`))

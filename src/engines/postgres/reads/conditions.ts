@@ -34,9 +34,17 @@ function factsOfPart(part: unknown, sight: Sight): readonly Fact[] {
     case 'BooleanTest':
       if (body.booltesttype === 'IS_TRUE') return factsOf(body.arg, sight)
       return body.booltesttype === 'IS_FALSE' ? factsOfFlag(body.arg, 'f', sight) : []
+    case 'CoalesceExpr':
+      return factsOfCoalesce(listOf(body.args), sight)
     default:
       return factsOfFlag(part, 't', sight)
   }
+}
+
+/** `coalesce(x, false)` is true where x is: written by whoever wants to keep a condition away from the indexes. */
+function factsOfCoalesce([first, ...others]: readonly unknown[], sight: Sight): readonly Fact[] {
+  const otherwise = others.map(constantOf)
+  return otherwise.every((one) => one?.kind === 'boolean' && one.text === 'f') ? factsOf(first, sight) : []
 }
 
 function factsOfNegation(body: Tree, sight: Sight): readonly Fact[] {
