@@ -157,7 +157,13 @@ describe('rows', () => {
   test('more than a thousand combinations: the widest columns are left out', () => {
     const many = Array.from({ length: 600 }, (_, at) => at)
     const sql = 'select * from a where id = any ($1) and small = any ($2) and big = $3'
-    assert.deepEqual(rows(sql, many, [1, 2], 3), { columns: ['big', 'small'], values: [['3', '1'], ['3', '2']] }) // prettier-ignore
+    assert.deepEqual(rows(sql, many, [1, 2], 3), {
+      columns: ['big', 'small'],
+      values: [
+        ['3', '1'],
+        ['3', '2'],
+      ],
+    })
     assert.equal(rows('select * from a where id = any ($1)', [...many, 601]).values.length, 601)
     const wide = Array.from({ length: 1001 }, (_, at) => at)
     assert.deepEqual(rows('select * from a where id = any ($1)', wide), whole)

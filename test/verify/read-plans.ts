@@ -1,0 +1,71 @@
+/**
+ * `npm run verify -- read-plans [--quick] [--seed N] [--minutes N]`: what plans record, held against a real PostgreSQL: random
+ * queries, random changes of rows, and no answer may change that what was recorded does not match; see
+ * `read-plans/check.ts`. Then with breaches planted, each of which must be caught.
+ */
+
+import { parseArgs } from 'node:util'
+
+import { createReport } from '../../bench/support/report.ts'
+import { breachNames } from './read-plans/breaches.ts'
+import { check, type CheckOptions, type CheckResult, described } from './read-plans/check.ts'
+import { openGround } from './read-plans/server.ts'
+
+const { values: flags } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    minutes: { type: 'string' },
+  },
+})
+const seed = Number(flags.seed)
+const mainMs = Number(flags.minutes ?? (flags.quick ? 0.5 : 10)) * 60_000
+const breachMs = flags.quick ? 30_000 : 5 * 60_000
+const report = createReport({ name: 'read-plans', command: `npm run verify -- read-plans --seed ${seed}` })
+
+const endings: (() => Promise<void>)[] = []
+try {
+  process.exitCode = (await verify()) ? 0 : 1
+} finally {
+  for (const end of endings) await end()
+}
+
+async function verify(): Promise<boolean> {
+  const ground = await openGround({ after: (end: () => Promise<void>) => endings.push(end) })
+  const run = async (options: Omit<CheckOptions, 'client' | 'seed'>): Promise<CheckResult> =>
+    await check({ ...options, client: await ground.newDatabase(), seed })
+  const found = await run({ queries: Number.POSITIVE_INFINITY, changesEach: 12, deadlineMs: mainMs })
+  for (const finding of found.findings.slice(0, 5)) console.log(`MISSED ${described(finding)}`)
+  record(found)
+  for (const breach of breachNames) {
+    const begunMs = performance.now()
+    const limits = { queries: Number.POSITIVE_INFINITY, deadlineMs: breachMs, stopAtFirst: true }
+    const { findings, queries } = await run({ ...limits, changesEach: 12, breach })
+    const seconds = (performance.now() - begunMs) / 1000
+    const outcome = findings.length === 0 ? 'NOT CAUGHT' : `caught by query ${queries}`
+    console.log(`planted "${breach}": ${outcome} after ${seconds.toFixed(1)} s`)
+    const contender = `planted: ${breach}`
+    report.add({
+      contender,
+      metric: 'caught',
+      unit: 'of 1',
+      values: [findings.length > 0 ? 1 : 0],
+      goal: { atLeast: 1 },
+    })
+  }
+  return report.finish()
+}
+
+function record(found: CheckResult): void {
+  const add = (metric: string, unit: string, value: number, goal?: { atMost: number } | { atLeast: number }): void =>
+    report.add({ contender: 'fourfold', metric, unit, values: [value], ...(goal === undefined ? {} : { goal }) })
+  add('queries', 'queries', found.queries)
+  add('queries that the server rejects', 'queries', found.rejected, { atMost: found.queries * 0.3 })
+  add('queries refused', 'queries', found.refused.length, { atMost: found.queries * 0.02 })
+  add('queries with a narrowed table', 'queries', found.narrowed, { atLeast: found.queries * 0.4 })
+  add('changes', 'rows', found.changes)
+  add('changes of tables that the query reads', 'rows', found.relevant)
+  add('of these, not matched: the entry lives', 'rows', found.passed, { atLeast: found.relevant * 0.1 })
+  add('answers changed', 'answers', found.answersChanged, { atLeast: found.changes * 0.03 })
+  add('answers changed without a match', 'answers', found.findings.length, { atMost: 0 })
+}
