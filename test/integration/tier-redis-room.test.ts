@@ -23,7 +23,8 @@ for (const policy of ['noeviction', 'allkeys-lru']) {
     assert.equal(await store.create('session', { a: new Uint8Array(100_000) }, { ttlMs: hourMs }), true)
     const kept = (await tier.getMany(keys)).filter((found) => found !== null).length
     assert.ok(kept > 10 && kept < 60, `${kept} kept`)
-    const newest = (await tier.getMany(['k99']))[0]
-    assert.equal(newest === null, policy === 'noeviction')
+    // Without eviction the first that fit stay; with it, any may be gone, but there is room for new ones.
+    const late = (await tier.getMany(keys.slice(60))).filter((found) => found !== null).length
+    assert.equal(late > 0, policy !== 'noeviction', `${late} of the last forty`)
   })
 }
