@@ -51,7 +51,8 @@ export interface ObjectOptions<Databases, K extends Key, Value> {
   readonly loadMany?: (tools: LoadTools<Databases>, keys: readonly K[]) => Promise<ReadonlyMap<K, Value | null>>
   /**
    * A column that holds the key. Rows that a batch reads by it (`where slug in (…)`) then belong to the entry of their
-   * key alone: promise it only where no entry's value depends on another key's rows. Keys must be scalars.
+   * key alone: promise it only where no entry's value depends on another key's rows. Without effect where a batch
+   * reads several tables by a column of this name. Keys must be scalars.
    */
   readonly loadManyBy?: string
   /** The answer is over after this, whatever happens. Needed where a load reads what cannot be followed. */

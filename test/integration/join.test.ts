@@ -80,6 +80,21 @@ const topComments = defineObject<number, Row[]>({
     })
   },
 })
+/** Articles and users both have their keys in a column `id`. */
+const withAuthor = defineObject<number, Row>({
+  name: 'with-author',
+  load: async () => null,
+  loadMany: async ({ main, join }, ids) => {
+    const rows: Row[] = await main
+      .selectFrom('articles')
+      .select(['id', 'author_id'])
+      .where('id', 'in', [...ids])
+      .execute()
+    const joined: Row[] = await join(rows, { author: one(table('users', 'id'), 'author_id') })
+    return new Map(joined.map((row) => [row['id'], row]))
+  },
+  loadManyBy: 'id',
+})
 const meanings = defineObject<string, Row[]>({
   name: 'meanings',
   load: async ({ join }, word) => await join([{ word }], { found: one(table('words', 'word'), 'word') }),
@@ -97,7 +112,7 @@ const titled = defineObject<number, string>({
 })
 
 suite('joins in the application', () => {
-  const ground = cacheGround([user, tag, topComments, meanings, titled], { sql })
+  const ground = cacheGround([user, tag, topComments, withAuthor, meanings, titled], { sql })
   const article = async (ff: Fourfold<any>, ...ids: number[]): Promise<Row[]> =>
     await ff.databases['main']!.selectFrom('articles').selectAll().where('id', 'in', ids).orderBy('id').execute()
   /** Statements on the primary while something runs. */
@@ -370,6 +385,21 @@ suite('joins in the application', () => {
       [60, 12],
       [50, 12],
     ])
+  })
+
+  test('what a batch joins by a column of the same name belongs to all of it', async () => {
+    const ada = ground().reader('ada') as unknown as Fourfold<any>
+    const names = async (): Promise<unknown[]> =>
+      (await ada.cache.getMany(withAuthor, [1, 2, 3, 12])).map((row) => row?.['author'].name)
+    await waitFor('the entries to depend on rows', async () => {
+      await names()
+      const { verdict, parts } = await ada.cache.explain(withAuthor, 1)
+      return verdict === 'fresh' && parts.every(({ wholeTables }) => wholeTables.length === 0)
+    })
+    await ada.databases['main']!.updateTable('users').set({ name: 'renamed' }).where('id', 'in', [2, 3]).execute()
+    assert.deepEqual(await names(), ['renamed', 'renamed', 'user 4', 'renamed'])
+    await ada.databases['main']!.updateTable('users').set({ name: 'again' }).where('id', '=', 3).execute()
+    assert.deepEqual(await names(), ['renamed', 'again', 'user 4', 'again'])
   })
 
   test('a key that reads like a time is a key', async () => {

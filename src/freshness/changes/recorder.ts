@@ -174,13 +174,24 @@ export class PartRecorder {
     return held.pairs
   }
 
+  /**
+   * Where several tables have a column of the batch's name, such as `id`, one of them holds the keys and nobody knows
+   * which: author 7 would pass for a part of article 7.
+   */
+  #tablesByValue(): number {
+    const tables = new Set<number>()
+    for (const rows of this.#byValue.values()) for (const { table } of rows.values()) tables.add(table)
+    return tables.size
+  }
+
   #dependencies(share: BatchShare | null): Dependencies {
     const merged = new Map<TemplateId, TemplateRows>()
     const merge = (rows: ReadonlyMap<TemplateId, TemplateRows>): void => {
       for (const [template, { table, pairs }] of rows) this.#rowsOf(merged, template, table).addAll(pairs.flat)
     }
     merge(this.#rows)
-    for (const [value, rows] of this.#byValue) if (share === null || !share.others.has(value)) merge(rows)
+    const others = share === null || this.#tablesByValue() > 1 ? none : share.others
+    for (const [value, rows] of this.#byValue) if (!others.has(value)) merge(rows)
     const tables = new Set(this.#tables)
     for (const { table, pairs } of merged.values()) if (pairs.flat.length > 2 * maxRowsPerTable) tables.add(table)
     const rows: RowDependencies[] = []
@@ -191,6 +202,8 @@ export class PartRecorder {
     return { tables: [...tables], rows, names: this.#names.flat }
   }
 }
+
+const none: ReadonlySet<string> = new Set()
 
 interface TemplateRows {
   readonly table: number
