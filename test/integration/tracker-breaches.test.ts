@@ -11,6 +11,7 @@ import { readWritePosition } from '../../src/engines/postgres/positions.ts'
 import { templateId } from '../../src/freshness/changes/hash.ts'
 import { askToWatch } from '../../src/freshness/tracker/watch-list.ts'
 import { endAfter, startTestCluster, until } from '../support/postgres.ts'
+import { startStoreProcess } from '../support/store-process.ts'
 import { makeGround, type Ground } from '../support/tracker-ground.ts'
 import type { Plant } from '../support/tracker-process.ts'
 import { createWatchedTable } from '../support/watched-table.ts'
@@ -19,6 +20,8 @@ interface Promised {
   readonly name: string
   readonly steps: (ground: Ground, t: TestContext) => Promise<void>
   readonly breaches: Readonly<Record<string, Plant>>
+  /** Whether the store is killed. */
+  readonly killsStore?: boolean
 }
 
 const acknowledged: Plant = {
@@ -42,8 +45,8 @@ const promises: readonly Promised[] = [
     breaches: {
       'its beginning': {
         file: 'changes/decoder.ts',
-        find: 'position(message.commitEndLsn)',
-        put: 'position(message.commitLsn)',
+        find: 'const commitEndAt = 10',
+        put: 'const commitEndAt = 2',
       },
     },
   },
@@ -53,7 +56,7 @@ const promises: readonly Promised[] = [
       let tracker = await start()
       const table = await createWatchedTable(client, store, reader, 'written')
       const other = await connect()
-      for (let round = 0; round < 3; round += 1) {
+      for (let round = 0; round < 2; round += 1) {
         await other.query('begin')
         await other.query('insert into written (value) values ($1)', [`other ${round}`])
         const first = await table.write(client, `first ${round}`)
@@ -79,6 +82,7 @@ const promises: readonly Promised[] = [
   },
   {
     name: 'nothing is acknowledged before it is published',
+    killsStore: true,
     steps: async ({ start, client, store, reader, follower, reach, confirmed, storeProcess }) => {
       const tracker = await start()
       const table = await createWatchedTable(client, store, reader, 'written')
@@ -174,7 +178,7 @@ const promises: readonly Promised[] = [
       const writer = await connect()
       await writer.query('begin')
       await writer.query(`insert into late values (1, 'open')`)
-      await askToWatch(store, 'main', { tables: [table], templates: [] })
+      await askToWatch(store, reader.database, { tables: [table], templates: [] })
       const since = (): number | undefined =>
         reader.all.findLast(({ coverage }) => coverage !== null)?.coverage?.tables.get(table)?.since
       await until('the join, or its try', async () => {
@@ -229,7 +233,7 @@ const promises: readonly Promised[] = [
       const { rows } = await client.query(`select 'parted'::regclass::oid::int as oid`)
       const root = rows[0].oid as number
       const template = templateId(root, ['value'])
-      await askToWatch(store, 'main', { tables: [root], templates: [template] })
+      await askToWatch(store, reader.database, { tables: [root], templates: [template] })
       await reader.until('coverage', (messages) =>
         messages.findLast(({ coverage }) => coverage !== null)?.coverage?.templates.has(template),
       )
@@ -335,12 +339,18 @@ const promises: readonly Promised[] = [
 
 test('the tracker keeps what decision 029 promises', async (t) => {
   const cluster = await startTestCluster(t, { replicas: 0 })
-  for (const { name, steps, breaches } of promises) {
+  const shared = await startStoreProcess()
+  endAfter(t, () => shared.stop())
+  for (const { name, steps, breaches, killsStore } of promises) {
+    const storeProcess = killsStore === true ? undefined : shared
     await t.test(name, async (promise) => {
-      await promise.test('as it is', async (inner) => await steps(await makeGround(inner, cluster), inner))
+      await promise.test(
+        'as it is',
+        async (inner) => await steps(await makeGround(inner, cluster, { storeProcess }), inner),
+      )
       for (const [breach, plant] of Object.entries(breaches)) {
         await promise.test(`caught: ${breach}`, async (inner) => {
-          const ground = await makeGround(inner, cluster, [plant])
+          const ground = await makeGround(inner, cluster, { storeProcess, plants: [plant] })
           const failure = await steps(ground, inner).then(
             () => null,
             (error: unknown) => error as Error,

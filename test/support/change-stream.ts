@@ -37,18 +37,18 @@ export async function untilStreaming(tracker: Tracker): Promise<void> {
 
 /** Reads all messages of a database's stream, from the first one on. */
 export class MessageReader {
+  readonly database: string
   readonly #store: Store
-  readonly #stream: string
   #after = 0
   readonly all: ChangeMessage[] = []
 
   constructor(store: Store, database: string) {
     this.#store = store
-    this.#stream = changeStream(database)
+    this.database = database
   }
 
   async read(): Promise<readonly ChangeMessage[]> {
-    const { entries } = await this.#store.readStream(this.#stream, this.#after)
+    const { entries } = await this.#store.readStream(changeStream(this.database), this.#after)
     for (const { number, value } of entries) {
       const message = decodeMessage(value)
       if (message === null || !('epoch' in message)) throw new Error('a message that cannot be read')

@@ -13,6 +13,8 @@ import { spawnTracker, type Plant, type TrackerProcess } from './tracker-process
 
 export interface Ground {
   readonly cluster: EmbeddedCluster
+  /** The app's name of the database: its own in the store. */
+  readonly name: string
   readonly database: string
   readonly client: pg.Client
   readonly storeProcess: StoreProcess
@@ -33,24 +35,32 @@ export interface Ground {
 
 let made = 0
 
-export async function makeGround(t: Cleanup, cluster: EmbeddedCluster, plants: readonly Plant[] = []): Promise<Ground> {
+export interface GroundOptions {
+  readonly plants?: readonly Plant[]
+  /** A store that others use as well: nobody kills it. Default: one of its own. */
+  readonly storeProcess?: StoreProcess | undefined
+}
+
+export async function makeGround(t: Cleanup, cluster: EmbeddedCluster, options: GroundOptions = {}): Promise<Ground> {
   made += 1
+  const name = `main${made}`
   const database = `ground_${process.pid}_${made}`
   const admin = await connect(t, cluster.primary)
   await admin.query(`create database ${database} strategy wal_log`)
   endAfter(t, () => dropDatabase(cluster, database))
   const address = { ...cluster.primary, database }
   const client = await connect(t, address)
-  const storeProcess = await startStoreProcess()
-  endAfter(t, () => storeProcess.stop())
+  const storeProcess = options.storeProcess ?? (await startStoreProcess())
+  if (options.storeProcess === undefined) endAfter(t, () => storeProcess.stop())
   const store = await storeProcess.connect({ deadlineMs: 1000 })
   endAfter(t, () => store.close())
-  const reader = new MessageReader(store, 'main')
+  const reader = new MessageReader(store, name)
   const follower = new ChangeFollower()
   const storeUrl = `unix:${storeProcess.settings.socketPath}`
-  const spawn = (): TrackerProcess => spawnTracker(t, { database: 'main', address, storeUrl }, plants)
+  const spawn = (): TrackerProcess => spawnTracker(t, { database: name, address, storeUrl }, options.plants)
   return {
     cluster,
+    name,
     database,
     client,
     storeProcess,

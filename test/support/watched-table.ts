@@ -41,7 +41,7 @@ export async function createWatchedTable(
   const { rows } = await client.query('select $1::regclass::oid::int as oid', [name])
   const oid = rows[0].oid as number
   const template = templateId(oid, ['value'])
-  await askToWatch(store, 'main', { tables: [oid], templates: [template] })
+  await askToWatch(store, reader.database, { tables: [oid], templates: [template] })
   await reader.until(`${name} to be watched`, (messages) => {
     const coverage = messages.findLast((message) => message.coverage !== null)?.coverage
     return coverage?.tables.has(oid) === true && coverage.templates.has(template)

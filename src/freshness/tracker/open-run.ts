@@ -29,7 +29,7 @@ import { decodeMessage } from '../changes/message.ts'
 import { SlotTaken, StreamBroken, StreamRefused } from './errors.ts'
 import { FrameQueue } from './frame-queue.ts'
 import { changeStream } from './publisher.ts'
-import { Run, type RunOptions } from './run.ts'
+import { closeClient, Run, type RunOptions } from './run.ts'
 
 export interface OpenRunOptions extends RunOptions {
   readonly address: PostgresAddress
@@ -96,7 +96,7 @@ async function connect(
     applicationName: 'fourfold-tracker-aside',
   })
   client.on('error', () => undefined)
-  opened(() => void client.end().catch(() => undefined))
+  opened(() => void closeClient(client))
   await client.connect()
   // What the tracker writes about itself must not wait for a standby that is away.
   await client.query('set synchronous_commit = local')

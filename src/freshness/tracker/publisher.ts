@@ -31,6 +31,8 @@ const maxNumbersPerMessage = 60_000
 const maxEntries = 20_000
 const dayMs = 86_400_000
 const announceEveryMs = 1000
+/** Many small messages cost the tracker, the store and every process more than the changes in them. */
+const leastGapMs = 1
 const longestRetryMs = 250
 
 export function changeStream(database: string): string {
@@ -70,7 +72,7 @@ export class Publisher {
   wake(): void {
     if (this.#working || this.#stopped) return
     this.#working = true
-    void this.#work().finally(() => (this.#working = false))
+    void this.#work()
   }
 
   stop(): void {
@@ -80,11 +82,17 @@ export class Publisher {
   async #work(): Promise<void> {
     for (;;) {
       const message = this.#next()
-      if (message === null) return
+      if (message === null) {
+        // Here and not behind the promise: whoever wakes it meanwhile would be forgotten.
+        this.#working = false
+        return
+      }
+      const began = performance.now()
       if (!(await this.#append(message))) return
       this.#published = message.to
       this.#visible = message.visible
       this.#options.published(message.to)
+      if (performance.now() - began < leastGapMs) await delay(leastGapMs)
     }
   }
 

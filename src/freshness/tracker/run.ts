@@ -9,6 +9,7 @@ import type pg from 'pg'
 
 import type { Logger } from '../../core/log.ts'
 import type { Epoch, Lsn } from '../../engines/position.ts'
+import { cutConnection } from '../../engines/postgres/client-state.ts'
 import { StreamDecoder } from '../../engines/postgres/changes/decoder.ts'
 import { readFrame } from '../../engines/postgres/changes/frames.ts'
 import { forgetSlots } from '../../engines/postgres/changes/installation.ts'
@@ -75,6 +76,15 @@ const acknowledgeEveryMs = 10
 const maxWeight = 2_000_000
 const maxPending = 200_000
 
+const closeGraceMs = 1000
+
+/** Ends a connection, and cuts it where the server does not answer. */
+export async function closeClient(client: pg.Client): Promise<void> {
+  const timer = setTimeout(() => cutConnection(client), closeGraceMs)
+  await client.end().catch(() => undefined)
+  clearTimeout(timer)
+}
+
 export class Run {
   readonly #parts: RunParts
   readonly #options: RunOptions
@@ -93,6 +103,7 @@ export class Run {
   #beat = 0
   #members: string | null = null
   #ddl = 0
+  #waking = false
   #looking = false
   #looked = 0
 
@@ -145,7 +156,7 @@ export class Run {
     const { observer, keeper, connection } = this.#parts
     connection.close()
     await this.#keeper.stop()
-    await Promise.all([observer, keeper].map((client) => client.end().catch(() => undefined)))
+    await Promise.all([observer, keeper].map(closeClient))
   }
 
   #fail(error: unknown): void {
@@ -228,8 +239,11 @@ export class Run {
 
   #moved(): void {
     this.#press()
+    if (this.#waking) return
+    this.#waking = true
     // Once for all that came in one piece.
     queueMicrotask(() => {
+      this.#waking = false
       this.#publisher.wake()
       this.#look()
     })
@@ -295,7 +309,8 @@ export class Run {
     // Without a store nothing can be asked for, and nothing published either.
     const list = await readWatchList(store, database).catch(() => null)
     if (list === null || this.#over) return
-    this.#keeper.want(list.tables)
+    // What may not be cached anyway costs its table nothing.
+    if (this.#parts.blind === null) this.#keeper.want(list.tables)
     this.#collector.watch(list.templates)
     this.#publisher.wake()
   }

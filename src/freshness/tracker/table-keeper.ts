@@ -7,8 +7,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import type { Logger } from '../../core/log.ts'
 import type { QueryClient } from '../../engines/postgres/client.ts'
-import { joinTable, readMembers } from '../../engines/postgres/changes/join-table.ts'
-import { readTables, refusal, type TableFacts, type Tracking } from '../../engines/postgres/changes/tables.ts'
+import { joinTable, leaveTable, readMembers } from '../../engines/postgres/changes/join-table.ts'
+import {
+  readTables,
+  refusal,
+  trackingFor,
+  type TableFacts,
+  type Tracking,
+} from '../../engines/postgres/changes/tables.ts'
 import type { Epoch } from '../../engines/position.ts'
 import type { TableCoverage } from '../changes/message.ts'
 
@@ -95,15 +101,22 @@ export class TableKeeper {
     const members = await readMembers(client, epoch)
     const before = this.#joined
     const joined = new Map<number, TableCoverage>()
+    const leaving: TableFacts[] = []
     for (const table of await readTables(client, [...members.keys()])) {
-      const tracking = trackingOf(table.schema, table.name)
-      if (refusal(table, tracking) !== null) continue
+      const tracking = trackingFor(table, trackingOf(table.schema, table.name))
+      if (refusal(table, tracking) !== null) {
+        leaving.push(table)
+        continue
+      }
       // What is watched as it is goes on; what no longer is as it should be joins again, with its old position.
       joined.set(table.oid, { since: members.get(table.oid) ?? 0, tracking: trackingNow(table) })
-      if (tracking === 'full' && table.notFull.length > 0) this.#wish(table.oid)
+      const fits = tracking === 'full' ? table.notFull.length === 0 : !table.computes || table.identity !== 'f'
+      if (!fits) this.#wish(table.oid)
     }
     for (const table of before.keys()) if (!joined.has(table)) this.#wish(table)
+    // First nobody says any more that they are watched.
     this.#tell(joined)
+    for (const table of leaving) await leaveTable(client, table)
   }
 
   #wish(table: number): void {

@@ -6,6 +6,7 @@
 import { PgoutputPlugin, type Pgoutput } from 'pg-logical-replication'
 
 import { parseLsn, type Lsn } from '../../position.ts'
+import { readLsn } from './frames.ts'
 import { rowTable, rowTag, type RowTag } from './rows.ts'
 
 export interface Relation {
@@ -18,6 +19,11 @@ export interface RelationColumn {
   /** Whether it is part of the replica identity: all are under FULL, none under NOTHING. */
   readonly identity: boolean
 }
+
+const beginTag = 0x42 // B: the commit's position (8 bytes), its time (8), the transaction's number (4)
+const beginXidAt = 17
+const commitTag = 0x43 // C: flags (1), the commit's beginning (8), its end (8), its time (8)
+const commitEndAt = 10
 
 /** What a stream is made of. What answers a promise is waited for before the next call. */
 export interface StreamReceiver {
@@ -44,16 +50,15 @@ export class StreamDecoder {
   decode(message: Buffer): Promise<void> | void {
     const tag = rowTag(message)
     if (tag !== null) return this.#receiver.row(tag, rowTable(message), message)
+    // The frames around every row of an ordinary app: the parser makes a BigInt of each time in them.
+    if (message[0] === beginTag) return this.#receiver.begin(message.readUInt32BE(beginXidAt))
+    if (message[0] === commitTag) return this.#receiver.commit(readLsn(message, commitEndAt))
     return this.#dispatch(this.#parser.parse(message))
   }
 
   #dispatch(message: Pgoutput.Message): Promise<void> | void {
     const receiver = this.#receiver
     switch (message.tag) {
-      case 'begin':
-        return receiver.begin(message.xid >>> 0)
-      case 'commit':
-        return receiver.commit(position(message.commitEndLsn))
       case 'relation':
         return receiver.relation(relationOf(message))
       case 'truncate':
@@ -73,7 +78,7 @@ export class StreamDecoder {
 }
 
 function position(lsn: string | null): Lsn {
-  if (lsn === null) throw new Error('a commit without a position in the change stream')
+  if (lsn === null) throw new Error('a message without a position in the change stream')
   return parseLsn(lsn)
 }
 

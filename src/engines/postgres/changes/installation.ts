@@ -79,11 +79,12 @@ async function readInstallation(client: QueryClient): Promise<Present | null> {
 
 /** Somebody may have made one, or changed ours. */
 async function makePublication(client: QueryClient): Promise<void> {
-  const { rows } = await client.query(`select puballtables as "all" from pg_publication where pubname = $1`, [
-    publicationName,
-  ])
-  if (rows[0]?.['all'] === true) throw new Error(`the publication ${publicationName} is FOR ALL TABLES: drop it`)
-  await client.query(rows[0] === undefined ? CREATE_PUBLICATION_SQL : ALTER_PUBLICATION_SQL)
+  const { rows } = await client.query(PUBLICATION_SQL, [publicationName])
+  const { all, version: server } = rows[0] as { all: boolean | null; version: number }
+  if (all === true) throw new Error(`the publication ${publicationName} is FOR ALL TABLES: drop it`)
+  const options = server >= 180_000 ? `${publicationOptions}, ${generatedOption}` : publicationOptions
+  const head = all === null ? `create publication ${publicationName} with` : `alter publication ${publicationName} set`
+  await client.query(`${head} (${options})`)
 }
 
 /** Answers why it could not, where the right is missing. */
@@ -134,10 +135,15 @@ create table if not exists fourfold.stream_slot (slot text primary key, begun pg
 create table if not exists fourfold.watched_table (
   table_oid oid primary key, membership oid not null, since pg_lsn not null, epoch text not null)`
 
+const PUBLICATION_SQL = `
+select current_setting('server_version_num')::int as version,
+  (select puballtables from pg_publication where pubname = $1) as "all"`
+
 // Leaves send their own changes: a leaf's TRUNCATE would be hidden behind its root.
-const publicationOptions = `(publish = 'insert, update, delete, truncate', publish_via_partition_root = false)`
-const CREATE_PUBLICATION_SQL = `create publication ${publicationName} with ${publicationOptions}`
-const ALTER_PUBLICATION_SQL = `alter publication ${publicationName} set ${publicationOptions}`
+const publicationOptions = `publish = 'insert, update, delete, truncate', publish_via_partition_root = false`
+
+// Without it PostgreSQL 18 refuses to update a table that has such columns and a full replica identity.
+const generatedOption = 'publish_generated_columns = stored'
 
 const FORGET_SQL = 'delete from fourfold.stream_slot'
 

@@ -10,7 +10,7 @@ import { type QueryClient, sqlState } from '../client.ts'
 import { parseLsn, type Epoch, type Lsn } from '../../position.ts'
 import { OWN_SQL } from './installation.ts'
 import { publicationName } from './names.ts'
-import { readTables, refusal, type TableFacts, type Tracking } from './tables.ts'
+import { readTables, refusal, trackingFor, type TableFacts, type Tracking } from './tables.ts'
 
 export interface JoinOptions {
   readonly table: number
@@ -51,7 +51,7 @@ async function joinLocked(client: QueryClient, options: JoinOptions): Promise<Jo
   const { table: oid, epoch, lockTimeoutMs } = options
   const [before] = await readTables(client, [oid])
   if (before === undefined) return { joined: false, reason: 'there is no such table', busy: false }
-  const tracking = options.trackingOf(before.schema, before.name)
+  const tracking = trackingFor(before, options.trackingOf(before.schema, before.name))
   const reason = refusal(before, tracking)
   if (reason !== null || tracking === 'off') return { joined: false, reason: reason ?? '', busy: false }
   await client.query(OWN_SQL)
@@ -73,11 +73,13 @@ async function readNote(client: QueryClient, { oid, membership }: TableFacts, ep
   return rows[0] === undefined ? null : parseLsn(String(rows[0]['since']))
 }
 
-/** Under `key` what is there stays, as long as it names rows at all. */
+/** Under `key` what is there stays, as long as it names rows at all and lets them be changed. */
 async function setIdentity(client: QueryClient, table: TableFacts, tracking: 'full' | 'key'): Promise<void> {
   if (tracking === 'full') {
     for (const name of table.notFull) await client.query(`alter table ${name} replica identity full`)
-  } else if (table.identity === 'n') await client.query(`alter table ${table.sql} replica identity default`)
+  } else if (table.identity === 'n' || (table.computes && table.identity === 'f')) {
+    await client.query(`alter table ${table.sql} replica identity default`)
+  }
 }
 
 async function enter(client: QueryClient, table: TableFacts, epoch: Epoch): Promise<Lsn> {
@@ -87,6 +89,23 @@ async function enter(client: QueryClient, table: TableFacts, epoch: Epoch): Prom
   if (table.membership === null) await client.query(`alter publication ${publicationName} add table ${table.sql}`)
   await client.query(ENTER_SQL, [table.oid, publicationName, since, epoch])
   return parseLsn(since)
+}
+
+/**
+ * Takes a table out that cannot be watched any more: as a member without an identity its rows could not be changed.
+ */
+export async function leaveTable(client: QueryClient, { oid, sql }: TableFacts): Promise<void> {
+  await client.query('begin isolation level read committed read write')
+  try {
+    await client.query(OWN_SQL)
+    await client.query(`alter publication ${publicationName} drop table ${sql}`)
+    await client.query('delete from fourfold.watched_table where table_oid = $1', [oid])
+    await client.query('commit')
+  } catch (error) {
+    await client.query('rollback').catch(() => undefined)
+    // Somebody else was quicker, or it is not ours any more.
+    if (!['42704', '42P01', '42501'].includes(sqlState(error) ?? '')) throw error
+  }
 }
 
 /** The tables that have been members since they joined, with their positions. */

@@ -20,6 +20,11 @@ export interface TableFacts {
   readonly hasKey: boolean
   /** pg_class.relreplident: default, nothing, full, index. */
   readonly identity: 'd' | 'n' | 'f' | 'i'
+  /**
+   * Whether it has columns that are computed when they are read. From PostgreSQL 18 on such a table could not be updated
+   * any more with a full replica identity in a publication.
+   */
+  readonly computes: boolean
   /** Whether it takes part in inheritance that is no partitioning. */
   readonly inherits: boolean
   readonly system: boolean
@@ -35,6 +40,11 @@ export async function readTables(client: QueryClient, oids: readonly number[]): 
   return rows as unknown as TableFacts[]
 }
 
+/** How a table can be tracked, at most as closely as is wanted. */
+export function trackingFor(table: TableFacts, wanted: Tracking): Tracking {
+  return wanted === 'full' && table.computes ? 'key' : wanted
+}
+
 /** Why a table cannot be watched, in words for people; null where it can. */
 export function refusal(table: TableFacts, tracking: Tracking): string | null {
   if (tracking === 'off') return 'its tracking is off'
@@ -47,6 +57,7 @@ export function refusal(table: TableFacts, tracking: Tracking): string | null {
   if (table.hasKey) return null
   // A new partition has the default identity, and without a key its UPDATE would fail until somebody changed that.
   if (table.kind === 'p') return 'it is partitioned and has no primary key'
+  if (table.computes) return 'it has computed (virtual) columns and no primary key'
   const identified = table.identity === 'f' || table.identity === 'i'
   return tracking === 'key' && !identified ? 'it has no primary key, which `tracking: key` needs' : null
 }
@@ -76,6 +87,7 @@ select c.oid::int8::float8 as oid, n.nspname as schema, c.relname as name,
   c.relrowsecurity as "rowSecurity", pg_has_role(c.relowner, 'USAGE') as ours, pg_get_userbyid(c.relowner) as owner,
   exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary and i.indimmediate) as "hasKey",
   c.relreplident::text as identity,
+  exists (select from pg_attribute a where a.attrelid = c.oid and a.attgenerated = 'v' and not a.attisdropped) as computes,
   exists (select from pg_inherits h join pg_class child on child.oid = h.inhrelid
     where (h.inhrelid = c.oid or h.inhparent = c.oid) and not child.relispartition) as inherits,
   n.nspname in ('pg_catalog', 'information_schema', 'pg_toast') as system,
