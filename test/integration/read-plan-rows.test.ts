@@ -20,6 +20,7 @@ describe('what a plan records, against a server', () => {
     const found = await check({ client: await ground.newDatabase(), seed: 11, queries: 250, changesEach: 10 })
     assert.equal(found.findings.length, 0, found.findings.slice(0, 3).map(described).join('\n\n'))
     assert.deepEqual(found.refused, [])
+    assert.deepEqual(found.mistyped, [])
     assert.ok(found.narrowed > 100, `${found.narrowed} queries with a narrowed table`)
     assert.ok(found.answersChanged > 60, `${found.answersChanged} answers changed`)
     assert.ok(found.passed > 100, `${found.passed} changes that no read matched`)

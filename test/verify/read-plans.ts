@@ -36,6 +36,7 @@ async function verify(): Promise<boolean> {
     await check({ ...options, client: await ground.newDatabase(), seed })
   const found = await run({ queries: Number.POSITIVE_INFINITY, changesEach: 12, deadlineMs: mainMs })
   for (const finding of found.findings.slice(0, 5)) console.log(`MISSED ${described(finding)}`)
+  for (const what of found.mistyped.slice(0, 5)) console.log(`MISTYPED ${what}`)
   record(found)
   for (const breach of breachNames) {
     const begunMs = performance.now()
@@ -67,5 +68,6 @@ function record(found: CheckResult): void {
   add('changes of tables that the query reads', 'rows', found.relevant)
   add('of these, not matched: the entry lives', 'rows', found.passed, { atLeast: found.relevant * 0.1 })
   add('answers changed', 'answers', found.answersChanged, { atLeast: found.changes * 0.03 })
+  add('parameters of another type than the plan has', 'parameters', found.mistyped.length, { atMost: 0 })
   add('answers changed without a match', 'answers', found.findings.length, { atMost: 0 })
 }

@@ -11,7 +11,7 @@ import { generateQuery, type QueryParameter } from './queries.ts'
 import { createRandom } from '../front-fuzz/random.ts'
 import { sqlState } from '../../../src/engines/postgres/client.ts'
 import { type Catalogue, loadCatalogue } from '../../../src/engines/postgres/reads/catalogue.ts'
-import { loadReadAnalyser } from '../../../src/engines/postgres/reads/plan.ts'
+import { type CacheablePlan, loadReadAnalyser } from '../../../src/engines/postgres/reads/plan.ts'
 
 import type { RowRead } from '../../../src/engines/postgres/reads/evaluate.ts'
 
@@ -47,6 +47,8 @@ export interface CheckResult {
   readonly passed: number
   readonly answersChanged: number
   readonly findings: readonly Finding[]
+  /** Parameters that the server takes for another type than the plan does. */
+  readonly mistyped: readonly string[]
 }
 
 /** On an empty database. */
@@ -57,7 +59,7 @@ export async function check(options: CheckOptions): Promise<CheckResult> {
   await client.query('set statement_timeout = 5000; set jit = off; set plan_cache_mode = force_generic_plan')
   const [catalogue, analyser] = [await loadCatalogue(client), await loadReadAnalyser()]
   const result = { queries: 0, rejected: 0, narrowed: 0, changes: 0, relevant: 0, passed: 0, answersChanged: 0 }
-  const [refused, findings]: [string[], Finding[]] = [[], []]
+  const [refused, mistyped, findings]: [string[], string[], Finding[]] = [[], [], []]
   const endMs = performance.now() + (options.deadlineMs ?? Number.POSITIVE_INFINITY)
   while (result.queries < queries && performance.now() < endMs) {
     if (result.queries % 20 === 0) await fill(client, random)
@@ -65,8 +67,8 @@ export async function check(options: CheckOptions): Promise<CheckResult> {
     const { sql, parameters } = generateQuery(random)
     const changes = Array.from({ length: changesEach }, () => generateChange(random))
     const plan = planWith(breach, analyser, sql, catalogue)
-    const probes = await probe(client, sql, parameters, changes)
-    if (probes === null) {
+    const probed = await probe(client, sql, parameters, changes)
+    if (probed === null) {
       result.rejected += 1
       continue
     }
@@ -74,9 +76,10 @@ export async function check(options: CheckOptions): Promise<CheckResult> {
       refused.push(`${plan.reason}: ${sql}`)
       continue
     }
+    mistyped.push(...mistypedParameters(plan, probed.types).map((what) => `${what}: ${sql}`))
     const reads = readsWith(breach, plan, parameters)
     if (reads.some(({ columns }) => columns !== null)) result.narrowed += 1
-    for (const done of probes) {
+    for (const done of probed.probes) {
       const table = oidOf(catalogue, done.table)
       const matched = matches(reads, table, done)
       result.changes += 1
@@ -90,7 +93,7 @@ export async function check(options: CheckOptions): Promise<CheckResult> {
     }
     if (options.stopAtFirst === true && findings.length > 0) break
   }
-  return { ...result, refused, findings }
+  return { ...result, refused, findings, mistyped }
 }
 
 function oidOf(catalogue: Catalogue, name: string): number {
@@ -110,7 +113,7 @@ async function probe(
   sql: string,
   parameters: readonly QueryParameter[],
   changes: readonly Change[],
-): Promise<readonly Probe[] | null> {
+): Promise<{ readonly probes: readonly Probe[]; readonly types: readonly string[] } | null> {
   try {
     await client.query(`prepare probed as ${sql}`)
   } catch {
@@ -120,19 +123,41 @@ async function probe(
     const execution =
       parameters.length === 0 ? 'execute probed' : `execute probed(${parameters.map(quoted).join(', ')})`
     const texts = changes.map((one) => one.sql)
+    const prepared = await client.query(`select parameter_types::text[] as types from pg_prepared_statements`)
     const { rows } = await client.query('select * from probe($1, $2)', [execution, texts])
-    return rows.map((row: { change: number; before: never; after: never; differs: boolean }) => ({
+    const probes = rows.map((row: { change: number; before: never; after: never; differs: boolean }) => ({
       ...(changes[row.change - 1] as Change),
       before: printed(row.before),
       after: printed(row.after),
       differs: row.differs,
     }))
+    return { probes, types: prepared.rows[0]?.types ?? [] }
   } catch (error) {
     // A division by zero or the like, at one of the states; or it takes too long.
     return sqlState(error) === null ? Promise.reject(error as Error) : null
   } finally {
     await client.query('deallocate probed')
   }
+}
+
+const typesOf: Readonly<Record<string, readonly string[]>> = {
+  int: ['smallint', 'integer', 'bigint'],
+  text: ['text', 'character varying'],
+  bool: ['boolean'],
+  uuid: ['uuid'],
+}
+
+function mistypedParameters(plan: CacheablePlan, types: readonly string[]): readonly string[] {
+  const keys = plan.reads.flatMap((read) => read.keys)
+  return keys.flatMap(({ family, values }) => {
+    const expected = typesOf[family] ?? ['mood']
+    return values.flatMap((value) => {
+      if (value.kind === 'constant') return []
+      const type = types[value.number - 1] ?? ''
+      const right = expected.some((one) => type === (value.kind === 'array' ? `${one}[]` : one))
+      return right ? [] : [`$${value.number} is ${type}, not ${family}`]
+    })
+  })
 }
 
 /** As the package pg would send it. */

@@ -8,9 +8,9 @@ import type { Random } from '../front-fuzz/random.ts'
 
 export const schema = `
 create type mood as enum ('sad', 'ok', 'happy');
-create table a (id int, k int, t text, f bool);
+create table a (id int, k int, t text, f bool, n numeric);
 create table b (id bigint, a_id int, k int, t varchar(10));
-create table c (id int, b_id bigint, k smallint, m mood, u uuid);
+create table c (id int, b_id bigint, k smallint, m mood, u uuid, w char(3));
 create table parts (id int, k int, t text) partition by hash (id);
 create table parts_1 partition of parts for values with (modulus 2, remainder 0);
 create table parts_2 partition of parts for values with (modulus 2, remainder 1);
@@ -60,9 +60,9 @@ interface Table {
 }
 
 export const tables: readonly Table[] = [
-  { name: 'a', columns: { id: 'int', k: 'int', t: 'text', f: 'bool' } },
+  { name: 'a', columns: { id: 'int', k: 'int', t: 'text', f: 'bool', n: 'numeric' } },
   { name: 'b', columns: { id: 'int', a_id: 'int', k: 'int', t: 'text' } },
-  { name: 'c', columns: { id: 'int', b_id: 'int', k: 'int', m: 'mood', u: 'uuid' } },
+  { name: 'c', columns: { id: 'int', b_id: 'int', k: 'int', m: 'mood', u: 'uuid', w: 'bpchar' } },
   { name: 'parts', columns: { id: 'int', k: 'int', t: 'text' } },
   { name: 'parent', columns: { id: 'int', k: 'int' } },
   { name: 'child', columns: { id: 'int', k: 'int' } },

@@ -6,7 +6,8 @@
 
 import type { Random } from '../front-fuzz/random.ts'
 
-export type ValueType = 'int' | 'text' | 'bool' | 'mood' | 'uuid'
+/** `numeric` and `bpchar` are never told apart by: they are what integers and text are compared with. */
+export type ValueType = 'int' | 'text' | 'bool' | 'mood' | 'uuid' | 'numeric' | 'bpchar'
 
 export interface GeneratedQuery {
   readonly sql: string
@@ -37,9 +38,9 @@ const named = (text: string): readonly Named[] =>
   })
 
 export const relations: readonly Relation[] = [
-  { name: 'a', columns: named('id k t:text f:bool') },
+  { name: 'a', columns: named('id k t:text f:bool n:numeric') },
   { name: 'b', columns: named('id a_id k t:text') },
-  { name: 'c', columns: named('id b_id k m:mood u:uuid') },
+  { name: 'c', columns: named('id b_id k m:mood u:uuid w:bpchar') },
   { name: 'parts', columns: named('id k t:text') },
   { name: 'parent', columns: named('id k') },
   { name: 'a_with_b', columns: named('id k b_id t:text') },
@@ -52,7 +53,17 @@ export const values: Readonly<Record<ValueType, readonly string[]>> = {
   text: ['x', 'y', 'z'],
   bool: ['t', 'f'],
   mood: ['sad', 'ok', 'happy'],
+  numeric: ['0', '1.0', '1.5', '2'],
+  bpchar: ['x', 'y'],
   uuid: ['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 'b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a22'],
+}
+
+/** What the server compares these with as well, by turning one into the other. */
+const relatives: Readonly<Partial<Record<ValueType, ValueType>>> = {
+  int: 'numeric',
+  numeric: 'int',
+  text: 'bpchar',
+  bpchar: 'text',
 }
 
 export function generateQuery(random: Random): GeneratedQuery {
@@ -271,7 +282,8 @@ export function generateQuery(random: Random): GeneratedQuery {
   /** Two columns of one type, one from each side. */
   function equality(left: readonly Column[], right: readonly Column[]): string {
     const one = random.pick(left)
-    const fitting = right.filter(({ type }) => type === one.type)
+    const kin = random.chance(0.3) ? relatives[one.type] : undefined
+    const fitting = right.filter(({ type }) => type === (kin ?? one.type))
     if (fitting.length === 0) return 'true'
     return `${one.sql} = ${random.pick(fitting).sql}`
   }
@@ -343,15 +355,19 @@ export function generateQuery(random: Random): GeneratedQuery {
       parameters.push(random.chance(0.1) ? null : random.chance(0.2) ? `{${elements.join(',')}}` : [...elements, null])
       return `${sql} = any ($${parameters.length})`
     }
-    const cast = { int: 'int', text: 'text', bool: 'bool', mood: 'mood', uuid: 'uuid' }[type]
-    return `${sql} = any (array[${elements.map((one) => `'${one}'`).join(', ')}]::${cast}[])`
+    return `${sql} = any (array[${elements.map((one) => `'${one}'`).join(', ')}]::${type}[])`
   }
 
   function literal(type: ValueType): string {
     const value = random.pick(values[type])
+    // The same parameter in two places: the server then decides what it is.
+    if (parameters.length > 0 && random.chance(0.12)) {
+      const at = random.below(parameters.length)
+      if (!Array.isArray(parameters[at])) return `$${at + 1}`
+    }
     if (random.chance(0.4)) {
       parameters.push(random.chance(0.08) ? null : written(value, type))
-      return `$${parameters.length}${random.chance(0.3) ? `::${type === 'int' ? 'int' : type}` : ''}`
+      return `$${parameters.length}${random.chance(0.3) ? `::${type}` : ''}`
     }
     if (type === 'int' && random.chance(0.7)) return random.chance(0.1) ? `${value}.0` : value
     if (type === 'bool' && random.chance(0.5)) return value === 't' ? 'true' : 'false'
