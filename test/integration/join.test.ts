@@ -95,6 +95,14 @@ const withAuthor = defineObject<number, Row>({
   },
   loadManyBy: 'id',
 })
+const many1500 = defineObject<number, number>({
+  name: 'many-1500',
+  load: async ({ join }, from) => {
+    const rows = Array.from({ length: 1_500 }, (_, at) => ({ key: from + at }))
+    const joined: Row[] = await join(rows, { comment: one(table('comments', 'id'), 'key', { columns: ['votes'] }) })
+    return joined.reduce((sum, row) => sum + (row['comment']?.votes ?? 0), 0)
+  },
+})
 const meanings = defineObject<string, Row[]>({
   name: 'meanings',
   load: async ({ join }, word) => await join([{ word }], { found: one(table('words', 'word'), 'word') }),
@@ -112,7 +120,7 @@ const titled = defineObject<number, string>({
 })
 
 suite('joins in the application', () => {
-  const ground = cacheGround([user, tag, topComments, withAuthor, meanings, titled], { sql })
+  const ground = cacheGround([user, tag, topComments, withAuthor, many1500, meanings, titled], { sql })
   const article = async (ff: Fourfold<any>, ...ids: number[]): Promise<Row[]> =>
     await ff.databases['main']!.selectFrom('articles').selectAll().where('id', 'in', ids).orderBy('id').execute()
   /** Statements on the primary while something runs. */
@@ -400,6 +408,37 @@ suite('joins in the application', () => {
     assert.deepEqual(await names(), ['renamed', 'renamed', 'user 4', 'renamed'])
     await ada.databases['main']!.updateTable('users').set({ name: 'again' }).where('id', '=', 3).execute()
     assert.deepEqual(await names(), ['renamed', 'again', 'user 4', 'again'])
+  })
+
+  test('a load may join with more rows than one statement can record', async () => {
+    const ada = ground().reader('ada') as unknown as Fourfold<any>
+    await untilKept(ada, many1500, 100)
+    const { parts } = await ada.cache.explain(many1500, 100)
+    assert.deepEqual(
+      parts.map(({ rows }) => rows.map(({ keys }) => keys)),
+      [[1_500]],
+    )
+    const before = (await ada.cache.get(many1500, 100)) ?? 0
+    await ada.databases['main']!.updateTable('comments')
+      .set((eb) => ({ votes: eb('votes', '+', 5) }))
+      .where('id', 'in', ['99', '100', '1599', '1600'])
+      .execute()
+    assert.equal(await ada.cache.get(many1500, 100), before + 10)
+  })
+
+  test('an object that joins is assembled inside a transaction', async () => {
+    await ff()
+      .databases['main']!.transaction()
+      .execute(async (trx: any) => {
+        await trx.updateTable('comments').set({ votes: 70 }).where('id', '=', 40).execute()
+        const found = await ff().cache.get(topComments, 40, { in: trx })
+        assert.deepEqual(
+          found?.map((row) => row['comments'][0].votes),
+          [12, 70],
+        )
+        assert.equal(found?.[1]?.['comments'][0].author.id, 41)
+        await trx.updateTable('comments').set({ votes: 1 }).where('id', '=', 40).execute()
+      })
   })
 
   test('a key that reads like a time is a key', async () => {
