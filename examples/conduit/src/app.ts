@@ -5,6 +5,7 @@
 import { database, defineApp, type App, type Fourfold, type Level } from 'fourfold'
 import { fileRoutes, fourfold } from 'fourfold/fastify'
 import { identify } from './identify.ts'
+import { objects } from './objects/index.ts'
 import type { Schema } from './schema.ts'
 import { readSeedOptions } from './seed/options.ts'
 import { seed } from './seed/seed.ts'
@@ -21,6 +22,7 @@ export function defineConduit({ api, pages }: { api: Level; pages: Level }): Con
     clones: { min: 2, max: 8 },
     // Far larger than what Conduit takes, so that its own 413 answers, in its own shape; nobody holds what is streamed.
     balancer: { bodyLimit: '1GiB' },
+    objects,
     identify,
     seed: async (ff, options) => seed(ff.databases.main, readSeedOptions(options), options.progress),
     server: async (ff) =>

@@ -1,14 +1,25 @@
 /**
- * What a handler takes from its request: the database as this reader may see it. Everything below the handlers is
- * given an executor and knows nothing of requests.
+ * What a handler takes from its request: the cache and the database as this reader may see them. Everything below the
+ * handlers is given one of them and knows nothing of requests: what reads takes the cache, what writes the database.
  */
 import type { FastifyRequest } from 'fastify'
+import type { Cache } from 'fourfold'
 import type { Executor, Schema } from './schema.ts'
 
 declare module 'fourfold/fastify' {
   interface Register {
     schemas: { main: Schema }
   }
+}
+
+/** Cached objects and queries, as fresh as the request's reader and level ask. */
+export function cacheOf(request: FastifyRequest): Cache {
+  return request.ff.cache
+}
+
+/** The same with everything that anybody wrote before. */
+export function strictCacheOf(request: FastifyRequest): Cache {
+  return request.ff.as({ level: 'strict' }).cache
 }
 
 /** The database, bound to the request's reader and level. */

@@ -50,6 +50,8 @@ interface ArticleTagsTable {
   article_id: number
   tag_id: number
   position: number
+  /** A copy of the article's, which never changes. */
+  article_created_at: Date
 }
 
 interface FavoritesTable {

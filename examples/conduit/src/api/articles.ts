@@ -1,6 +1,6 @@
 /** `/api/articles`: lists, articles, favourites. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { listArticles } from '../domain/article-lists.ts'
+import { listArticles, listFeed } from '../domain/article-lists.ts'
 import {
   addFavorite,
   type Article,
@@ -15,7 +15,7 @@ import {
 import { Input, isStorable } from '../input.ts'
 import { ARTICLE_BODY, DESCRIPTION, TITLE } from '../limits.ts'
 import { forbidden, notFound } from '../refusal.ts'
-import { databaseOf } from '../requests.ts'
+import { cacheOf, databaseOf } from '../requests.ts'
 import { type Authentication, userOf, viewerOf } from './authentication.ts'
 import { presentArticle, presentList } from './present.ts'
 import { readFilter, readPaging } from './queries.ts'
@@ -33,12 +33,12 @@ export function articleRoutes(api: FastifyInstance, authentication: Authenticati
 function listRoutes(api: FastifyInstance, authentication: Authentication): void {
   api.get('/articles', { onRequest: authentication.optional }, async (request) => {
     const input = { filter: readFilter(request.query), paging: readPaging(request.query) }
-    return presentList(await listArticles(databaseOf(request), input.filter, input.paging, viewerOf(request)))
+    return presentList(await listArticles(cacheOf(request), input.filter, input.paging, viewerOf(request)))
   })
 
   api.get('/articles/feed', { onRequest: authentication.required }, async (request) => {
     const { id } = userOf(request)
-    return presentList(await listArticles(databaseOf(request), { followedBy: id }, readPaging(request.query), id))
+    return presentList(await listFeed(cacheOf(request), id, readPaging(request.query)))
   })
 }
 
@@ -96,7 +96,7 @@ async function ownArticleAt(request: FastifyRequest<ArticleRoute>): Promise<Arti
 }
 
 async function existingArticle(request: FastifyRequest, slug: string): Promise<Article> {
-  const article = isStorable(slug) ? await findArticle(databaseOf(request), slug, viewerOf(request)) : undefined
+  const article = isStorable(slug) ? await findArticle(cacheOf(request), slug, viewerOf(request)) : undefined
   if (!article) throw notFound('article')
   return article
 }

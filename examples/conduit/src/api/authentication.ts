@@ -5,7 +5,7 @@
 import type { FastifyRequest } from 'fastify'
 import { findUser, type User } from '../domain/users.ts'
 import { tokenInvalid, tokenMissing } from '../refusal.ts'
-import { databaseOf } from '../requests.ts'
+import { cacheOf } from '../requests.ts'
 import { tokenIn, type Tokens } from '../tokens.ts'
 
 declare module 'fastify' {
@@ -27,7 +27,7 @@ export function createAuthentication(tokens: Tokens): Authentication {
     const token = tokenIn(request.headers.authorization)
     if (token === null) return
     const userId = await tokens.verify(token)
-    const user = userId === null ? undefined : await findUser(databaseOf(request), userId)
+    const user = userId === null ? undefined : await findUser(cacheOf(request), userId)
     if (!user) throw tokenInvalid()
     request.apiUser = user
   }

@@ -4,7 +4,7 @@ import { addComment, deleteComment, findComment, listComments } from '../domain/
 import { Input } from '../input.ts'
 import { COMMENT_BODY } from '../limits.ts'
 import { forbidden, notFound } from '../refusal.ts'
-import { databaseOf } from '../requests.ts'
+import { cacheOf, databaseOf } from '../requests.ts'
 import { articleAt, type ArticleRoute } from './articles.ts'
 import { type Authentication, userOf, viewerOf } from './authentication.ts'
 import { presentComment, presentComments } from './present.ts'
@@ -18,14 +18,14 @@ export function commentRoutes(api: FastifyInstance, authentication: Authenticati
 
   api.get<ArticleRoute>('/articles/:slug/comments', { onRequest: authentication.optional }, async (request) => {
     const article = await articleAt(request)
-    return presentComments(await listComments(databaseOf(request), article.id, viewerOf(request)))
+    return presentComments(await listComments(cacheOf(request), article.id, viewerOf(request)))
   })
 
   api.post<ArticleRoute>('/articles/:slug/comments', signedIn, async (request, reply) => {
     const article = await articleAt(request)
     const author = userOf(request)
     const id = await addComment(databaseOf(request), article.id, author.id, readBody(request.body))
-    const comment = await findComment(databaseOf(request), article.id, id, author.id)
+    const comment = await findComment(cacheOf(request), article.id, id, author.id)
     if (!comment) throw notFound('comment')
     return reply.status(201).send(presentComment(comment))
   })
@@ -33,7 +33,7 @@ export function commentRoutes(api: FastifyInstance, authentication: Authenticati
   api.delete<CommentRoute>('/articles/:slug/comments/:id', signedIn, async (request, reply) => {
     const article = await articleAt(request)
     const id = commentId(request.params.id)
-    const comment = id === null ? undefined : await findComment(databaseOf(request), article.id, id, null)
+    const comment = id === null ? undefined : await findComment(cacheOf(request), article.id, id, null)
     if (!comment) throw notFound('comment')
     if (comment.author.id !== userOf(request).id) throw forbidden('comment')
     await deleteComment(databaseOf(request), comment.id)

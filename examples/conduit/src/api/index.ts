@@ -3,7 +3,7 @@ import cors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
 import { listTags } from '../domain/tags.ts'
 import { notFound } from '../refusal.ts'
-import { databaseOf } from '../requests.ts'
+import { cacheOf } from '../requests.ts'
 import type { Tokens } from '../tokens.ts'
 import { articleRoutes } from './articles.ts'
 import { createAuthentication } from './authentication.ts'
@@ -36,7 +36,7 @@ export async function registerApi(api: FastifyInstance, options: { tokens: Token
   profileRoutes(api, authentication)
   articleRoutes(api, authentication)
   commentRoutes(api, authentication)
-  api.get('/tags', async (request) => ({ tags: await listTags(databaseOf(request)) }))
+  api.get('/tags', async (request) => ({ tags: await listTags(cacheOf(request)) }))
 }
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS']

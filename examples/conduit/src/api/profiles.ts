@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { findProfile, follow, type FoundProfile, unfollow } from '../domain/profiles.ts'
 import { isStorable } from '../input.ts'
 import { notFound } from '../refusal.ts'
-import { databaseOf } from '../requests.ts'
+import { cacheOf, databaseOf } from '../requests.ts'
 import { type Authentication, userOf, viewerOf } from './authentication.ts'
 import { presentProfile } from './present.ts'
 
@@ -33,7 +33,7 @@ export function profileRoutes(api: FastifyInstance, authentication: Authenticati
 
 async function profileAt(request: FastifyRequest<ProfileRoute>): Promise<FoundProfile> {
   const { username } = request.params
-  const profile = isStorable(username) ? await findProfile(databaseOf(request), username, viewerOf(request)) : undefined
+  const profile = isStorable(username) ? await findProfile(cacheOf(request), username, viewerOf(request)) : undefined
   if (!profile) throw notFound('profile')
   return profile
 }

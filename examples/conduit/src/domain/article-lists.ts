@@ -1,7 +1,8 @@
 /** Lists of articles: newest first, the total counted before paging. */
-import { type SelectQueryBuilder, sql } from 'kysely'
-import type { Executor, Schema } from '../schema.ts'
-import { type ArticleSummary, summaries, toSummary } from './articles.ts'
+import type { Cache } from 'fourfold'
+import { articleCount, articlePage } from '../objects/article-lists.ts'
+import { feedCount, feedPage } from '../objects/feeds.ts'
+import { type ArticleSummary, articlesSeenBy } from './articles.ts'
 
 export interface Paging {
   readonly limit: number
@@ -15,9 +16,9 @@ export interface ArticleFilter {
   readonly author?: string
   /** The name of a user who has the article among their favourites. */
   readonly favorited?: string
-  /** The id of a user who follows the author. */
-  readonly followedBy?: number
 }
+
+type Filter = { readonly [Name in keyof ArticleFilter]: ArticleFilter[Name] | null }
 
 export interface ArticleList {
   readonly articles: ArticleSummary[]
@@ -26,64 +27,21 @@ export interface ArticleList {
 
 /** One page of the articles that match, as `viewer` (a user's id, or null) sees them. */
 export async function listArticles(
-  db: Executor,
-  filter: ArticleFilter,
+  cache: Cache,
+  { tag = null, author = null, favorited = null }: Filter,
   paging: Paging,
   viewer: number | null,
 ): Promise<ArticleList> {
-  const [articles, articlesCount] = await Promise.all([pageOf(db, filter, paging, viewer), countArticles(db, filter)])
-  return { articles, articlesCount }
+  const list = { tag, author, favorited }
+  const [ids, total] = await Promise.all([
+    cache.get(articlePage, { ...list, ...paging }),
+    cache.get(articleCount, list),
+  ])
+  return { articles: await articlesSeenBy(cache, viewer, ids ?? []), articlesCount: total ?? 0 }
 }
 
-/**
- * The page's ids are found first, from the index alone: counts and tags are then looked up for the rows that are
- * shown, not for those that the offset skips.
- */
-async function pageOf(
-  db: Executor,
-  filter: ArticleFilter,
-  { limit, offset }: Paging,
-  viewer: number | null,
-): Promise<ArticleSummary[]> {
-  const page = matching(db, filter)
-    .select('articles.id')
-    .orderBy('articles.created_at', 'desc')
-    .orderBy('articles.id', 'desc')
-    .limit(limit)
-    .offset(offset)
-  const rows = await summaries(db, viewer)
-    .where('articles.id', 'in', page)
-    .orderBy('articles.created_at', 'desc')
-    .orderBy('articles.id', 'desc')
-    .execute()
-  return rows.map(toSummary)
-}
-
-async function countArticles(db: Executor, filter: ArticleFilter): Promise<number> {
-  const row = await matching(db, filter)
-    .select(sql<number>`count(*)::int`.as('total'))
-    .executeTakeFirstOrThrow()
-  return row.total
-}
-
-function matching(db: Executor, filter: ArticleFilter): SelectQueryBuilder<Schema, 'articles', object> {
-  const { tag, author, favorited, followedBy } = filter
-  const userNamed = (username: string) => db.selectFrom('users').select('users.id').where('username', '=', username)
-  let query: SelectQueryBuilder<Schema, 'articles', object> = db.selectFrom('articles')
-  if (author !== undefined) query = query.where('articles.author_id', '=', userNamed(author))
-  if (tag !== undefined) {
-    // The tag's id is looked up first: with a join the planner tries every article's tags where few or none match.
-    const tagId = db.selectFrom('tags').select('tags.id').where('name', '=', tag)
-    const tagged = db.selectFrom('article_tags').select('article_tags.article_id').where('tag_id', '=', tagId)
-    query = query.where('articles.id', 'in', tagged)
-  }
-  if (favorited !== undefined) {
-    const favorites = db.selectFrom('favorites').select('favorites.article_id')
-    query = query.where('articles.id', 'in', favorites.where('favorites.user_id', '=', userNamed(favorited)))
-  }
-  if (followedBy !== undefined) {
-    const followed = db.selectFrom('follows').select('follows.followed_id')
-    query = query.where('articles.author_id', 'in', followed.where('follows.follower_id', '=', followedBy))
-  }
-  return query
+/** One page of the articles of those whom `reader` follows. */
+export async function listFeed(cache: Cache, reader: number, paging: Paging): Promise<ArticleList> {
+  const [ids, total] = await Promise.all([cache.get(feedPage, { reader, ...paging }), cache.get(feedCount, reader)])
+  return { articles: await articlesSeenBy(cache, reader, ids ?? []), articlesCount: total ?? 0 }
 }

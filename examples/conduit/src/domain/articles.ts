@@ -1,11 +1,12 @@
 /** Articles, one at a time: reading, publishing, changing, favourites. Lists are in `article-lists.ts`. */
-import { type SelectQueryBuilder, sql } from 'kysely'
-import type { Executor, Schema } from '../schema.ts'
+import type { Cache } from 'fourfold'
+import { sql } from 'kysely'
+import { article, articleIdAt, favoritesCount, favoritesOf, tagList } from '../objects/articles.ts'
+import type { Executor } from '../schema.ts'
 import { notFound } from '../refusal.ts'
 import { slugCandidates, slugOf } from '../slugs.ts'
 import { refusingGone, violates } from './conflicts.ts'
-import { favoritesCount, isFavorite, isFollowing, tagList } from './expressions.ts'
-import type { Profile } from './profiles.ts'
+import { type FoundProfile, profilesSeenBy } from './profiles.ts'
 import { replaceTags } from './tags.ts'
 
 /** An article as lists show it. */
@@ -14,12 +15,12 @@ export interface ArticleSummary {
   readonly slug: string
   readonly title: string
   readonly description: string
-  readonly tagList: string[]
+  readonly tagList: readonly string[]
   readonly createdAt: Date
   readonly updatedAt: Date
   readonly favorited: boolean
   readonly favoritesCount: number
-  readonly author: Profile & { readonly id: number }
+  readonly author: FoundProfile
 }
 
 export interface Article extends ArticleSummary {
@@ -35,10 +36,30 @@ export interface NewArticle {
 
 export type ArticleChanges = Partial<NewArticle>
 
-/** The article at that slug, as `viewer` sees it. */
-export async function findArticle(db: Executor, slug: string, viewer: number | null): Promise<Article | undefined> {
-  const row = await summaries(db, viewer).select('articles.body').where('articles.slug', '=', slug).executeTakeFirst()
-  return row && { ...toSummary(row), body: row.body }
+/** The article at that slug, as `viewer` (a user's id, or null) sees it. */
+export async function findArticle(cache: Cache, slug: string, viewer: number | null): Promise<Article | undefined> {
+  const id = await cache.get(articleIdAt, slug)
+  const [found] = id === null ? [] : await articlesSeenBy(cache, viewer, [id])
+  return found
+}
+
+/** The articles of these ids that there are, in their order, as `viewer` sees them. */
+export async function articlesSeenBy(cache: Cache, viewer: number | null, ids: readonly number[]): Promise<Article[]> {
+  const rows = (await cache.getMany(article, ids)).filter((row) => row !== null)
+  const found = rows.map((row) => row.id)
+  const authorIds = rows.map((row) => row.authorId)
+  const [authors, tags, counts, favorites] = await Promise.all([
+    profilesSeenBy(cache, viewer, authorIds),
+    cache.getMany(tagList, found),
+    cache.getMany(favoritesCount, found),
+    viewer === null ? null : cache.get(favoritesOf, viewer),
+  ])
+  return rows.flatMap(({ authorId: _, ...row }, index) => {
+    const author = authors[index]
+    const shown = { tagList: tags[index] ?? [], favoritesCount: counts[index] ?? 0 }
+    // An author who is gone took their articles along.
+    return author ? [{ ...row, ...shown, favorited: favorites?.has(row.id) ?? false, author }] : []
+  })
 }
 
 /** Publishes an article and answers its slug, which no other article has. */
@@ -104,43 +125,6 @@ export async function addFavorite(db: Executor, articleId: number, userId: numbe
 
 export async function removeFavorite(db: Executor, articleId: number, userId: number): Promise<void> {
   await db.deleteFrom('favorites').where('article_id', '=', articleId).where('user_id', '=', userId).execute()
-}
-
-/** Articles with all that their readers see of them, in one statement however many they are. */
-export function summaries(
-  db: Executor,
-  viewer: number | null,
-): SelectQueryBuilder<Schema & { author: Schema['users'] }, 'articles' | 'author', SummaryRow> {
-  return db
-    .selectFrom('articles')
-    .innerJoin('users as author', 'author.id', 'articles.author_id')
-    .select([
-      'articles.id',
-      'articles.slug',
-      'articles.title',
-      'articles.description',
-      'articles.created_at as createdAt',
-      'articles.updated_at as updatedAt',
-      'author.id as authorId',
-      'author.username',
-      'author.bio',
-      'author.image',
-      tagList.as('tagList'),
-      favoritesCount.as('favoritesCount'),
-      isFavorite(viewer).as('favorited'),
-      isFollowing(viewer, 'author.id').as('following'),
-    ])
-}
-
-export interface SummaryRow extends Omit<ArticleSummary, 'author'>, Profile {
-  readonly authorId: number
-}
-
-export function toSummary(row: SummaryRow): ArticleSummary {
-  const { id, slug, title, description, createdAt, updatedAt, favorited, username, bio, image, following } = row
-  const author = { id: row.authorId, username, bio, image, following }
-  const shown = { tagList: row.tagList, favoritesCount: row.favoritesCount }
-  return { id, slug, title, description, createdAt, updatedAt, favorited, author, ...shown }
 }
 
 /** Tries a title's slugs until the write meets none that is taken. */

@@ -1,6 +1,7 @@
 /** Profiles, and who follows whom. */
+import type { Cache } from 'fourfold'
+import { followedBy, profile, userIdNamed } from '../objects/people.ts'
 import type { Executor } from '../schema.ts'
-import { isFollowing } from './expressions.ts'
 
 export interface Profile {
   readonly username: string
@@ -16,15 +17,26 @@ export interface FoundProfile extends Profile {
 
 /** The profile of that name, as `viewer` (a user's id, or null) sees it. */
 export async function findProfile(
-  db: Executor,
+  cache: Cache,
   username: string,
   viewer: number | null,
 ): Promise<FoundProfile | undefined> {
-  return db
-    .selectFrom('users')
-    .select(['id', 'username', 'bio', 'image', isFollowing(viewer, 'users.id').as('following')])
-    .where('username', '=', username)
-    .executeTakeFirst()
+  const id = await cache.get(userIdNamed, username)
+  const [found] = id === null ? [] : await profilesSeenBy(cache, viewer, [id])
+  return found ?? undefined
+}
+
+/** The profiles of these users, in their order, as `viewer` sees them; null for who is gone. */
+export async function profilesSeenBy(
+  cache: Cache,
+  viewer: number | null,
+  ids: readonly number[],
+): Promise<(FoundProfile | null)[]> {
+  const [profiles, followed] = await Promise.all([
+    cache.getMany(profile, ids),
+    viewer === null ? null : cache.get(followedBy, viewer),
+  ])
+  return profiles.map((found) => found && { ...found, following: followed?.has(found.id) ?? false })
 }
 
 /** Following somebody twice is following them. */

@@ -1,4 +1,5 @@
 /** Tags: words that authors give their articles. A tag exists for readers as long as an article carries it. */
+import type { Cache } from 'fourfold'
 import { sql } from 'kysely'
 import type { Executor } from '../schema.ts'
 
@@ -6,45 +7,29 @@ import type { Executor } from '../schema.ts'
 const TRENDING_ARTICLES = 1000
 
 /** All tags in use, those of most articles first. */
-export async function listTags(db: Executor): Promise<string[]> {
-  const rows = await db
-    .selectFrom('article_tags')
-    .innerJoin('tags', 'tags.id', 'article_tags.tag_id')
-    .select('tags.name')
-    .groupBy('tags.id')
-    .orderBy(sql`count(*)`, 'desc')
-    .orderBy('tags.name')
-    .execute()
+export async function listTags(cache: Cache): Promise<string[]> {
+  const rows = await cache.query<{ name: string }>(
+    `select tags.name from article_tags join tags on tags.id = article_tags.tag_id
+     group by tags.id order by count(*) desc, tags.name`,
+  )
   return rows.map((row) => row.name)
 }
 
 /** The tags that the newest articles use most; a third is kept for the very latest, which nobody would find otherwise. */
-export async function listPopularTags(db: Executor, limit: number): Promise<string[]> {
+export async function listPopularTags(cache: Cache, limit: number): Promise<string[]> {
   const latest = Math.floor(limit / 3)
-  const newest = db
-    .selectFrom('articles')
-    .select('id')
-    .orderBy('created_at', 'desc')
-    .orderBy('id', 'desc')
-    .limit(TRENDING_ARTICLES)
-  const ranked = db
-    .selectFrom('article_tags')
-    .innerJoin('tags', 'tags.id', 'article_tags.tag_id')
-    .select([
-      'tags.name',
-      sql<number>`row_number() over (order by count(*) desc, max(article_tags.article_id) desc, tags.name)`.as(
-        'by_use',
-      ),
-      sql<number>`row_number() over (order by max(article_tags.article_id) desc, tags.name)`.as('by_age'),
-    ])
-    .where('article_tags.article_id', 'in', newest)
-    .groupBy('tags.id')
-  const rows = await db
-    .selectFrom(ranked.as('ranked'))
-    .select('name')
-    .where((eb) => eb.or([eb('by_use', '<=', limit - latest), eb('by_age', '<=', latest)]))
-    .orderBy('by_use')
-    .execute()
+  const rows = await cache.query<{ name: string }>(
+    `select name from (
+       select tags.name,
+         row_number() over (order by count(*) desc, max(article_tags.article_id) desc, tags.name) as by_use,
+         row_number() over (order by max(article_tags.article_id) desc, tags.name) as by_age
+       from article_tags join tags on tags.id = article_tags.tag_id
+       where article_tags.article_id in (select id from articles order by created_at desc, id desc limit $1)
+       group by tags.id
+     ) as ranked
+     where by_use <= $2 or by_age <= $3 order by by_use`,
+    [TRENDING_ARTICLES, limit - latest, latest],
+  )
   return rows.map((row) => row.name)
 }
 
@@ -59,9 +44,10 @@ export async function replaceTags(trx: Executor, articleId: number, names: reado
     .onConflict((conflict) => conflict.column('name').doNothing())
     .execute()
   await sql`
-    insert into article_tags (article_id, tag_id, position)
-    select ${articleId}, tags.id, wanted.position
+    insert into article_tags (article_id, tag_id, position, article_created_at)
+    select articles.id, tags.id, wanted.position, articles.created_at
     from unnest(${[...names]}::text[]) with ordinality as wanted (name, position)
     join tags on tags.name = wanted.name
+    join articles on articles.id = ${articleId}
   `.execute(trx)
 }

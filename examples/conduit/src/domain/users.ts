@@ -1,5 +1,7 @@
 /** Accounts: registration, credentials, settings. */
+import type { Cache } from 'fourfold'
 import { sql } from 'kysely'
+import { account } from '../objects/people.ts'
 import type { Executor } from '../schema.ts'
 import { hashPassword, verifyPassword } from '../passwords.ts'
 import { badCredentials, taken } from '../refusal.ts'
@@ -23,8 +25,8 @@ export type UserChanges = Partial<NewUser> & { readonly bio?: string | null; rea
 
 const COLUMNS = ['id', 'username', 'email', 'bio', 'image'] as const
 
-export async function findUser(db: Executor, id: number): Promise<User | undefined> {
-  return db.selectFrom('users').select(COLUMNS).where('id', '=', id).executeTakeFirst()
+export async function findUser(cache: Cache, id: number): Promise<User | undefined> {
+  return (await cache.get(account, id)) ?? undefined
 }
 
 /** An id for a user who is about to register: known beforehand, so that the write can be made in that user's name. */

@@ -5,7 +5,7 @@ import { addComment, deleteComment, findComment, listComments } from '../domain/
 import { isStorable } from '../input.ts'
 import { COMMENT_BODY } from '../limits.ts'
 import { forbidden, type Messages, notFound } from '../refusal.ts'
-import { databaseOf, strictDatabaseOf } from '../requests.ts'
+import { cacheOf, databaseOf, strictCacheOf } from '../requests.ts'
 import { commentId } from '../api/comments.ts'
 import { articlePage } from './article-page.ts'
 import { articlePath } from './elements.ts'
@@ -71,7 +71,7 @@ function commentRoutes(pages: FastifyInstance): void {
   pages.post<CommentRoute>('/article/:slug/comments/:id/delete', signedIn, async (request, reply) => {
     const article = await articleAt(request)
     const id = commentId(request.params.id)
-    const comment = id === null ? undefined : await findComment(strictDatabaseOf(request), article.id, id, null)
+    const comment = id === null ? undefined : await findComment(strictCacheOf(request), article.id, id, null)
     if (!comment) throw notFound('comment')
     if (comment.author.id !== visitorOf(request).id) throw forbidden('comment')
     await deleteComment(databaseOf(request), comment.id)
@@ -87,8 +87,7 @@ export async function articleAt(request: FastifyRequest<ArticleRoute>): Promise<
   const { slug } = request.params
   const viewer = request.visitor?.id ?? null
   const article = isStorable(slug)
-    ? ((await findArticle(databaseOf(request), slug, viewer)) ??
-      (await findArticle(strictDatabaseOf(request), slug, viewer)))
+    ? ((await findArticle(cacheOf(request), slug, viewer)) ?? (await findArticle(strictCacheOf(request), slug, viewer)))
     : undefined
   if (!article) throw notFound('article')
   return article
@@ -107,7 +106,7 @@ async function showArticle(
   rejected?: RejectedComment,
 ): Promise<unknown> {
   const { visitor } = request
-  const comments = await listComments(databaseOf(request), article.id, visitor?.id ?? null)
+  const comments = await listComments(cacheOf(request), article.id, visitor?.id ?? null)
   const view = { article, comments, visitor, asset: request.server.asset, rejected }
   return show(request, reply, articlePage(view), rejected?.status)
 }

@@ -1,10 +1,10 @@
 /** `/`, `/?feed=following` and `/tag/:tag`: the articles of everybody, of those one follows, of one tag. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type ArticleFilter, listArticles } from '../domain/article-lists.ts'
+import { type ArticleFilter, type ArticleList, listArticles, listFeed, type Paging } from '../domain/article-lists.ts'
 import { listPopularTags } from '../domain/tags.ts'
 import { isStorable } from '../input.ts'
 import { notFound } from '../refusal.ts'
-import { databaseOf } from '../requests.ts'
+import { cacheOf } from '../requests.ts'
 import { articleList, PAGE_SIZE, type Tab, tabs } from './article-list.ts'
 import { icon, tagPath } from './elements.ts'
 import { type Content, type Html, html } from './html.ts'
@@ -16,7 +16,7 @@ const SIDEBAR_TAGS = 30
 
 interface Feed {
   readonly title: string
-  readonly filter: ArticleFilter
+  readonly filter?: ArticleFilter
   readonly tag?: string
   readonly following?: boolean
   readonly emptyHint?: Content
@@ -24,12 +24,11 @@ interface Feed {
 
 export function homeRoutes(pages: FastifyInstance): void {
   pages.get<{ Querystring: { feed?: unknown } }>('/', async (request, reply) => {
-    if (request.query.feed !== 'following') return showFeed(request, reply, { title: '', filter: {} })
+    if (request.query.feed !== 'following') return showFeed(request, reply, { title: '' })
     await mustBeSignedIn(request, reply)
     if (!request.visitor) return reply
-    const filter = { followedBy: request.visitor.id }
     const emptyHint = html` Your feed is empty: follow some authors, or read the <a href="/">global feed</a>.`
-    return showFeed(request, reply, { title: 'Your feed', filter, following: true, emptyHint })
+    return showFeed(request, reply, { title: 'Your feed', following: true, emptyHint })
   })
 
   pages.get<{ Params: { tag: string } }>('/tag/:tag', async (request, reply) => {
@@ -41,14 +40,20 @@ export function homeRoutes(pages: FastifyInstance): void {
 
 async function showFeed(request: FastifyRequest, reply: FastifyReply, feed: Feed): Promise<unknown> {
   const page = pageNumber(request)
-  const db = databaseOf(request)
+  const cache = cacheOf(request)
   const [list, tags] = await Promise.all([
-    listArticles(db, feed.filter, pagingOf(page, PAGE_SIZE), request.visitor?.id ?? null),
-    listPopularTags(db, SIDEBAR_TAGS),
+    listOf(request, feed, pagingOf(page, PAGE_SIZE)),
+    listPopularTags(cache, SIDEBAR_TAGS),
   ])
   const { asset } = request.server
   const articles = articleList({ list, page, pageHref: withPage(request), asset, emptyHint: feed.emptyHint })
   return show(request, reply, homePage(request, feed, articles, tags))
+}
+
+async function listOf(request: FastifyRequest, feed: Feed, paging: Paging): Promise<ArticleList> {
+  const viewer = request.visitor?.id ?? null
+  if (feed.following && viewer !== null) return listFeed(cacheOf(request), viewer, paging)
+  return listArticles(cacheOf(request), feed.filter ?? {}, paging, viewer)
 }
 
 function homePage(request: FastifyRequest, feed: Feed, articles: Html, tags: readonly string[]): Page {

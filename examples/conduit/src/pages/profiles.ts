@@ -4,7 +4,7 @@ import { type ArticleFilter, listArticles } from '../domain/article-lists.ts'
 import { findProfile, follow, type FoundProfile, unfollow } from '../domain/profiles.ts'
 import { isStorable } from '../input.ts'
 import { notFound } from '../refusal.ts'
-import { databaseOf, strictDatabaseOf } from '../requests.ts'
+import { cacheOf, databaseOf, strictCacheOf } from '../requests.ts'
 import { articleList, PAGE_SIZE } from './article-list.ts'
 import { profilePath } from './elements.ts'
 import { pageNumber, pagingOf, withPage } from './paging.ts'
@@ -47,8 +47,8 @@ async function profileAt(request: FastifyRequest<ProfileRoute>): Promise<FoundPr
   const { username } = request.params
   const viewer = request.visitor?.id ?? null
   const profile = isStorable(username)
-    ? ((await findProfile(databaseOf(request), username, viewer)) ??
-      (await findProfile(strictDatabaseOf(request), username, viewer)))
+    ? ((await findProfile(cacheOf(request), username, viewer)) ??
+      (await findProfile(strictCacheOf(request), username, viewer)))
     : undefined
   if (!profile) throw notFound('profile')
   return profile
@@ -63,7 +63,7 @@ async function showProfile(
   const { visitor } = request
   const { asset } = request.server
   const page = pageNumber(request)
-  const list = await listArticles(databaseOf(request), filter, pagingOf(page, PAGE_SIZE), visitor?.id ?? null)
+  const list = await listArticles(cacheOf(request), filter, pagingOf(page, PAGE_SIZE), visitor?.id ?? null)
   const articles = articleList({ list, page, pageHref: withPage(request), asset })
   const favorites = filter.favorited !== undefined
   return show(request, reply, profilePage({ profile, own: visitor?.id === profile.id, favorites, articles, asset }))

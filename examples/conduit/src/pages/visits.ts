@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { findUser, type User } from '../domain/users.ts'
 import { tokenMissing } from '../refusal.ts'
-import { databaseOf, placeOf } from '../requests.ts'
+import { cacheOf, placeOf } from '../requests.ts'
 import type { Asset } from './elements.ts'
 import { type Page, renderDocument } from './layout.ts'
 
@@ -61,5 +61,5 @@ export async function show(request: FastifyRequest, reply: FastifyReply, page: P
 async function visitorBySession(request: FastifyRequest): Promise<User | null> {
   const userId = await request.session.get('userId')
   if (typeof userId !== 'number') return null
-  return (await findUser(databaseOf(request), userId)) ?? null
+  return (await findUser(cacheOf(request), userId)) ?? null
 }

@@ -82,8 +82,8 @@ async function addBatch(db: Executor, rows: readonly Row[]): Promise<SeededArtic
       returning id, slug, created_at
     ),
     tagged as (
-      insert into article_tags (article_id, tag_id, position)
-      select added.id, tags.id, tag.position
+      insert into article_tags (article_id, tag_id, position, article_created_at)
+      select added.id, tags.id, tag.position, added.created_at
       from added
       join draft using (slug)
       cross join lateral json_array_elements_text(draft.tags) with ordinality as tag (name, position)

@@ -1,0 +1,117 @@
+/**
+ * Articles as cached objects, by their ids. What changes at another pace is an object of its own: a favourite ends a
+ * count, not an article. None of them knows who reads.
+ */
+import { sql } from 'kysely'
+import { anyOf, defineObject } from './define.ts'
+import { tagName } from './tags.ts'
+
+/** What stands in the table of articles. */
+export interface ArticleRow {
+  readonly id: number
+  readonly slug: string
+  readonly title: string
+  readonly description: string
+  readonly body: string
+  readonly authorId: number
+  readonly createdAt: Date
+  readonly updatedAt: Date
+}
+
+const COLUMNS = [
+  'id',
+  'slug',
+  'title',
+  'description',
+  'body',
+  'author_id as authorId',
+  'created_at as createdAt',
+  'updated_at as updatedAt',
+] as const
+
+export const article = defineObject({
+  name: 'article',
+  load: async ({ main }, id: number): Promise<ArticleRow | null> =>
+    (await main.selectFrom('articles').select(COLUMNS).where('id', '=', id).executeTakeFirst()) ?? null,
+  loadMany: async ({ main }, ids: readonly number[]) => {
+    const rows = await main.selectFrom('articles').select(COLUMNS).where('id', '=', anyOf(ids)).execute()
+    return new Map(rows.map((row) => [row.id, row]))
+  },
+  loadManyBy: 'id',
+})
+
+/** The id of the article at that slug. */
+export const articleIdAt = defineObject({
+  name: 'article-id',
+  load: async ({ main }, slug: string): Promise<number | null> => {
+    const row = await main.selectFrom('articles').select('id').where('slug', '=', slug).executeTakeFirst()
+    return row?.id ?? null
+  },
+})
+
+/** An article's tags, in their author's order. */
+export const tagList = defineObject({
+  name: 'tag-list',
+  load: async ({ main, useMany }, article: number): Promise<readonly string[]> => {
+    const rows = await main
+      .selectFrom('article_tags')
+      .select('tag_id')
+      .where('article_id', '=', article)
+      .orderBy('position')
+      .execute()
+    return (
+      await useMany(
+        tagName,
+        rows.map((row) => row.tag_id),
+      )
+    ).filter((name) => name !== null)
+  },
+  loadMany: async ({ main, useMany }, articles: readonly number[]) => {
+    const rows = await main
+      .selectFrom('article_tags')
+      .select(['article_id', 'tag_id'])
+      .where('article_id', '=', anyOf(articles))
+      .orderBy('position')
+      .execute()
+    const names = await useMany(
+      tagName,
+      rows.map((row) => row.tag_id),
+    )
+    const lists = new Map<number, string[]>(articles.map((id) => [id, []]))
+    for (const [index, row] of rows.entries()) lists.get(row.article_id)?.push(names[index] ?? '')
+    return lists
+  },
+  loadManyBy: 'article_id',
+})
+
+const FANS = sql<number>`count(*)::int`
+
+/** How many users have an article among their favourites. */
+export const favoritesCount = defineObject({
+  name: 'favorites-count',
+  load: async ({ main }, article: number): Promise<number> => {
+    const query = main.selectFrom('favorites').select(FANS.as('fans')).where('article_id', '=', article)
+    return (await query.executeTakeFirstOrThrow()).fans
+  },
+  loadMany: async ({ main }, articles: readonly number[]) => {
+    const rows = await main
+      .selectFrom('favorites')
+      .select(['article_id', FANS.as('fans')])
+      .where('article_id', '=', anyOf(articles))
+      .groupBy('article_id')
+      .execute()
+    const counts = new Map(articles.map((id) => [id, 0]))
+    for (const row of rows) counts.set(row.article_id, row.fans)
+    return counts
+  },
+  loadManyBy: 'article_id',
+})
+
+/** The ids of the articles that the user of that id has among their favourites. */
+export const favoritesOf = defineObject({
+  name: 'favorites',
+  load: async ({ main }, user: number): Promise<ReadonlySet<number>> => {
+    const rows = await main.selectFrom('favorites').select('article_id').where('user_id', '=', user).execute()
+    return new Set(rows.map((row) => row.article_id))
+  },
+})
