@@ -5,14 +5,15 @@ import { connectTier } from '../../src/store/connect-tier.ts'
 import { createRedisTier } from '../../src/store/redis/redis-tier.ts'
 import { tierContract, type TierServerUnderTest } from '../../src/testing/index.ts'
 import { startMemcachedProcess } from '../support/memcached-process.ts'
-import { startRedisProcess } from '../support/redis-process.ts'
+import { startRedisCluster, startRedisProcess } from '../support/redis-process.ts'
 import { startStoreProcess } from '../support/store-process.ts'
 
 const noRedis = (await findRedis()) === null ? 'no Redis server on this machine' : false
 const noMemcached = (await findMemcached()) === null ? 'no memcached on this machine' : false
 
 tierContract({ name: 'memory', start: startMemory })
-tierContract({ name: 'redis', start: startRedis, skip: noRedis })
+tierContract({ name: 'redis', start: () => startRedis(), skip: noRedis })
+tierContract({ name: 'redis, as a cluster of one', start: () => startRedis(startRedisCluster), skip: noRedis })
 tierContract({ name: 'redis, beside a client of the user’s', start: startBeside, skip: noRedis })
 tierContract({ name: 'memcached', start: () => startMemcachedProcess(), skip: noMemcached })
 tierContract({
@@ -27,8 +28,8 @@ async function startMemory(): Promise<TierServerUnderTest> {
   return withTier(server, ({ deadlineMs }) => connectTier({ url, deadlineMs }))
 }
 
-async function startRedis(): Promise<TierServerUnderTest> {
-  const server = await startRedisProcess()
+async function startRedis(start = () => startRedisProcess()): Promise<TierServerUnderTest> {
+  const server = await start()
   return withTier(server, ({ deadlineMs }) => connectTier({ url: server.url, deadlineMs }))
 }
 

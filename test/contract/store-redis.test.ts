@@ -4,13 +4,13 @@ import { createClient, type RedisClientType } from 'redis'
 import { findRedis } from '../../scripts/services.ts'
 import { createRedisStore } from '../../src/store/redis/redis-store.ts'
 import { storeContract, until, type StoreServerUnderTest } from '../../src/testing/index.ts'
-import { startRedisProcess } from '../support/redis-process.ts'
+import { startRedisCluster, startRedisProcess } from '../support/redis-process.ts'
 
 const skip = (await findRedis()) === null ? 'no Redis server on this machine' : false
 
 storeContract({ name: 'redis', start: () => startRedisProcess(), survivesRestart: false, skip })
 storeContract({ name: 'redis, over a client of the user’s', start: startWithClient, survivesRestart: false, skip })
-storeContract({ name: 'redis, as a cluster of one', start: startCluster, survivesRestart: false, skip })
+storeContract({ name: 'redis, as a cluster of one', start: startRedisCluster, survivesRestart: false, skip })
 
 /** The user's own client, with its own ideas of reconnecting and queueing. */
 async function startWithClient(): Promise<StoreServerUnderTest> {
@@ -33,29 +33,6 @@ async function startWithClient(): Promise<StoreServerUnderTest> {
       await server.stop()
     },
   }
-}
-
-/** One node with all slots: it refuses scripts and commands that reach over several slots as any cluster does. */
-async function startCluster(): Promise<StoreServerUnderTest> {
-  const server = await startRedisProcess({ args: ['--cluster-enabled', 'yes'] })
-  await assignSlots(server.url)
-  return {
-    ...server,
-    restart: async () => {
-      await server.restart()
-      await assignSlots(server.url)
-    },
-  }
-}
-
-async function assignSlots(url: string): Promise<void> {
-  const client = createClient({ url })
-  await client.connect()
-  await client.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', '0', '16383'])
-  await until('the cluster serves', async () =>
-    (await client.sendCommand<string>(['CLUSTER', 'INFO'])).includes('cluster_state:ok'),
-  )
-  client.destroy()
 }
 
 test('a redis store keeps to its prefix', { skip }, async (t) => {
