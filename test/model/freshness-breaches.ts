@@ -45,6 +45,8 @@ export const breaches = [
   '24: the age of a position counts from its answer',
   '31: a write is acknowledged before its token moved',
   '32: the floor of a new store is not asked for',
+  '32: the floor of a new store does not hold the primary',
+  '32: a token is dropped because everybody has passed it',
 ] as const
 
 /** Breaches that another rule makes good, at the price of a needless miss: they yield no trace. */

@@ -21,7 +21,7 @@ for (const scenario of bounded.scenarios) {
 }
 
 const { visibility, newSlot, lateTable, loss, twoClones, twoTiers, monotonic, strict, replicaCrash, failover } = bounded
-const { failoverReplica, nested, strictNested, storeLoss, eventual } = bounded
+const { failoverReplica, nested, strictNested, storeLoss, storeLossMonotonic, tokenDrop, eventual } = bounded
 
 /** Where each breach shows, and which promise it breaks there. */
 const caughtIn: Record<
@@ -67,6 +67,8 @@ const caughtIn: Record<
   '24: the age of a position counts from its answer': [eventual, 'eventual'],
   '31: a write is acknowledged before its token moved': [visibility, 'session'],
   '32: the floor of a new store is not asked for': [storeLoss, 'session'],
+  '32: the floor of a new store does not hold the primary': [storeLossMonotonic, 'monotonic'],
+  '32: a token is dropped because everybody has passed it': [tokenDrop, 'session'],
 }
 
 for (const breach of breaches) {

@@ -38,6 +38,7 @@ function allSteps(state: State, context: Context): Step<State>[] {
     ...servers.replicaSteps(state),
     ...servers.replicaCrashSteps(state, context),
     ...servers.storeSteps(state),
+    ...servers.tokenDropSteps(state, context),
     ...servers.timeSteps(state, context),
     ...trackerSteps(state, context),
     ...receiverSteps(state, context),

@@ -85,8 +85,12 @@ function withFloor(state: State): Store {
 function tokenOf({ token, floor, floorEpoch }: Store, level: Level, context: Context): Token {
   if (level === 'eventual') return { epoch: 0, lsn: 0, replica: 0 }
   if (floor <= 0 || context.commits('32: the floor of a new store is not asked for')) return token
-  if (token.lsn > 0 && token.epoch !== floorEpoch) return { epoch: 9, lsn: 1, replica: 0 }
-  return { ...token, epoch: floorEpoch, lsn: Math.max(token.lsn, floor) }
+  // What was lost may have had a part that a replica showed, so the floor stands for that as well.
+  const isLax = context.commits('32: the floor of a new store does not hold the primary')
+  const replica = isLax ? token.replica : Math.max(token.replica, floor)
+  // A token of another epoch: nobody but the primary will do.
+  if (token.lsn > 0 && token.epoch !== floorEpoch) return { epoch: floorEpoch, lsn: 9, replica: isLax ? 0 : floor }
+  return { epoch: floorEpoch, lsn: Math.max(token.lsn, floor), replica }
 }
 
 /** What the level promises, as far as the database still holds it. */

@@ -147,6 +147,28 @@ export const storeLoss: Scenario = define('a store that loses its newest entries
   writes: [own('x'), own('x')],
   budgets: { fills: 1, storeLosses: 1 },
 })
+export const storeLossMonotonic: Scenario = define('monotonic, and a store that loses its newest entries', {
+  writes: [other('x')],
+  replica: true,
+  fillsOn: ['replica'],
+  reads: ['monotonic', 'monotonic'],
+  inFlight: 1,
+  budgets: { fills: 1, storeLosses: 1 },
+})
+export const tokenDrop: Scenario = define('a token that is dropped, and a replica that comes back behind', {
+  replica: true,
+  fillsOn: ['replica'],
+  inFlight: 1,
+  budgets: { fills: 1, tokenDrops: 1, replicaCrashes: 1 },
+})
+export const tokenDropMonotonic: Scenario = define('monotonic, and a token that is dropped', {
+  writes: [other('x')],
+  replica: true,
+  fillsOn: ['replica'],
+  reads: ['monotonic', 'monotonic', 'monotonic'],
+  inFlight: 1,
+  budgets: { fills: 1, tokenDrops: 1, replicaCrashes: 1 },
+})
 export const eventual: Scenario = define('eventual by the clock of one process', {
   writes: [other('x')],
   reads: ['eventual'],
@@ -170,5 +192,8 @@ export const scenarios: readonly Scenario[] = [
   strictNested,
   collision,
   storeLoss,
+  storeLossMonotonic,
+  tokenDrop,
+  tokenDropMonotonic,
   eventual,
 ]

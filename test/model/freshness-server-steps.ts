@@ -5,7 +5,7 @@
 
 import type { Context } from './freshness-breaches.ts'
 import { idOf } from './freshness-rows.ts'
-import { spend, withItem, type Clone, type Primary, type State } from './freshness-state.ts'
+import { noToken, spend, withItem, type Clone, type Primary, type State } from './freshness-state.ts'
 import type { Step } from './explorer.ts'
 
 /** The primary crashes, or another server is promoted: of the log only a part is kept, and all of that is visible. */
@@ -104,6 +104,21 @@ export function storeSteps(state: State): Step<State>[] {
       next: { ...state, store, left: spend(state, 'storeLosses') },
     },
   ]
+}
+
+/** Tokens that everybody has passed may go, if the floor takes their place: a server may come back behind them. */
+export function tokenDropSteps(state: State, context: Context): Step<State>[] {
+  const { store, replica, clones } = state
+  const { epoch, lsn } = store.token
+  if (state.left.tokenDrops === 0 || lsn === 0 || epoch === 9 || store.floor < 0) return []
+  const isPassed =
+    clones.every((clone) => clone.epoch === epoch && clone.watermark >= lsn) &&
+    (replica === null || (replica.epoch === epoch && replica.replay >= lsn))
+  if (!isPassed) return []
+  const isBare = context.commits('32: a token is dropped because everybody has passed it')
+  const floor = isBare ? {} : { floor: Math.max(store.floor, lsn), floorEpoch: epoch }
+  const next = { ...store, ...floor, token: noToken, before: noToken }
+  return [{ label: `the token ${lsn} is dropped`, next: { ...state, store: next, left: spend(state, 'tokenDrops') } }]
 }
 
 /** Time, and the background query of a position that ages are measured by. */

@@ -156,6 +156,7 @@ export interface Budgets {
   readonly crashes: number
   readonly replicaCrashes: number
   readonly storeLosses: number
+  readonly tokenDrops: number
   readonly ticks: number
   readonly queries: number
 }
@@ -179,7 +180,7 @@ export interface State {
   readonly wrong: string
 }
 
-const noToken: Token = { epoch: 1, lsn: 0, replica: 0 }
+export const noToken: Token = { epoch: 1, lsn: 0, replica: 0 }
 
 export const idleRead = {
   stage: 'idle',
@@ -236,6 +237,7 @@ const noBudgets: Budgets = {
   crashes: 0,
   replicaCrashes: 0,
   storeLosses: 0,
+  tokenDrops: 0,
   ticks: 0,
   queries: 0,
 }
