@@ -10,7 +10,7 @@ import { canonicalKey, type Key } from './keys.ts'
 import { QuickScope } from './quick-hits.ts'
 import { CacheStatus } from './status.ts'
 
-import type { CacheCore } from './core.ts'
+import type { CachedStream, CacheCore } from './core.ts'
 import type { ObjectDefinition } from './define-object.ts'
 import type { Explanation } from './explain.ts'
 import type { Fill } from './fills.ts'
@@ -68,6 +68,8 @@ export interface Cache {
   status(): string
   /** Counts since the process began, by object; queries stand under `query`. */
   metrics(): Readonly<Record<string, SourceMetrics>>
+  /** How far this process knows each database's changes; null for one whose changes are not followed. */
+  streams(): Readonly<Record<string, CachedStream | null>>
 }
 
 export class ScopedCache implements Cache {
@@ -157,6 +159,10 @@ export class ScopedCache implements Cache {
 
   metrics(): Readonly<Record<string, SourceMetrics>> {
     return this.#core.metrics.snapshot()
+  }
+
+  streams(): Readonly<Record<string, CachedStream | null>> {
+    return this.#core.streams()
   }
 
   async #find(

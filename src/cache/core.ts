@@ -25,6 +25,7 @@ import type { LoadOptions, Source } from './source.ts'
 import type { Logger } from '../core/log.ts'
 import type { RecordedReads } from '../database/recorded-reads.ts'
 import type { EntryPart } from '../freshness/changes/recorder.ts'
+import type { StreamStatus } from '../freshness/changes/follower.ts'
 import type { Scope } from '../freshness/scope.ts'
 import type { Store } from '../store/store.ts'
 import type { CompiledQuery, Transaction } from 'kysely'
@@ -49,6 +50,11 @@ export interface CacheOptions {
 }
 
 export type CountedSource = Source<Key> & { readonly counts: SourceMetrics; readonly quick: QuickEntries }
+
+export interface CachedStream extends StreamStatus {
+  /** How old what is known may be, in ms: since the newest position query that the watermark has reached was sent. */
+  readonly lagMs: number | null
+}
 
 interface Miss {
   readonly reason: MissReason
@@ -194,6 +200,14 @@ export class CacheCore {
       parts: (entry?.parts ?? []).map((part) => this.#explainPart(part)),
       lastMiss: miss === undefined ? null : { reason: miss.reason, agoMs: nowMs - miss.atMs },
     }
+  }
+
+  streams(): Record<string, CachedStream | null> {
+    const streams: Record<string, CachedStream | null> = {}
+    for (const [name, { changes, monitor }] of this.#options.clusters) {
+      streams[name] = changes && { ...changes.status(), lagMs: monitor.lagMs(changes.watermark) }
+    }
+    return streams
   }
 
   async close(): Promise<void> {

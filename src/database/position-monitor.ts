@@ -64,6 +64,12 @@ export class PositionMonitor {
     return newest === undefined ? 0 : newest.sentAtMs + maxStalenessMs
   }
 
+  /** How long ago the newest query was sent whose position this one has reached; null where it has reached none. */
+  lagMs(lsn: Lsn): number | null {
+    const newest = this.#samples.findLast((sample) => sample.lsn <= lsn)
+    return newest === undefined ? null : this.#options.nowMs() - newest.sentAtMs
+  }
+
   /** Told of positions that others read on the primary, for the epoch. */
   saw(position: WritePosition): void {
     if (position.epoch === this.#epoch) return

@@ -295,6 +295,17 @@ suite('cached queries', () => {
     }
   })
 
+  test('how far a process knows the changes can be seen', async () => {
+    const { ff, outside } = ground()
+    await outside.query(`update users set name = 'seen' where id = 1`)
+    const before = ff.cache.streams()['main']!.watermark
+    await waitFor('it moves', async () => {
+      await outside.query(`update users set name = 'again' where id = 1`)
+      const { state, watermark, heardMsAgo, lagMs } = ff.cache.streams()['main']!
+      return state === 'following' && watermark > before && heardMsAgo !== null && lagMs !== null
+    })
+  })
+
   test('what cannot be cached is refused by name', async () => {
     const { reader } = ground()
     const ada = reader('ada')

@@ -40,6 +40,18 @@ export interface FollowerCounts {
   epochs: number
 }
 
+/** How far a process knows one database's changes. */
+export interface StreamStatus extends FollowerCounts {
+  readonly state: 'following' | 'nothing heard' | 'other version'
+  readonly epoch: Epoch | null
+  /** All changes up to here are known. */
+  readonly watermark: Lsn
+  /** All commits up to here can be seen by whoever reads the primary now. */
+  readonly visible: Lsn
+  /** A tracker says something at least once a second. Null: it never has. */
+  readonly heardMsAgo: number | null
+}
+
 interface Waiter {
   readonly what: 'watermark' | 'visible'
   readonly lsn: Lsn
@@ -111,6 +123,14 @@ export class ChangeFollower {
   /** What was read of the catalogues before this position may be out of date. */
   get definitionsAt(): Lsn {
     return this.#definitionsAt
+  }
+
+  /** What this process knows of the changes, for people. */
+  status(): StreamStatus {
+    const heardMsAgo = Number.isFinite(this.#heardAtMs) ? this.silentMs() : null
+    const state = this.#mismatch !== null ? 'other version' : this.#filter === null ? 'nothing heard' : 'following'
+    const { watermark } = this
+    return { state, epoch: this.epoch, watermark, visible: this.#visible, heardMsAgo, ...this.counts }
   }
 
   /** How long ago the last message came, in ms. */
