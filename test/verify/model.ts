@@ -6,6 +6,7 @@
 
 import { explore, formatTrace } from '../model/explorer.ts'
 import { breaches } from '../model/freshness-breaches.ts'
+import { caughtIn } from '../model/freshness-caught.ts'
 import { longScenarios } from '../model/freshness-long-scenarios.ts'
 import { freshnessModel } from '../model/freshness-protocol.ts'
 import { scenarios, type Scenario } from '../model/freshness-scenarios.ts'
@@ -22,16 +23,13 @@ function check(scenario: Scenario): boolean {
   return violation === null
 }
 
-/** The shortest trace of all scenarios of `npm test`; false where a breach has none. */
+/** Whether the breach has a trace, which is printed. */
 function printTrace(breach: (typeof breaches)[number]): boolean {
-  const found = scenarios
-    .map((scenario) => ({ scenario, violation: explore(freshnessModel(scenario, breach)).violation }))
-    .filter(({ violation }) => violation !== null)
-    .toSorted((one, other) => (one.violation?.trace.length ?? 0) - (other.violation?.trace.length ?? 0))
-  const [shortest] = found
-  console.log(`\n${breach}${shortest === undefined ? ': no trace' : ` (${shortest.scenario.name})`}`)
-  if (shortest?.violation) console.log(formatTrace(shortest.violation))
-  return shortest !== undefined
+  const [scenario] = caughtIn[breach]
+  const { violation } = explore(freshnessModel(scenario, breach))
+  console.log(`\n${breach} (${scenario.name})`)
+  console.log(violation === null ? 'no trace' : formatTrace(violation))
+  return violation !== null
 }
 
 const args = process.argv.slice(2)
