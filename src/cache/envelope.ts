@@ -137,7 +137,8 @@ function checksumOf(bytes: Buffer): number {
   return crc32(bytes.subarray(8), crc32(bytes.subarray(0, 4)))
 }
 
-const headPackr = new Packr({ useRecords: false, copyBuffers: true })
+/** Its bytes are read at once, and need no memory of their own. */
+const headPackr = new Packr({ useRecords: false, copyBuffers: false })
 
 type RowFields = readonly [TemplateId, number, Uint8Array]
 type PartFields = readonly [string, string, number, boolean, Uint8Array, readonly RowFields[], Uint8Array]
@@ -185,6 +186,9 @@ function pack32(numbers: readonly number[]): Uint8Array {
 }
 
 function unpack32(bytes: Uint8Array): number[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return Array.from({ length: bytes.byteLength / 4 }, (_, at) => view.getUint32(4 * at, true))
+  const numbers: number[] = []
+  for (let at = 0; at + 3 < bytes.length; at += 4) {
+    numbers.push((bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0)
+  }
+  return numbers
 }
