@@ -72,6 +72,12 @@ export const longScenarios: readonly Scenario[] = [
     joinsLate: true,
     budgets: { fills: 1, restarts: 1, drops: 1 },
   }),
+  define('long: a session over a failover, and a woken tracker', {
+    writes: [own('x'), other('x')],
+    heartbeats: true,
+    inFlight: 1,
+    budgets: { fills: 1, crashes: 1, woken: 1 },
+  }),
   define('long: two failovers, and a woken tracker', {
     writes: [own('x'), other('x')],
     heartbeats: true,

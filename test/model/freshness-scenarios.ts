@@ -111,6 +111,7 @@ export const replicaCrash: Scenario = define('a replica that comes back behind',
 })
 export const failover: Scenario = define('a failover that uses positions again', {
   writes: [own('x'), other('x')],
+  reads: [],
   heartbeats: true,
   inFlight: 1,
   budgets: { fills: 1, crashes: 1, woken: 1 },
