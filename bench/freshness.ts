@@ -23,7 +23,7 @@ import { startTracker } from '../src/freshness/tracker/tracker.ts'
 import { askToWatch } from '../src/freshness/tracker/watch-list.ts'
 import { connectStore } from '../src/store/connect.ts'
 import type { Store } from '../src/store/store.ts'
-import { connect, startTestCluster, until } from '../test/support/postgres.ts'
+import { startTestCluster, until } from '../test/support/postgres.ts'
 import { startStoreProcess } from '../test/support/store-process.ts'
 import { readUse } from './support/process-use.ts'
 import { createReport } from './support/report.ts'
@@ -99,8 +99,10 @@ async function measure(quick: boolean): Promise<boolean> {
       await Promise.all([once(child, 'exit'), follower.done])
       await store.close()
     })
-    const client = await connect(cleanup, cluster.primary)
     const address = cluster.primary as pg.ClientConfig
+    const client = new pg.Client(address)
+    endings.unshift(() => client.end())
+    await client.connect()
     return await measureAll({ client, address, store, tracker: child.pid ?? 0, follower }, quick)
   } finally {
     for (const end of endings) await end()

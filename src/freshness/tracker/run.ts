@@ -73,7 +73,7 @@ const snapshotGapMs = 5
 const longestSnapshotGapMs = 50
 const acknowledgeEveryMs = 10
 
-const maxWeight = 2_000_000
+const maxWeight = 1_000_000
 const maxPending = 200_000
 
 const closeGraceMs = 1000
