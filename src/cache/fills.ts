@@ -6,6 +6,7 @@
  * entries could wait in a circle: who would close one loads for itself.
  */
 
+import { withDeadline } from '../core/deadline.ts'
 import { FourfoldError, isFourfoldError } from '../core/errors.ts'
 
 import type { Entry } from './entry.ts'
@@ -32,6 +33,8 @@ export interface FillLimits {
   readonly waiting?: number
   /** How long they wait. Default 5,000. */
   readonly waitMs?: number
+  /** How long a load may take before nobody waits for it any more. Default 60,000: statements end earlier by themselves. */
+  readonly loadMs?: number
   readonly nowMs?: () => number
 }
 
@@ -46,9 +49,10 @@ export class Fills {
   #failures = 0
   #openUntilMs = -Infinity
 
-  constructor({ atOnce = 64, waiting = 10_000, waitMs = 5_000, nowMs = () => performance.now() }: FillLimits = {}) {
-    this.#limits = { atOnce, waiting, waitMs, nowMs }
-    this.#places = atOnce
+  constructor(limits: FillLimits = {}) {
+    const defaults = { atOnce: 64, waiting: 10_000, waitMs: 5_000, loadMs: 60_000, nowMs: () => performance.now() }
+    this.#limits = { ...defaults, ...limits }
+    this.#places = this.#limits.atOnce
   }
 
   get running(): number {
@@ -82,22 +86,41 @@ export class Fills {
    */
   start(id: string, parent: Fill | null, load: (fill: Fill) => Promise<Filled>): Fill {
     for (let at = parent; at !== null; at = at.parent) if (at.id === id) throw cycle(parent!, id)
-    const { promise, resolve, reject } = Promise.withResolvers<Filled>()
-    // Whoever waits for it gets the error; nobody may.
-    promise.catch(() => undefined)
-    const fill: Fill = { id, parent, waitsFor: new Set(), done: promise }
-    if (!this.#running.has(id)) this.#running.set(id, fill)
+    const { fill, resolve, reject } = this.#register(id, parent)
     parent?.waitsFor.add(fill)
     this.#run(fill, load).then(resolve, reject)
     return fill
   }
 
+  /** One entry of a load of several, so that others can join it: it waits for the load, and not the load for it. */
+  startMember(id: string, batch: Fill, result: () => Filled): void {
+    const { fill, resolve, reject } = this.#register(id, null)
+    fill.waitsFor.add(batch)
+    const end = (): void => this.#forget(fill)
+    batch.done.then(result).finally(end).then(resolve, reject)
+  }
+
+  #register(id: string, parent: Fill | null): PromiseWithResolvers<Filled> & { readonly fill: Fill } {
+    const resolvers = Promise.withResolvers<Filled>()
+    // Whoever waits for it gets the error; nobody may.
+    resolvers.promise.catch(() => undefined)
+    const fill: Fill = { id, parent, waitsFor: new Set(), done: resolvers.promise }
+    if (!this.#running.has(id)) this.#running.set(id, fill)
+    return { ...resolvers, fill }
+  }
+
+  #forget(fill: Fill): void {
+    if (this.#running.get(fill.id) === fill) this.#running.delete(fill.id)
+  }
+
   async #run(fill: Fill, load: (fill: Fill) => Promise<Filled>): Promise<Filled> {
+    // Those who joined must not hang on a load that never ends.
+    const bounded = (): Promise<Filled> => withDeadline(load(fill), this.#limits.loadMs, `the load of ${fill.id}`)
     try {
       // A load that is part of another has its place: to wait for one could last for ever.
-      return fill.parent === null ? await this.#inPlace(() => load(fill)) : await load(fill)
+      return fill.parent === null ? await this.#inPlace(bounded) : await bounded()
     } finally {
-      if (this.#running.get(fill.id) === fill) this.#running.delete(fill.id)
+      this.#forget(fill)
       fill.parent?.waitsFor.delete(fill)
     }
   }

@@ -83,6 +83,8 @@ const leasePollMs = 10
 export class Lookups {
   readonly #options: LookupOptions
   readonly #background = new Set<Promise<void>>()
+  /** What could not be kept when it was last loaded: nobody should wait for another's load of it. */
+  readonly #unkept = new Unkept()
 
   constructor(options: LookupOptions) {
     this.#options = options
@@ -106,7 +108,8 @@ export class Lookups {
         continue
       }
       const running = fills.find(id)
-      if (running === null || joins === maxJoins || fills.wouldWaitForItself(parent, running)) break
+      if (running === null || joins === maxJoins || this.#unkept.has(id)) break
+      if (fills.wouldWaitForItself(parent, running)) break
       joins += 1
       const { entry } = await fills.join(running, parent)
       // What cannot be kept cannot be checked either.
@@ -237,7 +240,7 @@ export class Lookups {
     missed: MissReason,
   ): Promise<{ entry: Entry | null; lease: Lease | null }> {
     const { shared, store, holder } = this.#options
-    if (!shared.present || missed === 'database' || missed === 'behind') return { entry: null, lease: null }
+    if (!shared.present || missed === 'database' || missed === 'behind' || this.#unkept.has(id)) return nothing
     const untilMs = performance.now() + leaseWaitMs
     for (let pauseMs = leasePollMs; ; pauseMs = Math.min(100, pauseMs * 1.5)) {
       const entry = await this.#findOneShared(source, id, scope)
@@ -316,7 +319,7 @@ export class Lookups {
     const recording = new Recording(clusters, source.loadManyBy ?? null)
     const results = new Map<string, Kept>()
     const keys = ids.map((id) => wanted.get(id)!)
-    const batch = fills.start(`${source.prefix}*`, parent, async (fill) => {
+    const batch = fills.start(`${ids[0]!} and ${ids.length - 1} more`, parent, async (fill) => {
       const { value, loadMs } = await this.#measure(source, () => source.loadMany!(keys, { scope, recording, fill }))
       for (const id of ids) {
         const answer = (value as ReadonlyMap<string, unknown>).get(id) ?? null
@@ -325,7 +328,7 @@ export class Lookups {
       return { value: null, entry: null }
     })
     // So that others can join one of them.
-    for (const id of ids) fills.start(id, batch, () => batch.done.then(() => results.get(id)!.filled))
+    for (const id of ids) fills.startMember(id, batch, () => results.get(id)!.filled)
     await batch.done
     for (const [id, { filled, bytes }] of results) {
       this.#publish(id, filled.entry, bytes, null)
@@ -359,10 +362,7 @@ export class Lookups {
     const { memory, checks, metrics, shared } = this.#options
     const recorded = recording.finish(source.name, source.ttlMs !== null, shareOf(source, id, batch))
     const nowMs = Date.now()
-    if ('refused' in recorded) {
-      metrics.refused(source.name, recorded.refused)
-      return { filled: { value, entry: null }, bytes: null }
-    }
+    if ('refused' in recorded) return this.#refuse(source, id, value, recorded.refused)
     const expiresAtMs = Math.min(recording.expiresAtMs, source.ttlMs === null ? Infinity : nowMs + source.ttlMs)
     const entry: Entry = { value, parts: recorded.parts, filledAtMs: nowMs, expiresAtMs, loadMs }
     const before = memory.get(id)
@@ -370,14 +370,18 @@ export class Lookups {
       metrics.of(source.name).falseMisses += 1
     }
     const stale = checks.staleness(entry)
-    if (stale !== null) {
-      metrics.refused(source.name, stale)
-      return { filled: { value, entry: null }, bytes: null }
-    }
+    if (stale !== null) return this.#refuse(source, id, value, stale)
+    this.#unkept.delete(id)
     // Also where there is no second tier: what could not be kept in one is not kept today and refused tomorrow.
     const bytes = shared.encode(id, entry, source.name)
     const held = memory.set(id, entry, source.values)
     return { filled: { value: memory.handOut(held, source.values), entry: held }, bytes }
+  }
+
+  #refuse<K>(source: Source<K>, id: string, value: unknown, reason: string): Kept {
+    this.#options.metrics.refused(source.name, reason)
+    this.#unkept.add(id)
+    return { filled: { value, entry: null }, bytes: null }
   }
 
   /** Behind the answer: nobody waits for the second tier. The lease goes when others can find the entry. */
@@ -420,6 +424,31 @@ export async function loadInTurn<K>(
     answers = loaded
   }
   return ids.map((id) => answers.get(id) ?? null)
+}
+
+const unkeptMs = 1_000
+const maxUnkept = 10_000
+
+/** Ids, each for a moment. */
+class Unkept {
+  readonly #untilMs = new Map<string, number>()
+
+  add(id: string): void {
+    if (this.#untilMs.size >= maxUnkept) this.#untilMs.clear()
+    this.#untilMs.set(id, performance.now() + unkeptMs)
+  }
+
+  has(id: string): boolean {
+    const untilMs = this.#untilMs.get(id)
+    if (untilMs === undefined) return false
+    if (performance.now() < untilMs) return true
+    this.#untilMs.delete(id)
+    return false
+  }
+
+  delete(id: string): void {
+    this.#untilMs.delete(id)
+  }
 }
 
 function watermarkOf(changes: ChangeFollower): Position {

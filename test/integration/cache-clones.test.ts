@@ -5,13 +5,16 @@ import { suite, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
 import { define } from '../../src/cache/define-object.ts'
+import { Fills } from '../../src/cache/fills.ts'
+import { FourfoldError } from '../../src/core/errors.ts'
 import { cacheGround, countedObjects, untilKept, type CacheSchema } from '../support/cache-app.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const { defineObject } = define<{ main: CacheSchema }>()
 
 suite('one cache in several clones', () => {
-  const ground = cacheGround()
+  // A thousand readers ask for their tokens at once, maybe beside other tests: who is not told in time loads for itself.
+  const ground = cacheGround([], { config: { store: { deadline: '10s' } } })
 
   test('a thousand readers of a key that nobody has cost one load among three clones', async () => {
     const { clone } = ground()
@@ -158,6 +161,93 @@ suite('one cache in several clones', () => {
       assert.equal(result.status, 'rejected')
       assert.equal((result as PromiseRejectedResult).reason.code, 'FF_CACHE_CYCLE')
     }
+  })
+})
+
+suite('objects that use their own kind', () => {
+  const ground = cacheGround([], {
+    sql: 'create table nodes (id int primary key, parent int); insert into nodes select n, n / 2 from generate_series(1, 31) n',
+  })
+
+  const treeOf = (name: string, withLoop: boolean): any => {
+    const read = async (tools: any, ids: readonly number[]): Promise<Map<number, any>> => {
+      const rows = await tools.main
+        .selectFrom('nodes')
+        .select(['id', 'parent'])
+        .where('parent', 'in', [...ids])
+        .execute()
+      const children = withLoop ? [...ids] : rows.map((row: any) => row.id)
+      const found = new Map<number, number>(children.map((id: number, at: number) => [id, at]))
+      const below = children.length === 0 ? [] : await tools.useMany(tree, children)
+      const of = (id: number): any[] =>
+        rows.filter((row: any) => row.parent === id).map((row: any) => below[found.get(row.id)!])
+      return new Map(ids.map((id) => [id, { id, below: of(id) }]))
+    }
+    const tree: any = defineObject<number, any>({
+      name,
+      load: async (tools, id) => (await read(tools, [id])).get(id),
+      loadMany: (tools, ids) => read(tools, ids),
+    })
+    return tree
+  }
+
+  test('a tree of them is loaded level by level', async () => {
+    const { ff } = ground()
+    const tree = treeOf('tree', false)
+    const [one, two] = (await ff.cache.getMany(tree, [2, 3])) as any[]
+    assert.deepEqual(
+      one.below.map((child: any) => child.id),
+      [4, 5],
+    )
+    assert.deepEqual(
+      two.below[1].below.map((child: any) => child.id),
+      [14, 15],
+    )
+  })
+
+  test('a circle is named, also through batches', async () => {
+    const { ff } = ground()
+    await assert.rejects(
+      ff.cache.getMany(treeOf('loop', true), [2, 3]),
+      (error: any) => error.code === 'FF_CACHE_CYCLE',
+    )
+  })
+
+  test('a load that never ends costs those who joined it its deadline, and no more', async () => {
+    const fills = new Fills({ loadMs: 50 })
+    const endless = fills.start('x', null, () => new Promise(() => undefined))
+    await assert.rejects(fills.join(endless, null), (error: any) => error.code === 'FF_CORE_DEADLINE')
+    assert.equal(fills.find('x'), null)
+  })
+
+  test('the database is left alone for a moment after it failed several loads, and tried again', async () => {
+    let nowMs = 0
+    const fills = new Fills({ nowMs: () => nowMs })
+    const down = new FourfoldError('FF_DATABASE_UNAVAILABLE', 'down')
+    const fail = (): Promise<never> => Promise.reject(down)
+    for (let load = 0; load < 5; load += 1) await assert.rejects(fills.start(`${load}`, null, fail).done, down)
+    const held = (error: any): boolean => error.code === 'FF_CACHE_BUSY'
+    await assert.rejects(fills.start('held', null, fail).done, held)
+    nowMs += 1_001
+    await assert.rejects(fills.start('tried', null, fail).done, down)
+    await assert.rejects(fills.start('held again', null, fail).done, held)
+    nowMs += 1_001
+    const filled = { value: 1, entry: null }
+    assert.equal(await fills.start('back', null, () => Promise.resolve(filled)).done, filled)
+    assert.equal(await fills.start('as ever', null, () => Promise.resolve(filled)).done, filled)
+  })
+
+  test('no more loads run at once than there are places, and who waits too long is told', async () => {
+    const fills = new Fills({ atOnce: 1, waiting: 1, waitMs: 20 })
+    const { promise, resolve } = Promise.withResolvers<{ value: number; entry: null }>()
+    const first = fills.start('a', null, () => promise)
+    const second = fills.start('b', null, () => promise)
+    const busy = (error: any): boolean => error.code === 'FF_CACHE_BUSY'
+    await assert.rejects(fills.start('c', null, () => promise).done, busy)
+    await assert.rejects(second.done, busy)
+    resolve({ value: 1, entry: null })
+    await first.done
+    assert.equal((await fills.start('d', null, () => promise).done).value, 1)
   })
 })
 

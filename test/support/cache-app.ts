@@ -128,7 +128,7 @@ export function cacheGround(
     const main = { primary: address, direct: address, replicas: [], poolSize: 4, changes: true }
     const connections = { databases: { main }, storeUrl: `unix:${path}` }
     const clone = async (own: readonly ObjectDefinition[]): Promise<Fourfold<Tools>> => {
-      const sibling = defineApp({ databases, objects: own, dataDir: directory })
+      const sibling = defineApp({ databases, objects: own, dataDir: directory, ...options.config })
       const opened = await open(sibling, { env: {}, log: silentLogger, connections })
       clones.push(opened)
       return opened as unknown as Fourfold<Tools>
