@@ -106,13 +106,20 @@ export class Caller<C extends CallerConnection> {
   private withDeadline<T>(work: (connection: C) => Promise<T>, options: CallOptions): Promise<T> {
     return new Promise((resolve, reject) => {
       const call: Call<C> = { over: false, lane: null, connection: null, receivedThen: 0 }
-      const timer = setTimeout(() => {
+      let settled = false
+      const expire = (): void => {
+        if (settled) return
         call.over = true
         reject(this.expire(call))
-      }, this.options.deadlineMs)
+      }
+      // Where this process itself stood still, the answer may be here and not read yet: it is, before an immediate comes.
+      const timer = setTimeout(() => setImmediate(expire), this.options.deadlineMs)
       this.attempt(work, options, call)
         .then(resolve, reject)
-        .finally(() => clearTimeout(timer))
+        .finally(() => {
+          settled = true
+          clearTimeout(timer)
+        })
     })
   }
 

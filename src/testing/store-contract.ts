@@ -392,6 +392,23 @@ function failureTests(
     await quick.close()
   })
 
+  test('a process that stood still itself does not take that for the store', async () => {
+    const quick = await server().connect({ deadlineMs: 100 })
+    try {
+      await until('the client is connected', () => quick.ping())
+      for (let turn = 0; turn < 3; turn += 1) {
+        const answer = quick.read('k')
+        // By then the question is on its way.
+        await new Promise((resolve) => setImmediate(resolve))
+        const untilMs = performance.now() + 300
+        while (performance.now() < untilMs);
+        assert.equal(await answer, null)
+      }
+    } finally {
+      await quick.close()
+    }
+  })
+
   test('clients reconnect to a server that was killed', async () => {
     const { one, two, fresh } = clients()
     const key = fresh()

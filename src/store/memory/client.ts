@@ -142,7 +142,7 @@ class SocketTransport implements Transport {
       startedMs: performance.now(),
       deadline: machineMs() + deadlineMs,
       operations: [],
-      timer: setTimeout(() => this.expire(batch, deadlineMs), deadlineMs),
+      timer: setTimeout(() => this.expireUnlessAnswered(batch, deadlineMs), deadlineMs),
       sentOn: null,
       receivedThen: 0,
     }
@@ -196,6 +196,13 @@ class SocketTransport implements Transport {
     batch.sentOn = connection
     batch.receivedThen = connection.received
     connection.socket.write(bytes)
+  }
+
+  /** Where this process itself stood still, the answer may be here and not read yet: it is, before an immediate comes. */
+  private expireUnlessAnswered(batch: PendingBatch, deadlineMs: number): void {
+    setImmediate(() => {
+      if (this.gathering === batch || this.batches.get(batch.number) === batch) this.expire(batch, deadlineMs)
+    })
   }
 
   private expire(batch: PendingBatch, deadlineMs: number): void {
