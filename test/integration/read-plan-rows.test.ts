@@ -17,28 +17,31 @@ describe('what a plan records, against a server', () => {
   })
 
   test('no answer changes by a row that was not recorded', async () => {
-    const found = await check({ client: await ground.newDatabase(), seed: 11, queries: 250, changesEach: 10 })
+    const found = await check({ client: await ground.newDatabase(), seed: 11, queries: 200, changesEach: 10 })
     assert.equal(found.findings.length, 0, found.findings.slice(0, 3).map(described).join('\n\n'))
     assert.deepEqual(found.refused, [])
     assert.deepEqual(found.mistyped, [])
-    assert.ok(found.narrowed > 100, `${found.narrowed} queries with a narrowed table`)
+    assert.ok(found.narrowed > 80, `${found.narrowed} queries with a narrowed table`)
     assert.ok(found.answersChanged > 60, `${found.answersChanged} answers changed`)
-    assert.ok(found.passed > 100, `${found.passed} changes that no read matched`)
+    assert.ok(found.passed > 80, `${found.passed} changes that no read matched`)
   })
 
-  const quicklyCaught: readonly Breach[] = [
-    'an outer join restricts the side that it preserves',
-    'an OR is taken for an AND',
-    'NOT is not seen',
-    'heirs are forgotten',
-    'IN drops its last value',
-    'only the first reference to a table counts',
-    'values are not made canonical',
-  ]
-  for (const breach of quicklyCaught) {
+  /** With seeds that lead to them soon. */
+  const quicklyCaught: Readonly<Partial<Record<Breach, number>>> = {
+    'an outer join restricts the side that it preserves': 2,
+    'equalities pass through a LIMIT': 3,
+    'equalities pass through a window': 6,
+    'an OR is taken for an AND': 1,
+    'NOT is not seen': 3,
+    'heirs are forgotten': 1,
+    'IN drops its last value': 1,
+    'only the first reference to a table counts': 1,
+    'values are not made canonical': 1,
+  }
+  for (const [breach, seed] of Object.entries(quicklyCaught) as [Breach, number][]) {
     test(`planted and caught: ${breach}`, async () => {
       const client = await ground.newDatabase()
-      const found = await check({ client, seed: 7, queries: 1_000, changesEach: 10, breach, stopAtFirst: true })
+      const found = await check({ client, seed, queries: 500, changesEach: 10, breach, stopAtFirst: true })
       assert.ok(found.findings.length > 0, `not caught by ${found.queries} queries`)
     })
   }

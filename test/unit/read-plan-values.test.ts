@@ -204,13 +204,13 @@ test('no text makes the analyser throw', async () => {
       assert.equal(typeof plan.cacheable, 'boolean')
       if (!plan.cacheable) assert.doesNotMatch(plan.reason, /undefined|not a function|iterable|Cannot read/)
     }),
-    { numRuns: 3_000 },
+    { numRuns: 1_000 },
   )
   const deep = `select ${'('.repeat(20_000)}1${')'.repeat(20_000)}`
   assert.equal(typeof analyser.plan(deep, catalogue).cacheable, 'boolean')
   const unfolding = Array.from({ length: 40 }, (_, at) => `c${at + 1} as (select * from c${at} x, c${at} y)`).join(', ')
   const large = analyser.plan(`with c0 as (select 1 as one), ${unfolding} select 1 from c40`, catalogue)
-  assert.deepEqual(large, { cacheable: false, reason: 'the query is too large to follow' })
+  assert.equal(large.cacheable ? '' : large.reason, 'the query is too large to follow')
 })
 
 test('a text is analysed once for a catalogue', async () => {
@@ -222,8 +222,7 @@ test('a text is analysed once for a catalogue', async () => {
   const second = analyser.plan(sql, other)
   assert.ok(second.cacheable)
   assert.deepEqual(second.reads[0]?.keys, [], 'an = of the app’s own may be meant')
-  assert.deepEqual(analyser.plan(sql, await plainCatalogue({ own_cast: 'text to integer' })), {
-    cacheable: false,
-    reason: `the implicit cast from text to integer may run code of the app's own`,
-  })
+  const third = analyser.plan(sql, await plainCatalogue({ own_cast: 'text to integer' }))
+  const reason = `the implicit cast from text to integer may run code of the app's own`
+  assert.equal(third.cacheable ? '' : third.reason, reason)
 })

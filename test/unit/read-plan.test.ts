@@ -141,6 +141,9 @@ describe('anything else does not', () => {
     'select $1, id from a where id = $1': 'a',
     'select * from a where id = $1 and c = $1': 'a',
     'select * from a where id = $1 and t = $2 and n = $1': 'a(t=$2)',
+    'select * from a where id in (5.0, $1) and small = $1': 'a',
+    'select * from a where id = any (array[5.0, $1])': 'a',
+    "select * from a where (id, t) in ((5.0, $1), (6, 'x'))": 'a(t=$1,x)',
     'select * from a where id = $1 and small = $1': 'a(id=$1&small=$1)',
     'select * from a where id = $1 and id = any ($1)': 'a',
   })

@@ -65,7 +65,7 @@ export async function check(options: CheckOptions): Promise<CheckResult> {
     if (result.queries % 20 === 0) await fill(client, random)
     result.queries += 1
     const { sql, parameters } = generateQuery(random)
-    const changes = Array.from({ length: changesEach }, () => generateChange(random))
+    const changes = Array.from({ length: changesEach }, () => generateChange(random, sql))
     const plan = planWith(breach, analyser, sql, catalogue)
     const probed = await probe(client, sql, parameters, changes)
     if (probed === null) {

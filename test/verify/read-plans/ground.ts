@@ -92,12 +92,20 @@ function insertion({ name, columns }: Table, random: Random): string {
 }
 
 function value(type: ValueType, random: Random): string {
-  return random.chance(0.12) ? 'null' : `'${random.pick(values[type])}'`
+  return random.chance(0.15) ? 'null' : `'${random.pick(values[type])}'`
 }
 
-/** Inserts, updates or deletes a row, if there is one at the place that chance chose: so tables stay small. */
-export function generateChange(random: Random): Change {
-  const table = random.pick(tables)
+/** Where the query reads a table by another name. */
+const mentionedBy: Readonly<Record<string, RegExp>> = {
+  a: /\ba(_|\b)/,
+  b: /\b(b|a_with_b|a_or_b|b_by_k)\b/,
+  child: /\bparent\b/,
+}
+
+/** Inserts, updates or deletes a row, mostly of a table that the query reads, if there is one at the place that chance chose: so tables stay small. */
+export function generateChange(random: Random, query: string): Change {
+  const read = tables.filter(({ name }) => (mentionedBy[name] ?? new RegExp(`\\b${name}\\b`)).test(query))
+  const table = random.pick(read.length > 0 && random.chance(0.9) ? read : tables)
   const { name, columns } = table
   const [column, type] = random.pick(Object.entries(columns))
   const from = name === 'parent' ? 'only parent' : name

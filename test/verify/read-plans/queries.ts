@@ -270,9 +270,15 @@ export function generateQuery(random: Random): GeneratedQuery {
     if (kind === 'cross join') return { sql: `${left.sql} cross join ${right.sql}`, columns }
     if (random.chance(0.1)) return { sql: `${left.sql} ${kind} ${right.sql} using (k)`, columns }
     const link = equality(left.columns, right.columns)
-    const more = conjunction(random.below(2), columns, outer, depth - 1, ctes)
-    const condition = kind === 'full join' ? link : `${link} and ${more}`
-    return { sql: `${left.sql} ${kind} ${right.sql} on ${condition}`, columns }
+    const [mine, theirs] = [random.pick(left.columns), random.pick(right.columns)]
+    const more = random.pick([
+      () => 'true',
+      () => `${mine.sql} = ${literal(mine.type)}`,
+      () => `${theirs.sql} = ${literal(theirs.type)}`,
+      () => condition(columns, outer, depth - 1, ctes),
+    ])()
+    const on = kind === 'full join' ? link : `${link} and ${more}`
+    return { sql: `${left.sql} ${kind} ${right.sql} on ${on}`, columns }
   }
 
   function parenthesised(from: From): From {
@@ -308,7 +314,7 @@ export function generateQuery(random: Random): GeneratedQuery {
     const { sql, type } = random.pick(columns)
     const correlated = outer.filter((column) => column.type === type)
     if (correlated.length > 0 && random.chance(0.45)) return `${sql} = ${random.pick(correlated).sql}`
-    switch (random.below(depth > 0 ? 18 : 14)) {
+    switch (random.below(depth >= 0 ? 18 : 14)) {
       case 0:
         return `${sql} in (${literal(type)}, ${literal(type)})`
       case 1:
@@ -338,15 +344,24 @@ export function generateQuery(random: Random): GeneratedQuery {
         return `${random.pick(['', 'not '])}exists ${counted(depth - 1, [...outer, ...columns], ctes).replace(/^\(select \S+/, '(select 1')}`
       case 15:
       case 16: {
-        const inner = plain(depth - 1, [...outer, ...columns], ctes, [type])
-        const also = random.chance(0.6) ? `${sql} = ${literal(type)} and ` : ''
-        return `${also}${sql} ${random.pick(['in', 'not in'])} (${inner.sql})`
+        const simple = random.chance(0.5) ? columnOf(type) : null
+        const inner = simple ?? plain(depth - 1, [...outer, ...columns], ctes, [type]).sql
+        const also = random.chance(0.6) ? `${sql} = ${random.pick(values[type].map((one) => `'${one}'`))} and ` : ''
+        return `${also}${sql} ${random.pick(['in', 'not in'])} (${inner})`
       }
       case 17:
         return `${counted(depth - 1, [...outer, ...columns], ctes)} > 0`
       default:
         return `${sql} = ${literal(type)}`
     }
+  }
+
+  /** All values of a column of some table. */
+  function columnOf(type: ValueType): string | null {
+    const fitting = relations.flatMap((one) =>
+      one.columns.filter((column) => column.type === type).map((column) => `select ${column.name} from ${one.name}`),
+    )
+    return fitting.length === 0 ? null : random.pick(fitting)
   }
 
   function arrayCondition(sql: string, type: ValueType): string {

@@ -38,27 +38,35 @@ function evaluateRead(read: TableRead, parameters: readonly unknown[]): RowRead 
   return { table, name, ...combinations(keys, parameters) }
 }
 
-interface Column {
-  readonly name: string
-  readonly texts: readonly string[]
-}
-
+/** Of each column what it is compared with; then every combination. */
 function combinations(keys: readonly KeyRead[], parameters: readonly unknown[]): Pick<RowRead, 'columns' | 'values'> {
-  let columns = keys.flatMap((key): readonly Column[] => {
-    const texts = textsOf(key, parameters)
-    return texts === null ? [] : [{ name: key.column, texts }]
-  })
-  // Nothing equals null, whatever else is asked for.
-  const impossible = columns.find(({ texts }) => texts.length === 0)
-  if (impossible !== undefined) return { columns: columns.map(({ name }) => name), values: [] }
-  while (columns.reduce((product, { texts }) => product * texts.length, 1) > mostTuples) {
-    const widest = columns.reduce((most, next) => (next.texts.length > most.texts.length ? next : most))
-    columns = columns.filter((column) => column !== widest)
+  const columns: string[] = []
+  const texts: (readonly string[])[] = []
+  let tuples = 1
+  for (const key of keys) {
+    const found = textsOf(key, parameters)
+    if (found === null) continue
+    columns.push(key.column)
+    texts.push(found)
+    tuples *= found.length
+  }
+  while (tuples > mostTuples) {
+    const widest = texts.reduce((most, next, at) => (next.length > (texts[most]?.length ?? 0) ? at : most), 0)
+    tuples /= texts[widest]?.length ?? 1
+    columns.splice(widest, 1)
+    texts.splice(widest, 1)
   }
   if (columns.length === 0) return { columns: null, values: [] }
+  // Nothing equals null, whatever else is asked for.
+  if (tuples === 0) return { columns, values: [] }
+  if (tuples === 1) return { columns, values: [texts.map((one) => one[0] as string)] }
+  return { columns, values: crossed(texts) }
+}
+
+function crossed(texts: readonly (readonly string[])[]): readonly (readonly string[])[] {
   let tuples: readonly (readonly string[])[] = [[]]
-  for (const { texts } of columns) tuples = tuples.flatMap((tuple) => texts.map((text) => [...tuple, text]))
-  return { columns: columns.map(({ name }) => name), values: tuples }
+  for (const column of texts) tuples = tuples.flatMap((tuple) => column.map((text) => [...tuple, text]))
+  return tuples
 }
 
 /** The values of a column that matter, each once; null: in doubt. */

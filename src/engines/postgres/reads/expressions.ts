@@ -6,9 +6,9 @@
 import { noteParameter, noteVolatile, type Place } from './analysis.ts'
 import { callEffect, zoneReason } from './functions.ts'
 import { clockWord, inspectCast, inspectNamedType } from './casts.ts'
-import { columnOf, isEquality } from './conditions.ts'
+import { columnOf, isEquality, valueSource } from './conditions.ts'
 import { type Fact, equal } from './facts.ts'
-import { refuse } from './refusal.ts'
+import { refuse, refuseUnknown } from './refusal.ts'
 import { findItem, missingColumn, resolve, type Variable } from './scope.ts'
 import { bodyOf, constantOf, listOf, namesOf, parameterOf, type Tree } from './tree.ts'
 import { isZoned, typeOids } from './types.ts'
@@ -91,7 +91,7 @@ function inspectColumn(body: Tree, place: Place): void {
   const path = namesOf(star ? fields.slice(0, -1) : fields)
   if (path === null) return refuse('ColumnRef is not known to read only')
   if (!star) resolve(place.scope, path)
-  else if (path.length > 0 && findItem(place.scope, path) === null) refuse(missingColumn(`${path.join('.')}.*`))
+  else if (path.length > 0 && findItem(place.scope, path) === null) refuseUnknown(missingColumn(`${path.join('.')}.*`))
 }
 
 function inspectAggregate(body: Tree, place: Place): void {
@@ -230,11 +230,15 @@ function inspectOperands(left: unknown, others: readonly unknown[], suffix: stri
     return
   }
   inspect(left, place)
-  const family = columnOf(left, { scope: place.scope, catalogue: place.analysis.catalogue })?.family ?? null
+  const { catalogue } = place.analysis
+  const family = columnOf(left, { scope: place.scope, catalogue })?.family ?? null
+  // The server finds one type for all of them: one that is in doubt leaves the others in doubt.
+  const certain =
+    family !== null && others.every((other) => suffix !== '' || valueSource(other, family, catalogue) !== null)
   for (const other of others) {
     const parameter = parameterOf(other)
-    if (family !== null && parameter !== null) noteParameter(place.analysis, parameter, `${family}${suffix}`)
-    else if (family === null || constantOf(other) === null) inspect(other, place)
+    if (certain && parameter !== null) noteParameter(place.analysis, parameter, `${family}${suffix}`)
+    else if (!certain || constantOf(other) === null) inspect(other, place)
   }
 }
 

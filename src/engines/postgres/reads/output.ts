@@ -2,7 +2,7 @@
 
 import { columnOf } from './conditions.ts'
 import { inspect } from './expressions.ts'
-import { refuse } from './refusal.ts'
+import { refuse, refuseUnknown } from './refusal.ts'
 import { type Column, findItem, missingColumn, type Variable } from './scope.ts'
 import { bodyOf, constantOf, listOf, namesOf, open, type Tree } from './tree.ts'
 import { typeOfValue } from './value-types.ts'
@@ -69,7 +69,7 @@ function starOf(
     return from === null ? refuse('* without anything to read from') : { columns: from.star, open: from.open }
   }
   const item = findItem(place.scope, qualifier)
-  return item ?? refuse(missingColumn(`${qualifier.join('.')}.*`))
+  return item ?? refuseUnknown(missingColumn(`${qualifier.join('.')}.*`))
 }
 
 /** Which columns a GROUP BY groups by, as far as they are plain. */

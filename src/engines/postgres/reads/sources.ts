@@ -187,7 +187,7 @@ function aliasOf(range: Tree): string | null {
 function renamed(columns: readonly Column[], range: Tree, openSource: number | null): readonly Column[] {
   const names = namesOf((range.alias as Tree | undefined)?.colnames) ?? []
   const beyond = names.slice(columns.length)
-  if (beyond.length > 0 && openSource === null) return refuse(missingColumn(beyond[0] ?? ''))
+  if (beyond.length > 0 && openSource === null) return refuseUnknown(missingColumn(beyond[0] ?? ''))
   const variable = { source: openSource ?? 0, type: null, family: null }
   return [
     ...columns.map((column, at) => ({ ...column, name: names[at] ?? column.name })),
