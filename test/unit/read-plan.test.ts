@@ -273,6 +273,14 @@ describe('through sub-selects, common table expressions, views and set operation
 
 describe('scopes', () => {
   reads({
+    // Behind columns that are not known, nobody knows which column is which.
+    'select * from (select * from generate_series(1, 3) g, a) s(x, y) where s.y = 1': 'a',
+    'select * from (select a.* from generate_series(1, 3) g, a) s(x) where s.x = 1': 'a(id=1)',
+    'select * from (generate_series(1, 3) g cross join a) as j(x, y) where j.y = 1': 'a',
+    'select * from (select (a).*, a.id from a) s(x) where s.x = 1': 'a',
+    'select * from b where id in (select (a).* from a) and b.id = 1': 'a b(id=1)',
+    'with c(x, y) as (select * from generate_series(1, 3) g, a) select * from c where y = 1': 'a',
+    'with s as (select 1 + 1, id from a) select * from s where id = 1': 'a(id=1)',
     // The name belongs to the inner query if it has such a column, whatever the author thought.
     'select * from a where id = 1 and exists (select 1 from b where a_id = id)': 'a(id=1) b',
     'select * from a where id = 1 and exists (select 1 from parts where k = small)': 'a(id=1) parts',
@@ -364,6 +372,9 @@ describe('what needs a time to live', () => {
     "select '2020-01-01'::date": null,
     'select t::date from a': cast('date'),
     'select at::date from a': cast('date'),
+    'select date(at) from a': cast('date'),
+    'select date(ts), date(d) from a': null,
+    "select date('today')": "'today' may stand for the time of the query",
     'select at::text from a': cast('text'),
     'select ts::date, d::timestamp, at::timestamptz, id::text from a': null,
     'select ts::timestamptz from a': cast('timestamptz'),

@@ -38,7 +38,7 @@ const firstOwnOid = 16_384
  * One statement, for one snapshot. It locks nothing. Trusted is what an extension brought and declares immutable.
  * Columns of the server's own catalogues are left out: nobody caches these.
  */
-export const catalogueQuery = `
+export const catalogueQuery: string = `
 with trusted_functions as (
   select p.oid, p.pronamespace, p.proname,
     p.provolatile = 'i' and exists (

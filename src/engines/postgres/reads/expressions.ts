@@ -106,6 +106,11 @@ function inspectCall(body: Tree, place: Place): void {
   const name = path.at(-1) ?? ''
   const schema = path.length > 1 ? (path.at(-2) ?? null) : null
   const args = listOf(body.args)
+  if (name === 'date' && args.length === 1) {
+    checkOwner(schema, name, place, true)
+    inspectCast({ arg: args[0], typeName: { names: [{ String: { sval: 'date' } }] } }, place, inspect)
+    return
+  }
   checkOwner(schema, name, place, callEffect(name, args.length, hasConfiguration(args)) !== 'unknown')
   const effect = callEffect(name, args.length, hasConfiguration(args))
   if (effect === 'unknown') return refuse(`${name}() is not known to depend on its arguments alone`)

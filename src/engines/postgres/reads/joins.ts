@@ -168,8 +168,10 @@ function exposedJoin(
   const alias = (body.alias as Tree | undefined)?.aliasname
   if (typeof alias === 'string') {
     const names = namesOf((body.alias as Tree).colnames) ?? []
-    const columns = star.map((column, at) => ({ ...column, name: names[at] ?? column.name }))
-    const whole = { alias, schema: null, columns, unqualified: columns, open: left.open || right.open }
+    const open = left.open || right.open
+    // Which column is which is not known where some are not known.
+    const columns = open ? [] : star.map((column, at) => ({ ...column, name: names[at] ?? column.name }))
+    const whole = { alias, schema: null, columns, unqualified: columns, open }
     return { items: [whole], star: columns }
   }
   const items = [...left.items, ...right.items].map((item) => ({ ...item, unqualified: shown(item.unqualified) }))

@@ -27,11 +27,13 @@ interface Target {
 export function bindOutput(select: Tree, place: Place, from: Source | null): Output {
   const source = place.analysis.nextSource()
   let open = false
+  // Behind a star over columns that are not known, nobody knows which column is which.
+  let misplaced = false
   const targets = listOf(select.targetList).flatMap((node): readonly Target[] => {
     const target = bodyOf(node, 'ResTarget') ?? {}
     const star = starOf(target.val, place, from)
     if (star !== null) {
-      open ||= star.open
+      misplaced ||= star.open
       return star.columns.map(({ name, variable }) => ({ name, inner: variable, type: variable.type }))
     }
     inspect(target.val, place)
@@ -41,6 +43,7 @@ export function bindOutput(select: Tree, place: Place, from: Source | null): Out
     if (name === undefined) open = true
     return [{ name: name ?? null, inner, type: inner?.type ?? typeOfValue(target.val, sight) }]
   })
+  if (misplaced) return { source, columns: [], inner: [], open: true }
   return {
     source,
     columns: targets.map(({ name, inner, type }) => ({
