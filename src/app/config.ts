@@ -10,8 +10,6 @@ import { readConfig, type ConfigProblem, type ConfigSetting, type Incomplete } f
 import type { InputOf, OutputOf } from '../core/config-schema.ts'
 import { minSecretLength } from '../sessions/signer.ts'
 
-const trackingModes = ['full', 'key', 'off'] as const
-
 const databaseSchema = {
   kind: 'group',
   summary: 'One database cluster. Without `url` it is embedded: PostgreSQL started by Fourfold in `dataDir`.',
@@ -97,7 +95,7 @@ const databaseSchema = {
       fields: {
         default: {
           kind: 'choice',
-          options: trackingModes,
+          options: trackingModes as typeof trackingModes,
           default: 'full',
           summary:
             'For tables that are not named below. `full` tells rows apart by any column and makes the server log whole old rows; `key` by the primary key alone; `off` keeps nothing that read the table.',
@@ -574,7 +572,7 @@ function checkDatabase(name: string, database: Incomplete<FullDatabase>): readon
   }
   if (Array.isArray(database.replicas)) problems.push(...checkReplicas(`${path}.replicas`, database.replicas))
   for (const [table, mode] of Object.entries(database.tracking?.tables ?? {})) {
-    if ((trackingModes as readonly unknown[]).includes(mode)) continue
+    if (trackingModes.includes(mode)) continue
     const message = `expected one of ${trackingModes.join(', ')}, got ${JSON.stringify(mode)}`
     problems.push({ path: `${path}.tracking.tables.${table}`, message })
   }
@@ -597,4 +595,5 @@ function checkReplicas(path: string, replicas: readonly (Incomplete<Replica> | u
   })
 }
 
+const trackingModes: readonly unknown[] = databaseSchema.fields.tracking.fields.default.options
 const postgresUrl = /^postgres(?:ql)?:\/\//

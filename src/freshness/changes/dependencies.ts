@@ -21,5 +21,3 @@ export interface Dependencies {
   /** Hashes of names: pairs, one behind the other. */
   readonly names: readonly number[]
 }
-
-export const noDependencies: Dependencies = { tables: [], rows: [], names: [] }

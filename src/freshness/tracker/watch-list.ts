@@ -7,7 +7,7 @@ import type { Store, StoreFields } from '../../store/store.ts'
 import type { TemplateId } from '../changes/hash.ts'
 
 /** Long: whoever asks again makes it anew, and a tracker remembers what it was asked for. */
-export const watchTtlMs = 30 * 86_400_000
+export const watchTtlMs: number = 30 * 86_400_000
 
 export function watchKey(database: string): string {
   return `watch:${database}`

@@ -115,7 +115,7 @@ select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamesp
   where n.nspname = 'fourfold' and c.relname = 'change_stream') as there`
 
 // Versions of rows (xmin) show what was altered and put back.
-export const FINGERPRINT_SQL = `
+export const FINGERPRINT_SQL: string = `
 select coalesce(string_agg(line, ' ' order by line), '') from (
   select 'p' || oid || ':' || xmin as line from pg_publication where pubname = '${publicationName}'
   union all

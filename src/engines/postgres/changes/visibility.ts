@@ -10,7 +10,7 @@ import { CURRENT_EPOCH_SQL } from '../epoch.ts'
 import type { Lsn } from '../../position.ts'
 
 /** The epoch in the same statement: numbers of transactions begin again in another one. */
-export const SNAPSHOT_SQL = `select pg_current_snapshot()::text as snapshot, (${CURRENT_EPOCH_SQL}) as epoch`
+export const SNAPSHOT_SQL: string = `select pg_current_snapshot()::text as snapshot, (${CURRENT_EPOCH_SQL}) as epoch`
 
 export interface Snapshot {
   readonly xmin: bigint
