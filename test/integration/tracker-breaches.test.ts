@@ -303,7 +303,7 @@ const promises: readonly Promised[] = [
     },
     breaches: {
       'nobody looks': {
-        file: 'tracker/run.ts',
+        file: 'tracker/pulse.ts',
         find: 'if (standing.fingerprint !== fingerprint)',
         put: 'if (standing.fingerprint === null)',
       },

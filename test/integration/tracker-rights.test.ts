@@ -103,8 +103,17 @@ test('what the server does not allow', async (t) => {
       'drop publication fourfold',
       `begin; drop publication fourfold; create publication fourfold; commit`,
       'alter publication fourfold set (publish_via_partition_root = true)',
-      `select pg_terminate_backend(active_pid), pg_sleep(0.1) from pg_replication_slots where database = current_database();
-       select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database() and not active`,
+      // The tracker comes back quickly.
+      `do $$ begin
+        for attempt in 1..100 loop
+          perform pg_terminate_backend(active_pid) from pg_replication_slots where database = current_database();
+          begin
+            perform pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database();
+            return;
+          exception when object_in_use then perform pg_sleep(0.01);
+          end;
+        end loop;
+      end $$`,
     ]) {
       const last = (await reader.read()).at(-1)?.to ?? 0
       await client.query(sql).catch(() => undefined)
@@ -117,5 +126,26 @@ test('what the server does not allow', async (t) => {
       assert.deepEqual(rows, [{ pubviaroot: false, pubtruncate: true }], sql)
     }
     await tracker.stop()
+  })
+
+  await t.test('stopping does not wait for a slot that waits for an open transaction', async () => {
+    const { address, client } = await makeDatabase('busy', cluster.primary.user)
+    const other = await connect(t, address)
+    await client.query('create table rows (id int)')
+    await other.query('begin; insert into rows values (1)')
+    const tracker = startTestTracker(t, { database: 'busy', address, store })
+    await until('the slot to be begun', async () => {
+      const { rows } = await client.query(
+        `select from pg_stat_activity where query like '%pg_create_logical_replication_slot%' and pid <> pg_backend_pid() and state = 'active'`,
+      )
+      return rows.length > 0
+    })
+    const began = performance.now()
+    await tracker.stop()
+    assert.ok(performance.now() - began < 5000)
+    await other.query('commit')
+    const second = startTestTracker(t, { database: 'busy', address, store })
+    await untilStreaming(second)
+    await second.stop()
   })
 })

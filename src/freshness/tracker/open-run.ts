@@ -4,6 +4,8 @@
  * takes it, and what the stream depends on is looked at after that.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
+
 import type pg from 'pg'
 
 import type { Logger } from '../../core/log.ts'
@@ -19,6 +21,7 @@ import {
   createSlot,
   dropSlot,
   oldestTransaction,
+  readHolder,
   readSlot,
   touchSlot,
   type SlotState,
@@ -34,6 +37,10 @@ import { closeClient, Run, type RunOptions } from './run.ts'
 export interface OpenRunOptions extends RunOptions {
   readonly address: PostgresAddress
   readonly ddl: DdlPolicy
+  /** Hears that another tracker reads the slot, as often as it is asked. */
+  readonly waiting: (reason: string) => void
+  /** Ends the opening, however long it would still take. */
+  readonly signal: AbortSignal
 }
 
 const statementTimeoutMs = 5000
@@ -42,16 +49,26 @@ const joinTimeoutMs = 30_000
 /** A slot waits for the transactions that are open. */
 const slotTimeoutMs = 600_000
 const sayAfterMs = 5000
+const slotRetryMs = 250
 const slotIsActive = '55006'
 
 /** @throws SlotTaken, StreamRefused, StreamBroken, or what went wrong on the way */
 export async function openRun(options: OpenRunOptions): Promise<Run> {
-  const opened: { close(): void }[] = []
+  const opened: (() => void)[] = []
+  const closeAll = (): void => {
+    for (const close of opened.splice(0)) close()
+  }
+  options.signal.addEventListener('abort', closeAll)
   try {
-    return await open(options, (close) => opened.push({ close }))
+    return await open(options, (close) => {
+      opened.push(close)
+      if (options.signal.aborted) closeAll()
+    })
   } catch (error) {
-    for (const { close } of opened) close()
+    closeAll()
     throw sqlState(error) === slotIsActive ? new SlotTaken('another tracker reads the slot', { cause: error }) : error
+  } finally {
+    options.signal.removeEventListener('abort', closeAll)
   }
 }
 
@@ -61,8 +78,9 @@ async function open(options: OpenRunOptions, opened: (close: () => void) => void
   const epoch = await settleEpoch(observer, options)
   const slot = await nameSlot(observer, options.database)
   await mustNotBeWaitedFor(observer, slot)
+  await untilFree(observer, slot, options)
   const installation = await install(observer, ddl)
-  await makeSlot(observer, slot, options)
+  await makeSlot(observer, slot, options, opened)
   const connection = await ReplicationConnection.open({
     address,
     deadlineMs: statementTimeoutMs,
@@ -143,8 +161,23 @@ async function mustNotBeWaitedFor(observer: pg.Client, slot: string): Promise<vo
   throw new StreamRefused(reason)
 }
 
+/** Waits here while another tracker works: one small statement each time. */
+async function untilFree(observer: pg.Client, slot: string, { waiting, signal }: OpenRunOptions): Promise<void> {
+  for (;;) {
+    const pid = await readHolder(observer, slot)
+    if (pid === null) return
+    waiting(`process ${pid} of the server reads the slot for another tracker`)
+    await delay(slotRetryMs, undefined, { signal })
+  }
+}
+
 /** A slot that nobody wrote down may have a hole before it, and one that is lost has one. */
-async function makeSlot(observer: pg.Client, slot: string, { address, log }: OpenRunOptions): Promise<void> {
+async function makeSlot(
+  observer: pg.Client,
+  slot: string,
+  { address, log }: OpenRunOptions,
+  opened: (close: () => void) => void,
+): Promise<void> {
   const state = await readSlot(observer, slot)
   if (state !== null && state.begun !== null && state.lost === null) return
   if (state !== null) {
@@ -152,16 +185,15 @@ async function makeSlot(observer: pg.Client, slot: string, { address, log }: Ope
     log.warn({ slot, reason: state.lost ?? 'changes may be missing before it' }, 'the slot is made anew')
     await dropSlot(observer, slot)
   }
-  await createWhenPossible(slot, observer, address, log)
+  await createWhenPossible(slot, observer, log, () => connect(address, slotTimeoutMs, opened))
 }
 
 async function createWhenPossible(
   slot: string,
   observer: pg.Client,
-  address: PostgresAddress,
   log: Logger,
+  connectAside: () => Promise<pg.Client>,
 ): Promise<void> {
-  const closing: (() => void)[] = []
   const timer = setInterval(() => {
     oldestTransaction(observer).then(
       (oldest) => log.warn({ slot, oldest }, 'the new slot waits for the transactions that are open'),
@@ -169,11 +201,11 @@ async function createWhenPossible(
     )
   }, sayAfterMs)
   try {
-    const client = await connect(address, slotTimeoutMs, (close) => closing.push(close))
+    const client = await connectAside()
     await createSlot(client, slot)
+    await closeClient(client)
   } finally {
     clearInterval(timer)
-    for (const close of closing) close()
   }
 }
 

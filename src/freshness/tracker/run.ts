@@ -12,18 +12,18 @@ import type { Epoch, Lsn } from '../../engines/position.ts'
 import { cutConnection } from '../../engines/postgres/client-state.ts'
 import { StreamDecoder } from '../../engines/postgres/changes/decoder.ts'
 import { readFrame } from '../../engines/postgres/changes/frames.ts'
-import { forgetSlots } from '../../engines/postgres/changes/installation.ts'
-import { emitBeat, isSynchronous, readSnapshot, readStanding } from '../../engines/postgres/changes/observation.ts'
 import type { ReplicationConnection } from '../../engines/postgres/changes/replication-connection.ts'
 import { readLineage, type Tracking } from '../../engines/postgres/changes/tables.ts'
 import { Visibility } from '../../engines/postgres/changes/visibility.ts'
 import type { Store } from '../../store/store.ts'
 import { Collector } from './collector.ts'
 import { CoverageState } from './coverage-state.ts'
-import { StreamBroken, StreamRefused } from './errors.ts'
-import { FrameQueue } from './frame-queue.ts'
+import type { FrameQueue } from './frame-queue.ts'
+import { LookOut } from './look-out.ts'
 import { Publisher } from './publisher.ts'
+import { Pulse } from './pulse.ts'
 import { TableKeeper } from './table-keeper.ts'
+import { Timers } from './timers.ts'
 import { readWatchList } from './watch-list.ts'
 
 /** What was opened for a run: see `open-run.ts`. */
@@ -67,10 +67,7 @@ export interface RunStatus {
 }
 
 const beatEveryMs = 1000
-const healthyWithinMs = 5000
 const watchEveryMs = 200
-const snapshotGapMs = 5
-const longestSnapshotGapMs = 50
 const acknowledgeEveryMs = 10
 
 const maxWeight = 1_000_000
@@ -93,19 +90,16 @@ export class Run {
   readonly #visibility: Visibility
   readonly #coverage = new CoverageState()
   readonly #keeper: TableKeeper
-  readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #timers = new Timers((error) => this.#fail(error))
+  readonly #lookOut: LookOut
+  readonly #pulse: Pulse
   readonly ended: Promise<Error>
   #end: (error: Error) => void = () => undefined
   #over = false
   #acknowledged: Lsn
   #acknowledgeSoon = false
-  #beats = new Map<number, number>()
-  #beat = 0
-  #members: string | null = null
   #ddl = 0
   #waking = false
-  #looking = false
-  #looked = 0
 
   constructor(parts: RunParts, options: RunOptions) {
     this.#parts = parts
@@ -118,20 +112,26 @@ export class Run {
     this.#collector = this.#makeCollector()
     this.#publisher = this.#makePublisher()
     this.#keeper = this.#makeKeeper()
+    this.#lookOut = this.#makeLookOut()
+    this.#pulse = this.#makePulse()
   }
 
   /** Everything that was received so far is looked at from here on. */
   async start(): Promise<void> {
+    const { connection, queue } = this.#parts
+    // Says that this side is alive, whatever the other connections wait for.
+    this.#timers.every(beatEveryMs, async () => connection.acknowledge(this.#acknowledged, true))
     await this.#keeper.verify()
     await this.#readWatchList()
     const decoder = new StreamDecoder(this.#collector)
-    this.#parts.queue.open((frame) => this.#take(decoder, frame))
-    this.#every(watchEveryMs, () => this.#readWatchList())
-    this.#every(beatEveryMs, () => this.#check())
-    // Also says that this side is alive, whatever the other connections wait for.
-    this.#every(beatEveryMs, async () => this.#parts.connection.acknowledge(this.#acknowledged, true))
+    queue.open((frame) => this.#take(decoder, frame))
+    this.#timers.every(watchEveryMs, () => this.#readWatchList())
+    this.#timers.every(beatEveryMs, async () => {
+      await this.#pulse.check()
+      this.#publisher.wake()
+    })
     this.#publisher.wake()
-    this.#look()
+    this.#lookOut.wake()
   }
 
   get status(): RunStatus {
@@ -143,7 +143,7 @@ export class Run {
       published: this.#publisher.published,
       visible: this.#visibility.visible,
       acknowledged: this.#acknowledged,
-      healthy: !this.#over && this.#oldestBeatMs() < healthyWithinMs,
+      healthy: !this.#over && this.#pulse.isHealthy,
       tables: this.#keeper.joined.size,
       refused: this.#keeper.refused,
       cacheOff: blind,
@@ -164,7 +164,7 @@ export class Run {
     this.#over = true
     this.#publisher.stop()
     this.#parts.queue.close()
-    for (const timer of this.#timers) clearTimeout(timer)
+    this.#timers.end()
     this.#end(error instanceof Error ? error : new Error(String(error)))
   }
 
@@ -184,7 +184,7 @@ export class Run {
       },
       ddl: (tag) => this.#noticeDdl(tag),
       beat: (beat) => {
-        for (const known of this.#beats.keys()) if (known <= beat) this.#beats.delete(known)
+        this.#pulse.hear(beat)
         // Without this the keepalive behind the message could take a second.
         this.#parts.connection.acknowledge(this.#acknowledged, true)
       },
@@ -229,6 +229,36 @@ export class Run {
     })
   }
 
+  #makeLookOut(): LookOut {
+    const { observer, epoch } = this.#parts
+    return new LookOut({
+      observer,
+      epoch,
+      visibility: this.#visibility,
+      timers: this.#timers,
+      moved: () => {
+        this.#press()
+        this.#publisher.wake()
+        this.#acknowledge()
+      },
+      failed: (error) => this.#fail(error),
+    })
+  }
+
+  #makePulse(): Pulse {
+    const { observer, slot, connection, epoch, fingerprint, queue } = this.#parts
+    return new Pulse({
+      observer,
+      slot,
+      pid: connection.pid,
+      epoch,
+      fingerprint,
+      silenceMs: this.#options.silenceMs,
+      silentMs: () => queue.silentMs,
+      membersChanged: () => void this.#keeper.verify(),
+    })
+  }
+
   #take(decoder: StreamDecoder, chunk: Buffer): Promise<void> | void {
     const frame = readFrame(chunk)
     if (frame.kind === 'data') return decoder.decode(frame.payload)
@@ -245,7 +275,7 @@ export class Run {
     queueMicrotask(() => {
       this.#waking = false
       this.#publisher.wake()
-      this.#look()
+      this.#lookOut.wake()
     })
   }
 
@@ -260,48 +290,11 @@ export class Run {
     const position = Math.min(this.#publisher.published, this.#visibility.visible)
     if (position <= this.#acknowledged || this.#acknowledgeSoon) return
     this.#acknowledgeSoon = true
-    this.#after(acknowledgeEveryMs, () => {
+    this.#timers.after(acknowledgeEveryMs, () => {
       this.#acknowledgeSoon = false
       this.#acknowledged = Math.min(this.#publisher.published, this.#visibility.visible)
       this.#parts.connection.acknowledge(this.#acknowledged)
     })
-  }
-
-  /** Looks whether what was received is visible: one statement at a time, less often while nothing comes of it. */
-  #look(): void {
-    if (this.#looking || this.#over || !this.#visibility.isWaiting) return
-    this.#looking = true
-    const gap = Math.min(longestSnapshotGapMs, snapshotGapMs * 2 ** Math.min(this.#looked, 10))
-    const since = performance.now()
-    void this.#observe().then(
-      (changed) => {
-        this.#looked = changed ? 0 : this.#looked + 1
-        this.#after(Math.max(0, gap - (performance.now() - since)), () => {
-          this.#looking = false
-          this.#look()
-        })
-      },
-      (error: unknown) => this.#fail(error),
-    )
-  }
-
-  async #observe(): Promise<boolean> {
-    const mark = this.#visibility.mark()
-    const before = this.#visibility.visible
-    const { snapshot, epoch } = await readSnapshot(this.#parts.observer)
-    if (this.#over) return false
-    this.#mustBe(epoch)
-    this.#visibility.observe(snapshot, mark)
-    this.#visibility.compact()
-    this.#press()
-    if (this.#visibility.visible === before) return false
-    this.#publisher.wake()
-    this.#acknowledge()
-    return true
-  }
-
-  #mustBe(epoch: Epoch | null): void {
-    if (epoch !== this.#parts.epoch) throw new Error('the server has another epoch')
   }
 
   async #readWatchList(): Promise<void> {
@@ -324,58 +317,6 @@ export class Run {
     void this.#keeper.verify().then(() => {
       if (this.#ddl === ddl) this.#coverage.suspend(false)
       this.#publisher.wake()
-    })
-  }
-
-  async #check(): Promise<void> {
-    const { observer, slot, connection, fingerprint } = this.#parts
-    const standing = await readStanding(observer, slot)
-    this.#mustBe(standing.epoch)
-    if (isSynchronous(standing.synchronous)) throw new StreamRefused('synchronous_standby_names has the tracker in it')
-    if (standing.fingerprint !== fingerprint) {
-      await forgetSlots(observer)
-      throw new StreamBroken('the publication or the event triggers were changed')
-    }
-    if (standing.slotPid !== connection.pid) throw new Error('the slot is not held by this connection any more')
-    if (this.#members !== standing.members) {
-      this.#members = standing.members
-      void this.#keeper.verify()
-    }
-    this.#beat += 1
-    this.#beats.set(this.#beat, performance.now())
-    await emitBeat(observer, this.#beat)
-    this.#watchSilence()
-    this.#publisher.wake()
-  }
-
-  #oldestBeatMs(): number {
-    const [first] = this.#beats.values()
-    return first === undefined ? 0 : performance.now() - first
-  }
-
-  /** FRESHNESS rule 13. A heartbeat may stand behind a transaction of millions of rows: then others arrive. */
-  #watchSilence(): void {
-    const { silenceMs } = this.#options
-    if (this.#oldestBeatMs() < healthyWithinMs || this.#parts.queue.silentMs < silenceMs) return
-    throw new Error(`nothing came from the server for ${silenceMs} ms`)
-  }
-
-  #after(ms: number, work: () => void): void {
-    if (this.#over) return
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer)
-      if (!this.#over) work()
-    }, ms)
-    this.#timers.add(timer)
-  }
-
-  /** Again and again, each time after the one before was done. */
-  #every(ms: number, work: () => Promise<void>): void {
-    this.#after(ms, () => {
-      work().then(
-        () => this.#every(ms, work),
-        (error: unknown) => this.#fail(error),
-      )
     })
   }
 }

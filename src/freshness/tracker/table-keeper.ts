@@ -75,10 +75,9 @@ export class TableKeeper {
   /** Reads what is in the publication. Resolves when {@link joined} tells it; what fell out is asked for again. */
   verify(): Promise<void> {
     for (const wish of this.#wishes.values()) wish.notBefore = 0
-    return this.#queue(async () => {
-      await this.#readJoined()
-      await this.#grant()
-    })
+    const read = this.#queue(() => this.#readJoined())
+    void this.#queue(() => this.#grant())
+    return read
   }
 
   async stop(): Promise<void> {

@@ -60,6 +60,7 @@ class TrackerLoop implements Tracker {
   readonly #options: TrackerOptions
   readonly #log: Logger
   readonly #stopping = Promise.withResolvers<void>()
+  readonly #abort = new AbortController()
   #stopped = false
   #run: Run | null = null
   #status: TrackerStatus = { state: 'starting' }
@@ -80,6 +81,7 @@ class TrackerLoop implements Tracker {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#stopping.resolve()
+    this.#abort.abort()
     await this.#done
     this.#status = { state: 'stopped' }
   }
@@ -96,7 +98,10 @@ class TrackerLoop implements Tracker {
 
   async #once(): Promise<void> {
     const { database, address, store, trackingOf = () => 'full', ddl = 'any' } = this.#options
-    const run = await openRun({ database, address, store, trackingOf, ddl, silenceMs: this.#silenceMs, log: this.#log })
+    const waiting = (reason: string): void => this.#wait(reason)
+    const signal = this.#abort.signal
+    const settings = { trackingOf, ddl, silenceMs: this.#silenceMs, log: this.#log }
+    const run = await openRun({ database, address, store, ...settings, waiting, signal })
     const { published, slot, cacheOff } = run.status
     this.#log.info({ slot, from: published }, 'the change stream begins')
     if (cacheOff !== null) this.#log.warn({ reason: cacheOff }, 'nothing is cached; see: fourfold doctor')
@@ -118,7 +123,7 @@ class TrackerLoop implements Tracker {
     const reason = error instanceof Error ? error.message : String(error)
     if (this.#stopped) return
     if (error instanceof SlotTaken) {
-      this.#say('waiting', reason, () => this.#log.info({ reason }, 'another tracker is at work; waiting'))
+      this.#wait(reason)
       return await this.#sleep(slotRetryMs)
     }
     if (error instanceof StreamRefused) {
@@ -130,6 +135,10 @@ class TrackerLoop implements Tracker {
     if (this.#failures > 1) this.#silenceMs = Math.min(longestSilenceMs, this.#silenceMs * 2)
     const wait = error instanceof StreamBroken ? firstRetryMs : firstRetryMs * 2 ** Math.min(this.#failures, 6)
     await this.#sleep(Math.min(longestRetryMs, wait))
+  }
+
+  #wait(reason: string): void {
+    this.#say('waiting', reason, () => this.#log.info({ reason }, 'another tracker is at work; waiting'))
   }
 
   /** A line in the log only when something is new. */

@@ -45,11 +45,19 @@ function describeLoss({ wal, plugin, here, confirmed }: SlotRow): string | null 
   return confirmed === null ? 'it has no position' : null
 }
 
+/** The server's process that reads the slot; null where nobody does, or where there is none. */
+export async function readHolder(client: QueryClient, slot: string): Promise<number | null> {
+  const { rows } = await client.query('select active_pid as pid from pg_replication_slots where slot_name = $1', [slot])
+  return (rows[0]?.['pid'] as number | null | undefined) ?? null
+}
+
 /**
  * Makes the slot: resolves when every transaction that was open has ended, which the server waits for. The position is
  * written down behind it: until it was acknowledged, commits before it may not be visible yet.
  */
 export async function createSlot(client: QueryClient, slot: string): Promise<Lsn> {
+  // Whoever gives up waiting leaves nobody behind who waits on.
+  await client.query(`set client_connection_check_interval = '2s'`).catch(() => undefined)
   const { rows } = await client.query('select lsn::text from pg_create_logical_replication_slot($1, $2)', [
     slot,
     'pgoutput',

@@ -1,0 +1,60 @@
+/** Looks whether what was received is visible: one statement at a time, less often while nothing comes of it. */
+
+import type pg from 'pg'
+
+import type { Epoch } from '../../engines/position.ts'
+import { readSnapshot } from '../../engines/postgres/changes/observation.ts'
+import type { Visibility } from '../../engines/postgres/changes/visibility.ts'
+import type { Timers } from './timers.ts'
+
+export interface LookOutOptions {
+  readonly observer: pg.Client
+  readonly epoch: Epoch
+  readonly visibility: Visibility
+  readonly timers: Timers
+  /** The visible position has moved. */
+  readonly moved: () => void
+  readonly failed: (error: unknown) => void
+}
+
+const leastGapMs = 5
+const longestGapMs = 50
+
+export class LookOut {
+  readonly #options: LookOutOptions
+  #looking = false
+  #fruitless = 0
+
+  constructor(options: LookOutOptions) {
+    this.#options = options
+  }
+
+  /** Looks, if there is anything to look for and nobody does. */
+  wake(): void {
+    const { visibility, timers, failed } = this.#options
+    if (this.#looking || !visibility.isWaiting) return
+    this.#looking = true
+    const gap = Math.min(longestGapMs, leastGapMs * 2 ** Math.min(this.#fruitless, 10))
+    const since = performance.now()
+    this.#look().then((moved) => {
+      this.#fruitless = moved ? 0 : this.#fruitless + 1
+      timers.after(Math.max(0, gap - (performance.now() - since)), () => {
+        this.#looking = false
+        this.wake()
+      })
+    }, failed)
+  }
+
+  async #look(): Promise<boolean> {
+    const { observer, epoch, visibility, moved } = this.#options
+    const mark = visibility.mark()
+    const before = visibility.visible
+    const seen = await readSnapshot(observer)
+    if (seen.epoch !== epoch) throw new Error('the server has another epoch')
+    visibility.observe(seen.snapshot, mark)
+    visibility.compact()
+    if (visibility.visible === before) return false
+    moved()
+    return true
+  }
+}
