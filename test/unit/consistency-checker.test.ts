@@ -183,7 +183,7 @@ test('a run is refused that proves nothing', () => {
   assert.equal(refused({ readsByClone: { 'clone-1': 1000, 'clone-2': 50 } }).length, 1)
 })
 
-test('hits and reads on replicas are counted while no fault is on, a moment after the last one', () => {
+test('hits and reads on replicas are counted in steady use', () => {
   const counts = new FloorCounts()
   counts.add({ operation: 'phase', name: 'one', tiers: ['memory'], invoked: 0 })
   const at = (invoked: number, more: Partial<ReadLine>): void => counts.add(read('session', invoked, [], more))

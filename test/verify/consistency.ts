@@ -44,7 +44,12 @@ const note = (what: string): void =>
 const command = `npm run verify -- consistency${flags.quick ? ' --quick' : ''}`
 const report = createReport({ name: 'consistency', command })
 
-const phases: readonly Phase[] = [{ name: 'both tiers', tiers: ['memory', 'tier'], env: {} }]
+const phases: readonly Phase[] = [
+  { name: 'both tiers', tiers: ['memory', 'tier'], env: {} },
+  // Room for nothing.
+  { name: 'shared tier alone', tiers: ['tier'], env: { FOURFOLD_CACHE_MEMORY: '1B' } },
+  { name: 'in process alone', tiers: ['memory'], env: { FOURFOLD_CACHE_TIER_URL: 'none' } },
+]
 
 const endings: (() => Promise<void>)[] = []
 let ending: Promise<void> | null = null
@@ -74,7 +79,7 @@ async function verify(ground: Ground): Promise<boolean> {
   for (const phase of flags.quick ? phases.slice(0, 1) : phases) {
     await withSystem(ground, phase.env, async (system) => {
       const scene = { system, ground, stoppedMs: pace.stoppedMs }
-      await timed(phase.name, () => usePhase({ ...run, scene }, phase, true))
+      await timed(phase.name, () => usePhase({ ...run, scene }, phase))
     })
   }
   await history.close()
@@ -110,7 +115,9 @@ async function withSystem<T>(
 ): Promise<T> {
   const data = join(directory, 'data')
   const port = await findPort()
-  const system = new System({ data, clones: pace.clones, port, env: { ...ground.env, ...env }, app })
+  // Every process of every start compiles the same sources.
+  const compiled = { NODE_COMPILE_CACHE: join(directory, 'compiled') }
+  const system = new System({ data, clones: pace.clones, port, env: { ...compiled, ...ground.env, ...env }, app })
   endAfter(cleanup, () => system.stop())
   await timed('start', () => system.start())
   try {

@@ -84,6 +84,8 @@ export interface Wanted {
   readonly table: string
   readonly keys: readonly string[]
   readonly group: number
+  /** Of a sum: the same question in other words, which the cache keeps apart. */
+  readonly variant: number
   /** At `strict`, whatever the level of the request. */
   readonly once: boolean
 }
@@ -135,13 +137,13 @@ async function readDatabase({ databases }: App, { kind, table, keys, group }: Wa
 }
 
 async function readCached({ cache }: App, wanted: Wanted): Promise<Shown> {
-  const { kind, table, keys, group, once } = wanted
+  const { kind, table, keys, group, variant, once } = wanted
   const level = once ? ({ level: 'strict' } as const) : {}
   const key = split(keys[0] ?? '')[1]
   const server = ''
   switch (kind) {
     case 'sum': {
-      const [row] = await cache.query<{ total: string }>(sumSql, [group], level)
+      const [row] = await cache.query<{ total: string }>(`${sumSql} /* ${variant} */`, [group], level)
       return { items: [], sum: Number(row?.total), server }
     }
     case 'rows':

@@ -5,9 +5,10 @@
 
 import { readFileSync } from 'node:fs'
 
-import { killAllClones, killTracker, stallStandby, type Scene } from './faults.ts'
+import { killAllClones, killTracker, stallStandby, stopOneClone, type Scene } from './faults.ts'
 
 import type { Plant } from '../../support/plant.ts'
+import type { Wanted } from './app.ts'
 import type { Kind } from './write-kinds.ts'
 
 export interface Breach {
@@ -22,6 +23,11 @@ export interface Breach {
   /** What is written from outside. Default: everything. */
   readonly outside?: readonly Kind[]
   readonly outsideMs?: number
+  readonly writers?: number
+  /** What is read through the cache. Default: everything. */
+  readonly reads?: readonly Wanted['kind'][]
+  /** In how many ways sums are asked for, so that some are asked for the first time at any moment. */
+  readonly variants?: number
   /** Done again and again until the breach is caught. Default: nothing. */
   readonly meanwhile?: (scene: Scene) => Promise<void>
 }
@@ -38,15 +44,19 @@ export const breaches: readonly Breach[] = [
   {
     rule: 1,
     name: 'positions are begins of commits',
-    // A replica that has replayed all there is stands at the begin of the commit record that comes next.
+    // A replica that has replayed all there is stands at the begin of the commit record that comes next: what it shows of
+    // several rows, between two commits that follow each other.
     outside: ['long transaction'],
-    outsideMs: 100,
+    outsideMs: 200,
+    writers: 2,
+    reads: ['sum'],
+    variants: 5,
     writeShare: 0,
     plants: [
       {
         file: 'src/engines/postgres/changes/decoder.ts',
-        find: 'position(message.commitEndLsn)',
-        put: 'position(message.commitLsn)',
+        find: 'const commitEndAt = 10',
+        put: 'const commitEndAt = 2',
       },
     ],
   },
@@ -88,8 +98,9 @@ export const breaches: readonly Breach[] = [
     plants: [
       {
         file: follower,
-        find: 'let after = 0\n',
-        put: 'let after = (await store.readStream(changeStream(database), 0, { limit: 1 })).last\n',
+        find: 'const page = await store.readStream(',
+        put: `if (after === 0) after = (await store.readStream(changeStream(database), 0, { limit: 1 })).last
+          const page = await store.readStream(`,
       },
       { file: follower, find: 'new Filter(from, ', put: 'new Filter(0, ' },
       {
@@ -144,6 +155,7 @@ export const breaches: readonly Breach[] = [
     ],
     outsideMs: 50,
     outside: ['update', 'put', 'bulk'],
+    meanwhile: stopOneClone,
   },
   {
     rule: 23,

@@ -23,9 +23,9 @@ export interface Counts {
   readonly unknown: number
   /** How long each fault lasted until the system worked again, in milliseconds. */
   readonly faults: Readonly<Record<string, readonly number[]>>
-  /** While no fault was on: reads at `session` without the cache, and how many of them a replica answered. */
+  /** In steady use: reads at `session` without the cache, and how many of them a replica answered. */
   readonly calmSession: { readonly reads: number; readonly onReplicas: number }
-  /** While no fault was on, by phase and tier: look-ups, and those that the tier served. */
+  /** In steady use, by phase and tier: look-ups, and those that the tier served. */
   readonly calmTiers: Readonly<Record<string, { readonly lookUps: number; readonly hits: number }>>
   /** How long reads took, in milliseconds. */
   readonly slowestReadMs: number
@@ -61,18 +61,19 @@ export class FloorCounts {
   #phase: PhaseLine | null = null
 
   add(line: Line): void {
-    if (line.operation === 'phase') {
-      this.#phase = line
-      // A cache begins empty.
-      this.#windows.push({ from: line.invoked - settleMs, to: line.invoked + settleMs })
-    }
+    if (line.operation === 'phase') this.#phase = line
     if (line.operation === 'fault') this.#fault(line)
     if (line.operation === 'write') this.#write(line)
     if (line.operation === 'read') this.#read(line)
   }
 
   result(): Counts {
-    const calm = this.#seen.filter(({ time }) => !this.#windows.some(({ from, to }) => from <= time && time <= to))
+    const isCalm = ({ phase, time }: CalmRead): boolean =>
+      phase !== null &&
+      phase.tiers.length > 0 &&
+      phase.invoked <= time &&
+      !this.#windows.some(({ from, to }) => from <= time && time <= to)
+    const calm = this.#seen.filter(isCalm)
     const session = calm.filter((read) => read.session && !read.cached)
     return {
       reads: this.#reads,

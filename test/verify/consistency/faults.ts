@@ -49,7 +49,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'SIGSTOP to a clone',
-    run: ({ system, stoppedMs }) => stopFor(pickOne(system.processes('clone')), stoppedMs),
+    run: stopOneClone,
   },
   {
     name: 'SIGSTOP to a clone for longer than answers may be old',
@@ -164,6 +164,11 @@ export async function killTracker({ system }: Scene): Promise<void> {
 
 export async function killAllClones({ system }: Scene): Promise<void> {
   await Promise.all(system.processes('clone').map(kill))
+}
+
+/** What it is asked meanwhile it answers before it has heard of what others have shown by then. */
+export async function stopOneClone({ system, stoppedMs }: Scene): Promise<void> {
+  await stopFor(pickOne(system.processes('clone')), stoppedMs)
 }
 
 /** Commits wait for a standby that does not answer: they are in the change stream, and nobody sees them. */

@@ -42,9 +42,9 @@ export function missedFloors(counts: Counts, floors: Floors = fullFloors): reado
   for (const [level, reads] of Object.entries(counts.reads)) expect(`reads at ${level}`, reads, floors.readsAtLevel)
   for (const kind of kindsOfWrites) expect(`writes: ${kind}`, counts.writes[kind] ?? 0, floors.writesOfKind)
   const { reads, onReplicas } = counts.calmSession
-  expect('session reads on replicas while no fault was on', onReplicas / Math.max(1, reads), floors.replicaShare)
+  expect('session reads on replicas in steady use', onReplicas / Math.max(1, reads), floors.replicaShare)
   for (const [tier, { hits, lookUps }] of Object.entries(counts.calmTiers)) {
-    expect(`hits while no fault was on, ${tier}`, hits / Math.max(1, lookUps), floors.hitShare)
+    expect(`hits in steady use, ${tier}`, hits / Math.max(1, lookUps), floors.hitShare)
   }
   if (Object.keys(counts.calmTiers).length === 0) missed.push('no tier of the cache was in play')
   for (const part of floors.faulted) {

@@ -89,7 +89,7 @@ export interface FaultLine {
 export interface PhaseLine {
   readonly operation: 'phase'
   readonly name: string
-  /** The tiers of the cache that are in play; their hits have floors. */
+  /** In steady use the tiers of the cache that are in play, whose hits have floors; none in a storm. */
   readonly tiers: readonly ('memory' | 'tier')[]
   readonly invoked: number
 }

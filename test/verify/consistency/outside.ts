@@ -17,10 +17,14 @@ export interface OutsideOptions {
   readonly name: string
   /** Between two writes of one writer, on average. */
   readonly everyMs: number
+  /** Besides, so many reads must have been answered for each write. */
+  readonly everyReads?: { readonly each: number; readonly reads: () => number } | undefined
   /** Told of each table that has joined: the key of its row. */
   readonly onTable: (key: string) => void
   /** Default: all, those that lock tables rarely. */
-  readonly kinds?: readonly Kind[]
+  readonly kinds?: readonly Kind[] | undefined
+  /** How many write at once. Default 2. */
+  readonly writers?: number | undefined
 }
 
 /** Those that make everything that is cached useless, or hold everybody up, no more often than this. */
@@ -30,7 +34,6 @@ const rareMs: Partial<Record<Kind | 'late table', number>> = {
   'bulk removal': 2_000,
   'late table': 15_000,
 }
-const writers = 2
 const retryMs = 200
 
 export class OutsideWriters {
@@ -45,7 +48,7 @@ export class OutsideWriters {
   }
 
   start(): void {
-    const live = Array.from({ length: writers }, () => this.#live())
+    const live = Array.from({ length: this.#options.writers ?? 2 }, () => this.#live())
     this.#running = Promise.all([...live, this.#live('late table')])
   }
 
@@ -71,11 +74,18 @@ export class OutsideWriters {
   /** One write or none. Answers whether the connection is still good. */
   async #once(client: pg.Client, only?: 'late table'): Promise<boolean> {
     await pause(Math.random() * 2 * this.#options.everyMs)
+    await this.#untilRead()
     const kind = only ?? pickOne(this.#options.kinds ?? outsideKinds)
     if (this.#over || this.#isTooSoon(kind)) return true
     if (kind === 'late table') return await this.#addTable(client)
     const plan = planWrite(kind)
     return await this.#write(kind, plan.keys, plan.removes, (id) => performWrite(client, plan, id))
+  }
+
+  async #untilRead(): Promise<void> {
+    const { everyReads } = this.#options
+    const next = this.#count * (everyReads?.each ?? 0)
+    while (!this.#over && (everyReads?.reads() ?? Infinity) < next) await pause(20)
   }
 
   #isTooSoon(kind: Kind | 'late table'): boolean {

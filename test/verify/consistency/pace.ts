@@ -2,15 +2,18 @@
 
 export interface Pace {
   readonly clones: number
-  /** Before the first fault of a phase: the cache fills, hits are counted. */
-  readonly calmMs: number
-  /** How long a phase lasts, at least. */
-  readonly phaseMs: number
+  /** Of the steady use of a phase: reads while the cache fills, and reads while hits are counted. */
+  readonly warmReads: number
+  readonly steadyReads: number
+  /** It ends after this all the same. */
+  readonly steadyMs: number
+  /** How long the storm lasts, at least. */
+  readonly stormMs: number
   /** Between the end of one fault and the next. */
   readonly betweenMs: number
   /** How long something that is stopped or cut off stays so. */
   readonly stoppedMs: number
-  /** Whether every phase gets every fault. */
+  /** Whether every fault has its turn. */
   readonly allFaults: boolean
   /** Between two writes from outside, on average. */
   readonly outsideMs: number
@@ -20,8 +23,10 @@ export interface Pace {
 
 export const fullPace: Pace = {
   clones: 3,
-  calmMs: 25_000,
-  phaseMs: 200_000,
+  warmReads: 1_500,
+  steadyReads: 6_000,
+  steadyMs: 60_000,
+  stormMs: 140_000,
   betweenMs: 3_500,
   stoppedMs: 1_500,
   allFaults: true,
@@ -31,8 +36,10 @@ export const fullPace: Pace = {
 
 export const quickPace: Pace = {
   clones: 2,
-  calmMs: 6_000,
-  phaseMs: 9_000,
+  warmReads: 300,
+  steadyReads: 600,
+  steadyMs: 15_000,
+  stormMs: 6_000,
   betweenMs: 200,
   stoppedMs: 500,
   allFaults: false,

@@ -36,18 +36,19 @@ export async function catchBreach({ scene, breach, withinMs, path }: Planting): 
   const late: string[] = []
   // Tables that join late have names of their own in each run.
   const name = `rule${breach?.rule ?? 0}at${Math.round(begun)}`
-  const { writeShare = 0.1, outside: kinds, outsideMs: everyMs = 200, meanwhile } = breach ?? {}
+  const {
+    writeShare = 0.1,
+    reads,
+    variants,
+    outside: kinds,
+    outsideMs: everyMs = 200,
+    writers,
+    meanwhile,
+  } = breach ?? {}
   const onTable = (key: string): void => void late.push(key)
-  const options = { url: system.url, history, name, levels, writeShare, cachedShare: 0.9, late }
+  const options = { url: system.url, history, name, levels, writeShare, cachedShare: 0.9, late, reads, variants }
   const traffic = new Traffic(options)
-  const outside = new OutsideWriters({
-    servers: ground.servers,
-    history,
-    name,
-    everyMs,
-    onTable,
-    ...(kinds && { kinds }),
-  })
+  const outside = new OutsideWriters({ servers: ground.servers, history, name, everyMs, onTable, kinds, writers })
   traffic.start()
   outside.start()
   const isOver = (): boolean => found.caught !== null || performance.now() - begun > withinMs

@@ -3,13 +3,13 @@
  * which chooses the clone. Each operation goes into the history when it has returned.
  */
 
-import { Agent, request } from 'undici'
-
-import { isIdentified, keepCookies } from '../sessions/traffic.ts'
-import { appKinds, counters, groupOf, groups, pickOne, planWrite, posts, shaped, type Kind } from './write-kinds.ts'
+import { isIdentified } from '../sessions/traffic.ts'
+import { Client } from './client.ts'
+import { cachedReads, pickWanted, servedBy, uncachedReads, wantedOf } from './wanted.ts'
+import { appKinds, counters, pickOne, planWrite, posts, shaped, type Kind } from './write-kinds.ts'
 
 import type { Shown, Wanted } from './app.ts'
-import type { History, ReadLine } from './history.ts'
+import type { History } from './history.ts'
 import type { Done } from './write-kinds.ts'
 import type { Level } from '../../../src/freshness/level.ts'
 
@@ -28,16 +28,13 @@ export interface TrafficOptions {
   readonly late: readonly string[]
   /** Default: all that apps write. */
   readonly kinds?: readonly Kind[]
-}
-
-interface Answer {
-  readonly body: unknown
-  readonly clone: string
-  readonly cacheStatus: string
+  /** What is read through the cache. Default: everything, single objects most. */
+  readonly reads?: readonly Wanted['kind'][] | undefined
+  /** In how many ways a sum is asked for. Default 1. */
+  readonly variants?: number | undefined
 }
 
 const tabsPerSession = 2
-const timeoutMs = 4_000
 const longestPauseMs = 12
 /** After a failure a client waits a moment. */
 const retryMs = 100
@@ -46,19 +43,16 @@ const againShare = 0.5
 
 export class Traffic {
   readonly #options: TrafficOptions
-  readonly #agent = new Agent({
-    headersTimeout: timeoutMs,
-    bodyTimeout: timeoutMs,
-    connectTimeout: 1_000,
-    connections: 64,
-  })
-  readonly #cookies = new Map<string, Map<string, string>>()
+  readonly #client: Client
+  /** Reads that were answered so far. */
+  answered = 0
   #running: Promise<unknown> | null = null
   #over = false
   #count = 0
 
   constructor(options: TrafficOptions) {
     this.#options = options
+    this.#client = new Client(options.url)
   }
 
   start(): void {
@@ -69,13 +63,13 @@ export class Traffic {
   async stop(): Promise<void> {
     this.#over = true
     await this.#running
-    await this.#agent.destroy()
+    await this.#client.close()
   }
 
   /** Writes and reads that row back at `strict`; answers whether both succeeded. */
   async works(): Promise<boolean> {
     const session = `${this.#options.name}-0`
-    if (!(await this.#write(session, 'session', 'update'))) return false
+    if ((await this.#write(session, 'session', 'update')) === null) return false
     const wanted = { ...wantedOf('object', [counters[0]!]), cached: true }
     return await this.#read(session, 'strict', wanted)
   }
@@ -93,7 +87,7 @@ export class Traffic {
   async #live(session: string, level: Level): Promise<void> {
     // A reader who is known by a cookie gets it with the first write; two first writes at once would be two readers.
     while (!this.#over && !isIdentified(session)) {
-      if (await this.#write(session, level, 'update')) break
+      if ((await this.#write(session, level, 'update')) !== null) break
       await pause(retryMs)
     }
     await Promise.all(Array.from({ length: tabsPerSession }, () => this.#browse(session, level)))
@@ -105,17 +99,26 @@ export class Traffic {
     while (!this.#over) {
       const writes = Math.random() < writeShare
       if (!writes && Math.random() > againShare) last = this.#pickRead()
-      const done = writes ? await this.#write(session, level) : await this.#read(session, level, last)
+      const written = writes ? await this.#write(session, level) : null
+      const done = writes ? written !== null : await this.#read(session, level, last)
       if (!done) await pause(retryMs)
+      // Whoever has written looks at it, mostly through another clone.
+      if (written !== null && Math.random() < againShare) last = this.#lookAt(written)
       if (!writes) await pause(Math.random() * longestPauseMs)
     }
   }
 
   #pickRead(): Wanted {
-    const { cachedShare, late } = this.#options
+    const { cachedShare, late, reads = cachedReads, variants = 1 } = this.#options
     const cached = Math.random() < cachedShare
-    const wanted = pickWanted(cached, late)
-    return { ...wanted, cached, once: cached && Math.random() < 0.03 }
+    const wanted = pickWanted(pickOne(cached ? reads : uncachedReads), late)
+    const variant = Math.floor(Math.random() * variants)
+    return { ...wanted, variant, cached, once: cached && Math.random() < 0.03 }
+  }
+
+  #lookAt(key: string): Wanted {
+    const cached = Math.random() < this.#options.cachedShare
+    return { ...wantedOf(cached ? 'object' : 'row', [key]), cached }
   }
 
   async #read(session: string, level: Level, wanted: Wanted): Promise<boolean> {
@@ -124,11 +127,12 @@ export class Traffic {
     const base = { operation: 'read', session, level: read, kind: wanted.kind, invoked } as const
     const snapshot = !['board', 'objects'].includes(wanted.kind)
     try {
-      const { body, clone, cacheStatus } = await this.#send('read', session, level, wanted)
+      const { body, clone, cacheStatus } = await this.#client.send('read', session, level, wanted)
       const { items, sum: value, server } = body as Shown
       const served = wanted.cached ? servedBy(cacheStatus) : ({ tier: 'database', server } as const)
       const sum = value === undefined ? {} : { sum: { keys: wanted.keys, value } }
       this.#options.history.add({ ...base, returned: performance.now(), items, snapshot, ...sum, clone, ...served })
+      this.answered += 1
       return true
     } catch (error) {
       const returned = performance.now()
@@ -138,7 +142,12 @@ export class Traffic {
     }
   }
 
-  async #write(session: string, level: Level, kind: Kind = pickOne(this.#options.kinds ?? appKinds)): Promise<boolean> {
+  /** Answers a row that it was about; null where it failed. */
+  async #write(
+    session: string,
+    level: Level,
+    kind: Kind = pickOne(this.#options.kinds ?? appKinds),
+  ): Promise<string | null> {
     const plan = planWrite(kind)
     const id = `${this.#options.name}_${(this.#count += 1)}`
     const { history } = this.#options
@@ -146,88 +155,15 @@ export class Traffic {
     history.add({ operation: 'begin', id, invoked, keys: plan.keys, removes: plan.removes })
     const base = { operation: 'write', id, session, kind, invoked } as const
     try {
-      const { body, clone } = await this.#send('write', session, level, { ...plan, id })
+      const { body, clone } = await this.#client.send('write', session, level, { ...plan, id })
       history.add({ ...base, ...(body as Done), returned: performance.now(), clone })
-      return true
+      return pickOne(plan.keys)
     } catch (error) {
       const returned = performance.now()
       history.add({ ...base, outcome: 'unknown', items: [], undone: [], returned, clone: '', note: noteOf(error) })
-      return false
+      return null
     }
   }
-
-  async #send(path: 'read' | 'write', session: string, level: Level, body: unknown): Promise<Answer> {
-    const jar = this.#jar(session)
-    const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
-    const answer = await request(`${this.#options.url}/${path}`, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        'x-level': level,
-        ...(isIdentified(session) ? { 'x-reader': session } : {}),
-        ...(cookie === '' ? {} : { cookie }),
-      },
-      body: JSON.stringify(body),
-      dispatcher: this.#agent,
-    })
-    keepCookies(jar, answer.headers['set-cookie'] ?? [])
-    const text = await answer.body.text()
-    if (answer.statusCode !== 200) throw new Error(`${answer.statusCode} ${text.slice(0, 160)}`)
-    const { headers } = answer
-    const cacheStatus = String(headers['cache-status'] ?? '')
-    return { body: JSON.parse(text), clone: String(headers['x-fourfold-clone'] ?? ''), cacheStatus }
-  }
-
-  #jar(session: string): Map<string, string> {
-    let jar = this.#cookies.get(session)
-    if (jar === undefined) this.#cookies.set(session, (jar = new Map()))
-    return jar
-  }
-}
-
-/** Some rows are read more than others. */
-function pickWanted(cached: boolean, late: readonly string[]): Wanted {
-  const kinds = cached
-    ? (['object', 'object', 'object', 'objects', 'board', 'row', 'rows', 'sum'] as const)
-    : (['row', 'row', 'rows', 'sum'] as const)
-  const kind = pickOne(kinds)
-  const group = Math.floor(Math.random() * groups)
-  switch (kind) {
-    case 'sum':
-      return wantedOf(kind, groupOf(counters, group), group)
-    case 'rows':
-      return wantedOf(kind, groupOf(pickOne([counters, posts]), group), group)
-    case 'objects':
-      return wantedOf(kind, counters.slice(group * 3, group * 3 + 4))
-    case 'board':
-      return wantedOf(kind, [counters[group]!, posts[group]!])
-    case 'object':
-      return wantedOf(kind, [pickSkewed(pickOne([counters, counters, posts, posts, shaped]))])
-    default:
-      // The newest tables, which have hardly joined.
-      if (late.length > 0 && Math.random() < 0.15) return wantedOf('row', [pickOne(late.slice(-2))])
-      return wantedOf('row', [pickSkewed(pickOne([counters, posts, posts, shaped]))])
-  }
-}
-
-function wantedOf(kind: Wanted['kind'], keys: readonly string[], group = 0): Wanted {
-  return { kind, cached: false, table: keys[0]!.split('/')[0]!, keys, group, once: false }
-}
-
-function pickSkewed<Value>(values: readonly Value[]): Value {
-  return values[Math.floor(Math.random() ** 2 * values.length)]!
-}
-
-/** From the field `Cache-Status` of one look-up, or of several: what served the one that came from furthest away. */
-function servedBy(status: string): Pick<ReadLine, 'tier' | 'server' | 'note'> {
-  const members = status.split(', ').filter((member) => /; (hit|fwd)/.test(member))
-  const detailOf = (member: string): string => /; detail=([\w-]+)/.exec(member)?.[1] ?? '?'
-  const load = members.find((member) => member.includes('; fwd=') && !member.includes('; collapsed'))
-  const server = (load ?? members[0] ?? '').endsWith('; replica') ? 'replica' : ''
-  if (load !== undefined) return { tier: 'load', server, note: detailOf(load) }
-  const details = members.map(detailOf)
-  const tier = (['tier', 'joined', 'previous', 'memory'] as const).find((one) => details.includes(one))
-  return { tier: tier ?? '', server }
 }
 
 function noteOf(error: unknown): string {

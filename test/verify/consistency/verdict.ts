@@ -30,9 +30,9 @@ export function judge({ violations, counts }: Findings, report: Report, floors: 
   add('slowest read', 'ms', counts.slowestReadMs)
   const { reads, onReplicas } = counts.calmSession
   const share = onReplicas / Math.max(1, reads)
-  add('session reads on replicas, no fault', 'fraction', share, { atLeast: floors.replicaShare })
+  add('session reads on replicas, steady use', 'fraction', share, { atLeast: floors.replicaShare })
   for (const [tier, { hits, lookUps }] of Object.entries(counts.calmTiers)) {
-    add(`hits, no fault, ${tier}`, 'fraction', hits / Math.max(1, lookUps), { atLeast: floors.hitShare })
+    add(`hits, steady use, ${tier}`, 'fraction', hits / Math.max(1, lookUps), { atLeast: floors.hitShare })
   }
   for (const [fault, values] of Object.entries(counts.faults)) {
     report.add({ contender: fault, metric: 'works again after', unit: 'ms', values })
