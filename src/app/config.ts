@@ -95,7 +95,7 @@ const databaseSchema = {
       fields: {
         default: {
           kind: 'choice',
-          options: trackingModes as typeof trackingModes,
+          options: ['full', 'key', 'off'],
           default: 'full',
           summary:
             'For tables that are not named below. `full` tells rows apart by any column and makes the server log whole old rows; `key` by the primary key alone; `off` keeps nothing that read the table.',
