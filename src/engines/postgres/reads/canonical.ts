@@ -13,6 +13,9 @@ export function canonicalParameter(family: Family, value: unknown): string | nul
     case 'string':
       return canonicalText(family, value)
     case 'number':
+      // Such a number prints as an integer.
+      if (family === 'int' && Number.isSafeInteger(value)) return String(value)
+      return canonicalText(family, String(value))
     case 'bigint':
     case 'boolean':
       return canonicalText(family, String(value))
