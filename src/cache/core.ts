@@ -104,6 +104,9 @@ export class CacheCore {
       throw new FourfoldError('FF_CACHE_OBJECT', message, { fields: { name: source.name } })
     }
     if (object.type !== undefined) this.#options.shared.register(source.name, object.type as CacheableClass)
+    for (const [name, type] of Object.entries(object.classes ?? {})) {
+      this.#options.shared.register(`${name} of ${source.name}`, type as CacheableClass)
+    }
     this.#names.set(source.name, object)
     const counted = { ...source, counts: this.metrics.of(source.name), quick: new Map() }
     this.#sources.set(object, counted)

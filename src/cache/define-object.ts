@@ -42,6 +42,8 @@ export interface ObjectOptions<Databases, K extends Key, Value> {
   readonly key?: KeySchema<K>
   /** The class of the value. */
   readonly type?: InstanceType<Value>
+  /** Other classes whose instances are in the value, by names that mean the same in every process: `{ Money }`. */
+  readonly classes?: Readonly<Record<string, InstanceType<object>>>
   /** Assembles the value for a key; null is an answer. May only read. */
   readonly load: (tools: LoadTools<Databases>, key: K) => Promise<Value | null>
   /**

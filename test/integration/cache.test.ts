@@ -178,6 +178,28 @@ suite('cached objects', () => {
     }, TypeError)
   })
 
+  test('instances of any class that is named come back as such, and others are refused', async () => {
+    const ada = ground().reader('ada')
+    class Money {
+      readonly cents: number
+      constructor(cents: number) {
+        this.cents = cents
+      }
+    }
+    const load = async ({ main }: any): Promise<{ price: Money }> => {
+      await main.selectFrom('users').select('id').where('id', '=', 1).execute()
+      return { price: new Money(5) }
+    }
+    const priced = defineObject<string, { price: Money }>({ name: 'priced', classes: { Money }, load })
+    await waitFor('kept', async () => {
+      await ada.cache.get(priced, 'x')
+      return (await ada.cache.explain(priced, 'x')).verdict === 'fresh'
+    })
+    assert.ok((await ada.cache.get(priced, 'x'))?.price instanceof Money)
+    const unnamed = defineObject<string, { price: Money }>({ name: 'unnamed', load })
+    await assert.rejects(ada.cache.get(unnamed, 'x'), rejectsWith('FF_CACHE_VALUE'))
+  })
+
   test('a touched name ends what depends on it', async () => {
     const { reader } = ground()
     const ada = reader('ada')
