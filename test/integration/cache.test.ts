@@ -196,7 +196,9 @@ suite('cached objects', () => {
       return (await ada.cache.explain(priced, 'x')).verdict === 'fresh'
     })
     assert.ok((await ada.cache.get(priced, 'x'))?.price instanceof Money)
-    class Stranger {}
+    class Stranger {
+      readonly unknown = true
+    }
     const strange = async (tools: any): Promise<object> => ({ ...(await load(tools)), stranger: new Stranger() })
     const unnamed = defineObject<string, object>({ name: 'unnamed', load: strange })
     await assert.rejects(ada.cache.get(unnamed, 'x'), rejectsWith('FF_CACHE_VALUE'))
