@@ -245,13 +245,32 @@ export class Lookups {
     for (let pauseMs = leasePollMs; ; pauseMs = Math.min(100, pauseMs * 1.5)) {
       const entry = await this.#findOneShared(source, id, scope)
       if (entry !== null || !source.clusterWide || performance.now() > untilMs) return { entry, lease: null }
+      let lease: Lease | null
       try {
-        const lease = await store.acquireLease(`fill:${id}`, `${holder}:${id}`, leaseMs)
-        if (lease !== null) return { entry: await this.#findOneShared(source, id, scope), lease }
+        lease = await store.acquireLease(`fill:${id}`, `${holder}:${id}`, leaseMs)
       } catch {
-        return { entry: null, lease: null }
+        return nothing
       }
+      if (lease !== null) return await this.#findLate(source, id, scope, lease)
       await pause(pauseMs)
+    }
+  }
+
+  /** Whoever had the lease before may have shared an entry since it was looked for: then the lease is of no use. */
+  async #findLate<K>(
+    source: Source<K>,
+    id: string,
+    scope: Scope,
+    lease: Lease,
+  ): Promise<{ entry: Entry | null; lease: Lease | null }> {
+    try {
+      const entry = await this.#findOneShared(source, id, scope)
+      if (entry === null) return { entry, lease }
+      this.#publish(id, null, null, lease)
+      return { entry, lease: null }
+    } catch (error) {
+      this.#publish(id, null, null, lease)
+      throw error
     }
   }
 

@@ -28,6 +28,7 @@ export function createObjectSource(definition: ObjectDefinition, build: string, 
     (async (keys: readonly Key[], options: LoadOptions) => {
       for (const key of keys) await checkKey(definition, key)
       const answers = await loadMany(tools(options) as never, keys)
+      checkAnswers(name, keys, answers)
       return new Map(keys.map((key) => [prefix + canonicalKey(key, name), answers.get(key) ?? null]))
     })
   return {
@@ -61,9 +62,36 @@ function check({ name, load, loadMany, loadManyBy }: ObjectDefinition): void {
 }
 
 /** Where there is no build, or two apps share a tier, the code of the load tells entries apart. */
-function codeOf({ load, loadMany, loadManyBy, type, version = 0 }: ObjectDefinition): string {
-  const text = [version, String(load), String(loadMany), loadManyBy, type?.name].join('\u0000')
+function codeOf({ load, loadMany, loadManyBy, type, values, version = 0 }: ObjectDefinition): string {
+  const text = [version, String(load), String(loadMany), loadManyBy, type?.name, values].join('\u0000')
   return createHash('sha256').update(text).digest('base64url').slice(0, 12)
+}
+
+/**
+ * A key that is missing in the map has the answer null; so the map must not have it under another type, as a bigint
+ * column's text for a number, or as another record with the same fields.
+ *
+ * @throws FF_CACHE_LOAD_KEYS
+ */
+function checkAnswers(name: string, keys: readonly Key[], answers: ReadonlyMap<unknown, unknown>): void {
+  const missing = keys.filter((key) => !answers.has(key))
+  if (missing.length === 0) return
+  const asked = new Set<unknown>(keys)
+  const strays = new Map([...answers.keys()].filter((key) => !asked.has(key)).map((key) => [looseText(key), key]))
+  for (const key of missing) {
+    const text = looseText(key)
+    if (!strays.has(text)) continue
+    const message =
+      `loadMany of ${name} was asked for the ${typeof key} ${text} and answered for a ${typeof strays.get(text)} of ` +
+      'this text: use the very keys that it is given as the keys of the map'
+    throw new FourfoldError('FF_CACHE_LOAD_KEYS', message, { fields: { object: name } })
+  }
+}
+
+function looseText(key: unknown): string {
+  if (typeof key !== 'object' || key === null) return String(key)
+  const fields = Object.entries(key).map(([name, value]) => [name, String(value)] as const)
+  return JSON.stringify(fields.toSorted(([one], [two]) => (one < two ? -1 : 1)))
 }
 
 async function checkKey({ name, key: schema }: ObjectDefinition, key: unknown): Promise<void> {

@@ -45,7 +45,9 @@ export function createQuerySource(
   return (query, { ttl, values = 'frozen' }) => {
     const { database, sql, parameters } = query
     const ttlMs = ttl === undefined ? null : parseDuration(ttl)
-    const text = [database, settingsOf(database), sql, ...parameters.map(parameterText)].map(
+    // Who asks for another time to live, or for copies, must not get what was kept for somebody who did not.
+    const how = `${values} ${ttlMs}`
+    const text = [database, settingsOf(database), how, sql, ...parameters.map(parameterText)].map(
       (one) => `${one.length}:${one}`,
     )
     const id = prefix + createHash('sha256').update(text.join('')).digest('base64url')

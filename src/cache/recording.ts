@@ -26,6 +26,7 @@ export class Recording implements FillSink {
   #refused: string | null = null
   #uncacheable: string | null = null
   #volatile: string | null = null
+  #unsteady: string | null = null
   #expiresAtMs = Infinity
 
   /** @param batchColumn for a batch: the column that says which key a row belongs to */
@@ -56,6 +57,10 @@ export class Recording implements FillSink {
 
   volatile(reason: string): void {
     this.#volatile ??= reason
+  }
+
+  unsteady(reason: string): void {
+    this.#unsteady ??= reason
   }
 
   /** An entry becomes part of this one. @param fresh whether it is, as far as this process knows, what the database holds now */
@@ -99,7 +104,7 @@ export class Recording implements FillSink {
     if (!hasTtl && (this.#uncacheable ?? this.#volatile) !== null)
       throw uncacheable(what, this.#uncacheable, this.#volatile)
     const parts: EntryPart[] = []
-    let refused = this.#refused ?? (this.#blind && !hasTtl ? 'no change stream' : null)
+    let refused = this.#refused ?? (hasTtl ? null : this.#blind ? 'no change stream' : this.#unsteady)
     for (const recorder of this.#parts.values()) {
       const part = recorder.empty && recorder.refused === null ? null : recorder.finish(share)
       if (part === null) continue
@@ -107,7 +112,8 @@ export class Recording implements FillSink {
       else parts.push(part)
     }
     if (refused !== null) return { refused }
-    if (parts.length === 0 && !hasTtl) throw noDependency(what)
+    // Parts that end by the clock end this one as well.
+    if (parts.length === 0 && !hasTtl && this.#expiresAtMs === Infinity) throw noDependency(what)
     return { parts }
   }
 }

@@ -353,6 +353,11 @@ export const errorRegistry = {
     retryable: false,
     httpStatus: 500,
   },
+  FF_CACHE_LOAD_KEYS: {
+    summary: 'The map of a `loadMany` has a key that was asked for under another type.',
+    retryable: false,
+    httpStatus: 500,
+  },
   FF_CACHE_IN_TRANSACTION: {
     summary: 'A query made inside a transaction was handed to the cache, which does not see what is not committed.',
     retryable: false,

@@ -535,7 +535,8 @@ function rankOf(replica: Replica, lsn: number): number {
   return (reached ? 0 : 1_000_000) + replica.inFlight + Math.random()
 }
 
-function isQueryObject(statement: Statement): boolean {
+/** A cursor or the like, which runs itself on a client. */
+export function isQueryObject(statement: Statement): boolean {
   return typeof statement === 'object' && 'submit' in statement
 }
 

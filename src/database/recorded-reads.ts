@@ -12,8 +12,8 @@ import { FourfoldError } from '../core/errors.ts'
 import { evaluateReads, volatileParameter } from '../engines/postgres/reads/evaluate.ts'
 import { asOf, type Position } from '../engines/position.ts'
 import { CatalogueHolder } from './catalogue-holder.ts'
+import { isQueryObject, type Cluster } from './cluster.ts'
 
-import type { Cluster } from './cluster.ts'
 import type { Router } from './router.ts'
 import type { Logger } from '../core/log.ts'
 import type { ReadAnalyser, ReadPlan } from '../engines/postgres/reads/plan.ts'
@@ -29,6 +29,11 @@ export interface FillSink {
   uncacheable(reason: string): void
   /** A statement whose answer changes without a change of data. */
   volatile(reason: string): void
+  /**
+   * The same, for these parameters: `today` may have been typed by a user, so it is no mistake of the load, and this
+   * answer alone is not kept.
+   */
+  unsteady(reason: string): void
 }
 
 type Plan = Extract<ReadPlan, { readonly cacheable: true }>
@@ -70,7 +75,8 @@ export class RecordedReads {
   ): Promise<pg.QueryResult> {
     const cluster = this.#cluster
     const { text, values = given } = typeof statement === 'string' ? { text: statement } : statement
-    if (!cluster.isRead(text)) throw mayOnlyRead(cluster.name)
+    // A cursor would go on reading on a connection that was given back.
+    if (!cluster.isRead(text) || isQueryObject(statement)) throw mayOnlyRead(cluster.name)
     const part = sink.part(cluster.name)
     if (part === null) return await this.#runUnrecorded(scope, null, statement, given)
     if (this.#catalogues?.current === null) await this.#catalogues.load()
@@ -111,8 +117,9 @@ export class RecordedReads {
       else sink.uncacheable(plan.reason)
       return 'uncacheable'
     }
-    const volatile = plan.volatile ?? volatileParameter(plan, values)
-    if (volatile !== null) sink.volatile(volatile)
+    if (plan.volatile !== null) sink.volatile(plan.volatile)
+    const unsteady = volatileParameter(plan, values)
+    if (unsteady !== null) sink.unsteady(unsteady)
     return plan
   }
 }

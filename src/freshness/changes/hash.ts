@@ -35,7 +35,8 @@ export function hashRow(template: TemplateId, values: readonly string[]): HashPa
 
 /** The hash of a name that the app itself touches: see `ff.cache.touch`. */
 export function hashName(name: string): HashPair {
-  return hashTexts(nameSeed, [name])
+  // As the server stores it: half of a surrogate pair is replaced.
+  return hashTexts(nameSeed, [name.toWellFormed()])
 }
 
 /** Part of a hash that is the same for all rows of a template: worth keeping where many rows are hashed. */

@@ -184,14 +184,22 @@ export class PartRecorder {
     return tables.size
   }
 
+  /**
+   * Whether rows with this value belong to other entries of the batch alone. Not where two keys have one text (1 and
+   * '1'), nor for a key that is spelled otherwise than the server does: its rows stand under another text.
+   */
+  #isOthers(value: string, share: BatchShare | null): boolean {
+    if (share === null || value === share.own || !this.#byValue.has(share.own)) return false
+    return share.others.has(value) && this.#tablesByValue() === 1
+  }
+
   #dependencies(share: BatchShare | null): Dependencies {
     const merged = new Map<TemplateId, TemplateRows>()
     const merge = (rows: ReadonlyMap<TemplateId, TemplateRows>): void => {
       for (const [template, { table, pairs }] of rows) this.#rowsOf(merged, template, table).addAll(pairs.flat)
     }
     merge(this.#rows)
-    const others = share === null || this.#tablesByValue() > 1 ? none : share.others
-    for (const [value, rows] of this.#byValue) if (!others.has(value)) merge(rows)
+    for (const [value, rows] of this.#byValue) if (!this.#isOthers(value, share)) merge(rows)
     const tables = new Set(this.#tables)
     for (const { table, pairs } of merged.values()) if (pairs.flat.length > 2 * maxRowsPerTable) tables.add(table)
     const rows: RowDependencies[] = []
@@ -202,8 +210,6 @@ export class PartRecorder {
     return { tables: [...tables], rows, names: this.#names.flat }
   }
 }
-
-const none: ReadonlySet<string> = new Set()
 
 interface TemplateRows {
   readonly table: number
