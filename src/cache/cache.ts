@@ -121,8 +121,13 @@ export class ScopedCache implements Cache {
       const loaded = await core.lookups.loadOnly(core.inside(source, options.in), keys, ids, this.#scope)
       return loaded as (Value | null)[]
     }
-    const found = await core.lookups.findMany<Key>(source, keys, ids, this.#at(options), this.#parent)
-    return found.map((one) => this.#told(source.name, one) as Value | null)
+    const values: unknown[] = []
+    const others = options === undefined ? this.#takeHeld(source, ids, values) : [...ids.keys()]
+    if (others.length === 0) return values as (Value | null)[]
+    const [otherKeys, otherIds] = [others.map((at) => keys[at]!), others.map((at) => ids[at]!)]
+    const found = await core.lookups.findMany<Key>(source, otherKeys, otherIds, this.#at(options), this.#parent)
+    for (const [index, at] of others.entries()) values[at] = this.#told(source.name, found[index]!)
+    return values as (Value | null)[]
   }
 
   async query<Row>(
@@ -163,6 +168,22 @@ export class ScopedCache implements Cache {
 
   streams(): Readonly<Record<string, CachedStream | null>> {
     return this.#core.streams()
+  }
+
+  /** Puts in what stands in this process and is fresh without asking anybody; answers where something is left to find. */
+  #takeHeld(source: ReturnType<CacheCore['sourceOf']>, ids: readonly string[], values: unknown[]): number[] {
+    const { memory, checks } = this.#core
+    const left: number[] = []
+    for (const [at, id] of ids.entries()) {
+      const entry = memory.get(id)
+      if (entry === undefined || checks.now(entry, this.#scope) !== 'fresh') left.push(at)
+      else {
+        source.counts.hits.memory += 1
+        this.#status.add(source.name, 'memory', null, entry)
+        values[at] = memory.handOut(entry, source.values)
+      }
+    }
+    return left
   }
 
   async #find(

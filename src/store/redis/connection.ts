@@ -39,6 +39,9 @@ export async function dialRedis(url: string, options: RedisDialOptions): Promise
     url,
     disableOfflineQueue: true,
     socket: { reconnectStrategy: false },
+    // Every call has a deadline of ours. The package's own makes a timer for each command that always runs out, and
+    // with it an error with a stack: half of what a command costs.
+    commandOptions: { timeout: undefined },
   }
   return open(createClient(settings), options)
 }
