@@ -85,7 +85,7 @@ export class Fills {
    * @throws FF_CACHE_CYCLE where the load is part of itself, FF_CACHE_BUSY
    */
   start(id: string, parent: Fill | null, load: (fill: Fill) => Promise<Filled>): Fill {
-    for (let at = parent; at !== null; at = at.parent) if (at.id === id) throw cycle(parent!, id)
+    refuseCycle(parent, id)
     const { fill, resolve, reject } = this.#register(id, parent)
     parent?.waitsFor.add(fill)
     this.#run(fill, load).then(resolve, reject)
@@ -180,6 +180,16 @@ function reaches(from: Fill, to: Fill, seen: Set<Fill>): boolean {
   seen.add(from)
   for (const next of from.waitsFor) if (reaches(next, to, seen)) return true
   return false
+}
+
+/** A load of its own that nobody joins, as part of another. @throws FF_CACHE_CYCLE */
+export function loneFill(id: string, parent: Fill | null): Fill {
+  refuseCycle(parent, id)
+  return { id, parent, waitsFor: new Set(), done: Promise.resolve({ value: null, entry: null }) }
+}
+
+function refuseCycle(parent: Fill | null, id: string): void {
+  for (let at = parent; at !== null; at = at.parent) if (at.id === id) throw cycle(parent!, id)
 }
 
 function cycle(parent: Fill, id: string): FourfoldError {

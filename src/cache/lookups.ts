@@ -11,6 +11,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 
 import { FourfoldError } from '../core/errors.ts'
+import { loneFill } from './fills.ts'
 import { Recording } from './recording.ts'
 import { isTimeToRenew } from './refresher.ts'
 
@@ -156,9 +157,7 @@ export class Lookups {
   /** Loads without any tier and keeps nothing: for transactions. */
   async loadOnly<K>(source: Source<K>, keys: readonly K[], ids: readonly string[], scope: Scope): Promise<unknown[]> {
     const recording = new Recording(this.#options.clusters)
-    const id = ids[0] ?? source.prefix
-    const fill: Fill = { id, parent: null, waitsFor: new Set(), done: Promise.resolve({ value: null, entry: null }) }
-    return await loadInTurn(source, keys, ids, { scope, recording, fill })
+    return await loadInTurn(source, keys, ids, { scope, recording, fill: loneFill('a transaction', null) })
   }
 
   /** Waits for what is being written to the second tier. */
@@ -427,7 +426,11 @@ function shareOf<K>({ loadManyBy, prefix }: Source<K>, id: string, batch: readon
   return { own: textOf(id), others: new Set(batch.filter((one) => one !== id).map(textOf)) }
 }
 
-/** One batch where there is one; else one after the other: a transaction has one connection. */
+/**
+ * One batch where there is one; else one after the other: a transaction has one connection.
+ *
+ * @throws FF_CACHE_CYCLE
+ */
 export async function loadInTurn<K>(
   source: Source<K>,
   keys: readonly K[],
@@ -435,11 +438,13 @@ export async function loadInTurn<K>(
   options: LoadOptions,
 ): Promise<unknown[]> {
   const wanted = new Map(ids.map((id, at) => [id, keys[at]!]))
+  const within = (id: string): LoadOptions => ({ ...options, fill: loneFill(id, options.fill) })
   let answers: ReadonlyMap<string, unknown>
-  if (source.loadMany !== undefined && wanted.size > 1) answers = await source.loadMany([...wanted.values()], options)
-  else {
+  if (source.loadMany !== undefined && wanted.size > 1) {
+    answers = await source.loadMany([...wanted.values()], within(`${ids[0]!} and ${wanted.size - 1} more`))
+  } else {
     const loaded = new Map<string, unknown>()
-    for (const [id, key] of wanted) loaded.set(id, checkDefined(source, await source.load(key, options)))
+    for (const [id, key] of wanted) loaded.set(id, checkDefined(source, await source.load(key, within(id))))
     answers = loaded
   }
   return ids.map((id) => answers.get(id) ?? null)

@@ -79,6 +79,24 @@ suite('the cache at its edges', () => {
     assert.deepEqual(await ada.cache.getMany(sparse, [1, 2]), [null, null])
   })
 
+  test('objects that use each other are named inside a transaction too', async () => {
+    const { ff } = ground()
+    const load =
+      (of: () => any) =>
+      async ({ use }: any, key: number): Promise<unknown> =>
+        await use(of(), key)
+    const one: any = defineObject<number, any>({ name: 'one', load: load(() => two) })
+    const two: any = defineObject<number, any>({
+      name: 'two',
+      load: load(() => one),
+      loadMany: async ({ useMany }: any, keys) => await useMany(two, keys),
+    })
+    await ff.databases.main.transaction().execute(async (trx) => {
+      await assert.rejects(ff.cache.get(one, 1, { in: trx }), rejectsWith('FF_CACHE_CYCLE'))
+      await assert.rejects(ff.cache.getMany(two, [1, 2], { in: trx }), rejectsWith('FF_CACHE_CYCLE'))
+    })
+  })
+
   test('a touched name ends what depends on it, whatever it is made of', async () => {
     const ada = ground().reader('ada')
     let state = 'before'
