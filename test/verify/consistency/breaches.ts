@@ -5,11 +5,12 @@
 
 import { readFileSync } from 'node:fs'
 
-import { killAllClones, killTracker, stallStandby, stopOneClone, type Scene } from './faults.ts'
+import { killAllClones, replaceTracker, stallStandby, stopOneClone, type Scene } from './faults.ts'
 
 import type { Plant } from '../../support/plant.ts'
 import type { Wanted } from './app.ts'
 import type { Kind } from './write-kinds.ts'
+import type { Level } from '../../../src/freshness/level.ts'
 
 export interface Breach {
   /** Of FRESHNESS. */
@@ -26,6 +27,8 @@ export interface Breach {
   readonly writers?: number
   /** What is read through the cache. Default: everything. */
   readonly reads?: readonly Wanted['kind'][]
+  /** Of each session. Default: all levels. */
+  readonly levels?: readonly Level[]
   /** In how many ways sums are asked for, so that some are asked for the first time at any moment. */
   readonly variants?: number
   /** Done again and again until the breach is caught. Default: nothing. */
@@ -88,9 +91,14 @@ export const breaches: readonly Breach[] = [
         put: 'this.#parts.connection.acknowledge(this.#publisher.published); const position = 0',
       },
     ],
-    outsideMs: 50,
+    // Many commits that wait for the standby, and time to look at them before they are made good by others.
+    writeShare: 0,
+    levels: Array.from({ length: 10 }, () => 'strict' as const),
+    reads: ['object'],
+    writers: 12,
+    outsideMs: 1_500,
     outside: ['update', 'put'],
-    meanwhile: (scene) => stallStandby(scene, () => killTracker(scene)),
+    meanwhile: (scene) => stallStandby(scene, () => replaceTracker(scene)),
   },
   {
     rule: 16,

@@ -117,7 +117,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'the synchronous standby stalls, and SIGKILL to the tracker',
-    run: (scene) => stallStandby(scene, () => killTracker(scene)),
+    run: (scene) => stallStandby(scene, () => replaceTracker(scene)),
   },
   {
     name: 'the primary cut off',
@@ -162,8 +162,30 @@ export async function killTracker({ system }: Scene): Promise<void> {
   await kill(system.processes('tracker')[0])
 }
 
+/** Once many commits wait; until another one reads the stream, and for a while after. */
+export async function replaceTracker(scene: Scene): Promise<void> {
+  await pause(1_500)
+  const before = await streamProcess(scene.ground)
+  await killTracker(scene)
+  const isThere = async (): Promise<boolean> => {
+    const now = await streamProcess(scene.ground)
+    return now !== -1 && now !== before
+  }
+  await waitFor('another tracker', isThere, 30_000)
+  await pause(2_000)
+}
+
+/** Until requests are answered again, and for a while after. */
 export async function killAllClones({ system }: Scene): Promise<void> {
   await Promise.all(system.processes('clone').map(kill))
+  const answers = async (): Promise<boolean> => {
+    const status = await fetch(system.url)
+      .then((answer) => answer.status)
+      .catch(() => 503)
+    return status !== 503 && status !== 502
+  }
+  await waitFor('clones that answer', answers, 30_000)
+  await pause(3_000)
 }
 
 /** What it is asked meanwhile it answers before it has heard of what others have shown by then. */

@@ -3,7 +3,7 @@
 import { Checker, maxStalenessMs, type Violation } from '../consistency-checker.ts'
 import { openHistory } from './history.ts'
 import { OutsideWriters } from './outside.ts'
-import { levels } from './phases.ts'
+import { levels as allLevels } from './phases.ts'
 import { Traffic } from './traffic.ts'
 
 import type { Breach } from './breaches.ts'
@@ -38,6 +38,7 @@ export async function catchBreach({ scene, breach, withinMs, path }: Planting): 
   const name = `rule${breach?.rule ?? 0}at${Math.round(begun)}`
   const {
     writeShare = 0.1,
+    levels = allLevels,
     reads,
     variants,
     outside: kinds,
