@@ -145,7 +145,7 @@ export function addRatio(
 }
 
 export async function measureSpeeds(ground: CacheGround, report: Report, quick: boolean): Promise<void> {
-  const rounds = quick ? 3 : 11
+  const rounds = quick ? 3 : 9
   const both = await startClones(ground, 'both')
   try {
     await measureProcess(both, report, rounds, quick)
@@ -166,7 +166,7 @@ export async function measureSpeeds(ground: CacheGround, report: Report, quick: 
 }
 
 async function measureProcess(clones: Clones, report: Report, rounds: number, quick: boolean): Promise<void> {
-  const base = { clients: 1, count: quick ? 5 : 20, rounds, each: 10_000, eachWithout: 20, keys: 1_000 }
+  const base = { clients: 1, count: quick ? 5 : 10, rounds, each: 10_000, eachWithout: 20, keys: 1_000 }
   const hits = await measureSpeed(clones, { metric: 'hits in process', thing: note, ...base })
   for (const [contender, values] of hits) {
     if (contender === noCache) continue
@@ -184,11 +184,11 @@ async function measureProcess(clones: Clones, report: Report, rounds: number, qu
     )
   }
   addSpeed(report, 'hits in process', hits)
-  const many = { ...base, each: 100, eachWithout: 1, atOnce: 100 }
+  const many = { ...base, each: 20, eachWithout: 1, atOnce: 100 }
   const metric = 'getMany of 100, in process'
   addSpeed(report, metric, await measureSpeed(clones, { metric, thing: note, ...many }))
   const pages = 'hits in process, 50 dependencies'
-  addSpeed(report, pages, await measureSpeed(clones, { metric: pages, thing: page, ...base, keys: 100 }))
+  addSpeed(report, pages, await measureSpeed(clones, { metric: pages, thing: page, ...base, each: 1_000, keys: 100 }))
 }
 
 async function measureRedis(clones: Clones, report: Report, rounds: number, quick: boolean): Promise<void> {
