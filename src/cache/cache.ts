@@ -6,6 +6,7 @@
  */
 
 import { FourfoldError } from '../core/errors.ts'
+import { finishRows, hasPlugins } from '../database/kysely-dialect.ts'
 import { canonicalKey, type Key } from './keys.ts'
 import { QuickScope } from './quick-hits.ts'
 import { CacheStatus } from './status.ts'
@@ -16,7 +17,7 @@ import type { Explanation } from './explain.ts'
 import type { Fill } from './fills.ts'
 import type { Found } from './lookups.ts'
 import type { SourceMetrics } from './metrics.ts'
-import type { CompilableQuery, QueryOptions } from './query-source.ts'
+import type { CompilableQuery, Query, QueryOptions } from './query-source.ts'
 import type { Level } from '../freshness/level.ts'
 import type { Scope } from '../freshness/scope.ts'
 import type { Transaction } from 'kysely'
@@ -137,13 +138,23 @@ export class ScopedCache implements Cache {
   ): Promise<Row[]> {
     const options = (typeof query === 'string' ? more : (given as typeof more)) ?? {}
     const parameters = typeof query === 'string' ? ((given ?? []) as readonly unknown[]) : null
-    const compiled =
-      parameters === null
-        ? this.#core.compile(query as CompilableQuery<Row>)
-        : { database: options.database ?? this.#core.onlyDatabase(), sql: query as string, parameters }
-    const { source, id } = this.#core.querySource(compiled, options)
-    const found = await this.#core.lookups.find(source, compiled, id, this.#at(options), this.#parent)
-    return this.#told('query', found) as Row[]
+    if (parameters === null) return (await this.#built(query as CompilableQuery<Row>, options)) as Row[]
+    const database = options.database ?? this.#core.onlyDatabase()
+    return (await this.#rows({ database, sql: query as string, parameters }, options)) as Row[]
+  }
+
+  /** Rows are kept as the database gives them; plugins of Kysely, which may change them in place, get copies. */
+  async #built(query: CompilableQuery<unknown>, options: QueryOptions & { readonly level?: Level }): Promise<unknown> {
+    const { compiled, ...plain } = this.#core.compile(query)
+    if (!hasPlugins(compiled)) return await this.#rows(plain, options)
+    const rows = await this.#rows(plain, { ...options, values: 'cloned' })
+    return await finishRows(compiled, rows as unknown[])
+  }
+
+  async #rows(query: Query, options: QueryOptions & { readonly level?: Level }): Promise<unknown> {
+    const { source, id } = this.#core.querySource(query, options)
+    const found = await this.#core.lookups.find(source, query, id, this.#at(options), this.#parent)
+    return this.#told('query', found)
   }
 
   async touch(name: string, options: { readonly in?: Transaction<any> } = {}): Promise<void> {

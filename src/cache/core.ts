@@ -114,7 +114,7 @@ export class CacheCore {
   }
 
   /** @throws FF_CACHE_QUERY, FF_CACHE_IN_TRANSACTION */
-  compile(query: CompilableQuery<unknown>): Query {
+  compile(query: CompilableQuery<unknown>): Query & { readonly compiled: CompiledQuery } {
     const compiled = typeof query?.compile === 'function' ? query.compile() : null
     const origin = compiled && originOf(compiled as CompiledQuery)
     if (compiled === null || origin === null) {
@@ -127,7 +127,8 @@ export class CacheCore {
         'A query that was made inside a transaction sees what is not committed yet, and the cache does not: run it there, or make it from ff.databases'
       throw new FourfoldError('FF_CACHE_IN_TRANSACTION', message, { fields: { database: origin.database } })
     }
-    return { database: origin.database, sql: compiled.sql, parameters: compiled.parameters }
+    const { sql, parameters } = compiled
+    return { database: origin.database, sql, parameters, compiled: compiled as CompiledQuery }
   }
 
   /** @throws FF_CACHE_QUERY */

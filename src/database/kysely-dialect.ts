@@ -66,6 +66,8 @@ function createDialect(driver: RoutedDriver): Dialect {
 export interface QueryOrigin {
   readonly database: string
   readonly inTransaction: boolean
+  /** What the instance that compiled it does to rows. Absent: nothing. */
+  readonly plugins?: readonly KyselyPlugin[]
 }
 
 const origin: unique symbol = Symbol('origin')
@@ -90,6 +92,20 @@ class NamedAdapter extends PostgresAdapter {
     super()
     this.database = database
   }
+}
+
+/** Whether the instance that compiled a query does anything to its rows: {@link finishRows} may then change them. */
+export function hasPlugins(query: CompiledQuery): boolean {
+  return (originOf(query)?.plugins?.length ?? 0) > 0
+}
+
+/** Rows as the instance that compiled the query would answer them. */
+export async function finishRows(query: CompiledQuery, rows: readonly unknown[]): Promise<readonly unknown[]> {
+  let result: QueryResult<any> = { rows: rows as unknown[] }
+  for (const plugin of originOf(query)?.plugins ?? []) {
+    result = await plugin.transformResult({ result, queryId: query.queryId })
+  }
+  return result.rows
 }
 
 /** Runs a text inside a transaction. */
@@ -119,7 +135,9 @@ class RoutedExecutor extends DefaultQueryExecutor {
   }
 
   override compileQuery(...args: Parameters<DefaultQueryExecutor['compileQuery']>): CompiledQuery {
-    return { ...super.compileQuery(...args), [origin]: this.#parts.origin } as CompiledQuery
+    const { plugins } = this
+    const from = plugins.length === 0 ? this.#parts.origin : { ...this.#parts.origin, plugins }
+    return { ...super.compileQuery(...args), [origin]: from } as CompiledQuery
   }
 
   /** Kysely asks for this at the begin of a transaction, or of work on one connection. */

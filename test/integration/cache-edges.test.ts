@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 
+import { CamelCasePlugin, type Kysely } from 'kysely'
+
 import { defineObject } from '../../src/cache/define-object.ts'
 import { cacheGround, untilKept } from '../support/cache-app.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -77,6 +79,21 @@ suite('the cache at its edges', () => {
       ttl: '1m',
     })
     assert.deepEqual(await ada.cache.getMany(sparse, [1, 2]), [null, null])
+  })
+
+  test('rows come as the plugins of the instance make them', async () => {
+    const ada = ground().reader('ada')
+    const main = ada.databases.main.withPlugin(new CamelCasePlugin()) as Kysely<any>
+    const read = (): Promise<any[]> =>
+      ada.cache.query(main.selectFrom('articles').select(['slug', 'authorId']).where('id', '=', 3))
+    assert.deepEqual(await read(), [{ slug: 'slug-3', authorId: 4 }])
+    await waitFor('they are kept', async () => {
+      const before = ada.cache.metrics()['query']!.hits.memory
+      assert.deepEqual(await read(), [{ slug: 'slug-3', authorId: 4 }])
+      return ada.cache.metrics()['query']!.hits.memory > before
+    })
+    const snake = ada.databases.main.selectFrom('articles').select(['slug', 'author_id']).where('id', '=', 3)
+    assert.deepEqual(await ada.cache.query(snake), [{ slug: 'slug-3', author_id: 4 }])
   })
 
   test('objects that use each other are named inside a transaction too', async () => {
