@@ -12,7 +12,7 @@ import { FourfoldError } from '../core/errors.ts'
 import { createClassRegistry, type ClassRegistry } from './classes.ts'
 import { cloneValue } from './clone.ts'
 import { freezeValue } from './freeze.ts'
-import { inspect } from './inspect.ts'
+import { inspect, type Inspection } from './inspect.ts'
 
 import type { Entry } from './entry.ts'
 import type { EntryMemory } from './lookups.ts'
@@ -75,15 +75,23 @@ export function createEntryMemory(options: EntryMemoryOptions = {}): BoundedEntr
       entry.onLeave?.()
     },
   })
+  const settle = (value: unknown, values: 'frozen' | 'cloned', name?: string): Inspection => {
+    const inspection = inspect(value, classes, name)
+    if (values === 'frozen') {
+      if (inspection.unfreezable !== null) throw refuseBytes(inspection.unfreezable)
+      freezeValue(value)
+    }
+    return inspection
+  }
   return {
     get: (id) => entries.get(id),
+    protect: (value, values, name) => {
+      settle(value, values, name)
+      return value
+    },
     set: (id, entry, values) => {
       const { value } = entry
-      const { bytes, shared, unfreezable } = inspect(value, classes)
-      if (values === 'frozen') {
-        if (unfreezable !== null) throw refuseBytes(unfreezable)
-        freezeValue(value)
-      }
+      const { bytes, shared } = settle(value, values)
       const held = new HeldEntry(entry, value, shared.size === 0)
       entries.set(id, held, { size: entryBytes + 2 * id.length + bytes + bytesOfParts(entry.parts) })
       return held

@@ -37,6 +37,12 @@ export interface EntryMemory {
    * @throws FF_CACHE_VALUE where its value cannot be kept as it is declared to be
    */
   set(id: string, entry: Entry, values: 'frozen' | 'cloned'): Entry
+  /**
+   * A value that is not kept, as it would be handed out if it were: what a reader may do with it must not hang on that.
+   *
+   * @throws FF_CACHE_VALUE
+   */
+  protect(value: unknown, values: 'frozen' | 'cloned', name: string): unknown
   /** The value for one reader: itself, or a copy. */
   handOut(entry: Entry, values: 'frozen' | 'cloned'): unknown
 }
@@ -157,7 +163,8 @@ export class Lookups {
   /** Loads without any tier and keeps nothing: for transactions. */
   async loadOnly<K>(source: Source<K>, keys: readonly K[], ids: readonly string[], scope: Scope): Promise<unknown[]> {
     const recording = new Recording(this.#options.clusters)
-    return await loadInTurn(source, keys, ids, { scope, recording, fill: loneFill('a transaction', null) })
+    const values = await loadInTurn(source, keys, ids, { scope, recording, fill: loneFill('a transaction', null) })
+    return values.map((value) => this.#options.memory.protect(value, source.values, source.name))
   }
 
   /** Waits for what is being written to the second tier. */
@@ -399,7 +406,8 @@ export class Lookups {
   #refuse<K>(source: Source<K>, id: string, value: unknown, reason: string): Kept {
     this.#options.metrics.refused(source.name, reason)
     this.#unkept.add(id)
-    return { filled: { value, entry: null }, bytes: null }
+    const { memory } = this.#options
+    return { filled: { value: memory.protect(value, source.values, source.name), entry: null }, bytes: null }
   }
 
   /** Behind the answer: nobody waits for the second tier. The lease goes when others can find the entry. */

@@ -81,6 +81,34 @@ suite('the cache at its edges', () => {
     assert.deepEqual(await ada.cache.getMany(sparse, [1, 2]), [null, null])
   })
 
+  test('a value that is not kept is as frozen as one that is, and refused for the same reasons', async () => {
+    const ada = ground().reader('ada')
+    const of = (name: string, value: () => unknown): any =>
+      defineObject<string, any>({
+        name,
+        load: async ({ main }: any) => {
+          // A table that nobody has read yet has to join the publication first.
+          await main.selectFrom('follows').selectAll().where('follower', '=', 1).execute()
+          return value()
+        },
+      })
+    const plain = of('plain', () => ({ list: [1] }))
+    const first: any = await ada.cache.get(plain, 'x')
+    assert.equal((await ada.cache.explain(plain, 'x')).verdict, 'absent')
+    assert.throws(() => first.list.push(2), TypeError)
+    await assert.rejects(
+      ada.cache.get(
+        of('callable', () => ({ of: () => 1 })),
+        'x',
+      ),
+      rejectsWith('FF_CACHE_VALUE'),
+    )
+    await ada.databases.main.transaction().execute(async (trx) => {
+      const inside: any = await ada.cache.get(plain, 'x', { in: trx })
+      assert.throws(() => inside.list.push(2), TypeError)
+    })
+  })
+
   test('rows come as the plugins of the instance make them', async () => {
     const ada = ground().reader('ada')
     const main = ada.databases.main.withPlugin(new CamelCasePlugin()) as Kysely<any>
