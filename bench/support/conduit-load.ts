@@ -73,6 +73,8 @@ export interface SpellOptions {
   readonly ports: readonly number[]
   readonly loops: number
   readonly ms: number
+  /** Ends earlier when so many were answered. */
+  readonly requests?: number
   /** The same requests for the same number, as far as time allows. */
   readonly seed: number
 }
@@ -142,7 +144,8 @@ class Loop {
   }
 
   async run(untilMs: number): Promise<void> {
-    while (performance.now() < untilMs) await this.#do(this.#pick())
+    const { requests = Infinity } = this.#options
+    while (performance.now() < untilMs && this.#latenciesMs.length < requests) await this.#do(this.#pick())
   }
 
   close(): void {
