@@ -93,12 +93,21 @@ export const breaches: readonly Breach[] = [
     ],
     // Many commits that wait for the standby, and time to look at them before they are made good by others.
     writeShare: 0,
-    levels: Array.from({ length: 10 }, () => 'strict' as const),
+    // Who asks for more loads anew, while the machine is slow, and so makes it good too.
+    levels: Array.from({ length: 10 }, () => 'eventual' as const),
     reads: ['object'],
     writers: 12,
-    outsideMs: 1_500,
+    outsideMs: 4_000,
     outside: ['update', 'put'],
-    meanwhile: (scene) => stallStandby(scene, () => replaceTracker(scene)),
+    meanwhile: async (scene) => {
+      // A replica shows what the primary does not show yet: everything is loaded from the primary.
+      scene.ground.proxies['replica-2'].cut('refused')
+      await stallStandby(scene, () => replaceTracker(scene))
+      scene.ground.proxies['replica-2'].restore()
+      scene.ground.proxies['replica-1'].cut('refused')
+      await new Promise((resolve) => setTimeout(resolve, 3_000))
+      scene.ground.proxies['replica-1'].restore()
+    },
   },
   {
     rule: 16,

@@ -233,7 +233,7 @@ async function cutOff({ ground: { proxies }, stoppedMs }: Scene, name: keyof Gro
 async function streamProcess({ servers }: Ground): Promise<number> {
   return await servers.with('primary', async (client) => {
     const { rows } = await client.query(
-      'select active_pid as pid from pg_replication_slots where active_pid is not null',
+      `select active_pid as pid from pg_replication_slots where slot_type = 'logical' and active`,
     )
     return Number(rows.at(-1)?.pid ?? -1)
   })

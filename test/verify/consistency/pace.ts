@@ -31,7 +31,7 @@ export const fullPace: Pace = {
   stoppedMs: 1_500,
   allFaults: true,
   outsideMs: 350,
-  breachMs: 60_000,
+  breachMs: 120_000,
 }
 
 export const quickPace: Pace = {
