@@ -109,6 +109,14 @@ suite('the cache at its edges', () => {
     })
   })
 
+  test("a cursor is refused in a load: it would read on when its connection is another load's", async () => {
+    const ada = ground().reader('ada')
+    const cursor = { text: 'select 1', submit: () => assert.fail('it ran') }
+    const load = async ({ main }: any): Promise<unknown> => await main.pool.query(cursor)
+    const streamed = defineObject<string, any>({ name: 'streamed', load })
+    await assert.rejects(ada.cache.get(streamed, 'x'), rejectsWith('FF_CACHE_LOAD_WRITES'))
+  })
+
   test('rows come as the plugins of the instance make them', async () => {
     const ada = ground().reader('ada')
     const main = ada.databases.main.withPlugin(new CamelCasePlugin()) as Kysely<any>
