@@ -54,7 +54,8 @@ export async function catchBreach({ scene, breach, withinMs, path }: Planting): 
   outside.start()
   const isOver = (): boolean => found.caught !== null || performance.now() - begun > withinMs
   // Until tables are watched and something is kept: tables do not join while writers hang.
-  while (!isOver() && meanwhile && traffic.answered < 400 && performance.now() - begun < 15_000) await pause(20)
+  const warmReads = meanwhile === undefined ? 0 : 400
+  while (!isOver() && traffic.answered < warmReads && performance.now() - begun < 15_000) await pause(20)
   while (!isOver()) {
     await meanwhile?.(scene)
     for (let at = 0; at < 50 && !isOver(); at += 1) await pause(20)
