@@ -15,10 +15,10 @@ import {
   type Thing,
   type Tiers,
 } from './cache-clones.ts'
+import { untilCalm, type CacheGround } from './cache-ground.ts'
 import { measureInterleaved, type Work } from './cpu.ts'
 import { note, page } from './cache-things.ts'
 
-import type { CacheGround } from './cache-ground.ts'
 import type { Goal, Report } from './report.ts'
 
 export const noCache = 'no cache'
@@ -44,6 +44,7 @@ export async function startClones(ground: CacheGround, tiers: Tiers): Promise<Cl
     const { ff } = clones.get('fourfold') as FourfoldClone
     await untilKept(ff, note, 1)
     await untilKept(ff, page, 1)
+    await untilCalm()
     return clones
   } catch (error) {
     await stopClones(clones)

@@ -12,7 +12,7 @@ import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 
 import { untilKept, type Thing } from './cache-clones.ts'
-import { openClone, type CacheGround, type CacheServers } from './cache-ground.ts'
+import { openClone, untilCalm, type CacheGround, type CacheServers } from './cache-ground.ts'
 import { measureCpu, type Work } from './cpu.ts'
 
 import type { Report } from './report.ts'
@@ -46,6 +46,7 @@ async function runReader({ servers, followed }: Orders): Promise<void> {
   const read: Work = (n) => pool.query(readSql, [1 + (n % 1_000)])
   const either: Work = (n) =>
     n % statementsPerWrite === 0 ? pool.query(writeSql, [1 + ((n / statementsPerWrite) % 1_000)]) : read(n)
+  await untilCalm()
   let index = 0
   const answer = async ({ what, count }: Ask): Promise<void> => {
     const idle = (): Promise<number> => measureCpu(() => pause(count), 1, 1, 0)
