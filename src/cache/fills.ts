@@ -24,6 +24,8 @@ export interface Fill {
   /** The loads whose results this one waits for. */
   readonly waitsFor: Set<Fill>
   readonly done: Promise<Filled>
+  /** How many wait for it beside whoever began it. */
+  joined: number
 }
 
 export interface FillLimits {
@@ -72,6 +74,7 @@ export class Fills {
   /** Waits for a load; the waiting load is marked, so that a circle can be seen. */
   async join(fill: Fill, waiting: Fill | null): Promise<Filled> {
     waiting?.waitsFor.add(fill)
+    fill.joined += 1
     try {
       return await fill.done
     } finally {
@@ -104,7 +107,7 @@ export class Fills {
     const resolvers = Promise.withResolvers<Filled>()
     // Whoever waits for it gets the error; nobody may.
     resolvers.promise.catch(() => undefined)
-    const fill: Fill = { id, parent, waitsFor: new Set(), done: resolvers.promise }
+    const fill: Fill = { id, parent, waitsFor: new Set(), done: resolvers.promise, joined: 0 }
     if (!this.#running.has(id)) this.#running.set(id, fill)
     return { ...resolvers, fill }
   }
@@ -185,7 +188,7 @@ function reaches(from: Fill, to: Fill, seen: Set<Fill>): boolean {
 /** A load of its own that nobody joins, as part of another. @throws FF_CACHE_CYCLE */
 export function loneFill(id: string, parent: Fill | null): Fill {
   refuseCycle(parent, id)
-  return { id, parent, waitsFor: new Set(), done: Promise.resolve({ value: null, entry: null }) }
+  return { id, parent, waitsFor: new Set(), done: Promise.resolve({ value: null, entry: null }), joined: 0 }
 }
 
 function refuseCycle(parent: Fill | null, id: string): void {

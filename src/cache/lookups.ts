@@ -82,6 +82,8 @@ const nothing = { entry: null, lease: null }
 /** How long a refresh waits until a change can be seen that has been told already. */
 const refreshWaitMs = 100
 const maxJoins = 3
+/** What makes a load dear: the mean of those before. */
+const dearMs = 10
 const leaseMs = 10_000
 /** A load elsewhere that takes longer than this is not waited for. */
 const leaseWaitMs = 2_000
@@ -224,7 +226,7 @@ export class Lookups {
     let from: From = 'load'
     const fill = this.#options.fills.start(id, parent, async (running) => {
       // What the tiers have is still good where it is loaded early.
-      const shared = early ? nothing : await this.#findElsewhere(source, id, scope, missed)
+      const shared = early ? nothing : await this.#findElsewhere(source, id, scope, missed, running)
       if (shared.entry !== null) {
         from = 'tier'
         return { value: this.#options.memory.handOut(shared.entry, source.values), entry: shared.entry }
@@ -244,13 +246,15 @@ export class Lookups {
     id: string,
     scope: Scope,
     missed: MissReason,
+    fill: Fill,
   ): Promise<{ entry: Entry | null; lease: Lease | null }> {
     const { shared, store, holder } = this.#options
     if (!shared.present || missed === 'database' || missed === 'behind' || this.#unkept.has(id)) return nothing
     const untilMs = performance.now() + leaseWaitMs
     for (let pauseMs = leasePollMs; ; pauseMs = Math.min(100, pauseMs * 1.5)) {
       const entry = await this.#findOneShared(source, id, scope)
-      if (entry !== null || !source.clusterWide || performance.now() > untilMs) return { entry, lease: null }
+      if (entry !== null || performance.now() > untilMs) return { entry, lease: null }
+      if (!this.#isWorthALease(source, fill)) return nothing
       let lease: Lease | null
       try {
         lease = await store.acquireLease(`fill:${id}`, `${holder}:${id}`, leaseMs)
@@ -260,6 +264,12 @@ export class Lookups {
       if (lease !== null) return await this.#findLate(source, id, scope, lease)
       await pause(pauseMs)
     }
+  }
+
+  /** Asking for the right to load costs as much as a cheap load: it is for loads that are dear, or that many wait for. */
+  #isWorthALease<K>(source: Source<K>, fill: Fill): boolean {
+    const { loads, loadMs } = this.#options.metrics.of(source.name)
+    return source.clusterWide && (fill.joined > 0 || loads === 0 || loadMs / loads >= dearMs)
   }
 
   /** Whoever had the lease before may have shared an entry since it was looked for: then the lease is of no use. */
