@@ -38,8 +38,8 @@ async function freezeAndKill(t: TestContext, data: string, { child, url }: Start
   freeze([...frozen, ...databaseServers])
   child.kill('SIGKILL')
   await once(child, 'exit')
-  const other = note.processes.find(({ name }) => name.startsWith('clone-2'))
-  await waitFor('the clone that is not frozen to go', () => !isRunning(other?.pid ?? 0, other?.mark))
+  const others = note.processes.filter(({ pid }) => !frozen.includes(pid))
+  await waitFor('those that are not frozen to go', () => !others.some(({ pid, mark }) => isRunning(pid, mark)))
   assert.equal(note.processes.filter(({ pid, mark }) => isRunning(pid, mark)).length, 3, 'the frozen ones stay')
   return { port: Number(new URL(url).port), note, databaseServers }
 }
