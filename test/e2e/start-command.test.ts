@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { suite, test } from 'node:test'
 
+import { longForm } from '../support/long-form.ts'
 import { makeDirectory } from '../support/postgres.ts'
 import { beginStart, nothingLeft, nothingRuns, startCommand } from '../support/start-command.ts'
 
@@ -52,7 +53,7 @@ suite('fourfold start', () => {
     await once(child, 'exit')
   })
 
-  test('two systems run side by side, and the end of one is nothing to the other', async (t) => {
+  test('two systems run side by side, and the end of one is nothing to the other', { skip: longForm }, async (t) => {
     const places = [await makeDirectory(t), await makeDirectory(t)] as const
     const [one, other] = await Promise.all([startCommand(t, { data: places[0] }), startCommand(t, { data: places[1] })])
     await register(one.url, 'Ada')

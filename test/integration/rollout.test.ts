@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { longForm } from '../support/long-form.ts'
 import { makeDirectory } from '../support/postgres.ts'
 import { acts } from '../verify/rollout/acts.ts'
 import { breaches, runScene, startScene } from '../verify/rollout/scene.ts'
@@ -27,19 +28,23 @@ test('rollouts under load', async (t) => {
     await t.test(act.name, async () => assert.deepEqual(await act.run(system, 1 + campaign.rollouts), []))
   }
 
-  await t.test('a supervisor killed in the middle of a rollout starts the build before it again', async () => {
-    await system.edit(99)
-    const rolling = system.rollout(['--percent', '50,100', '--hold', '60s'])
-    const { current } = (await system.status()).admission
-    await system.waitForShare(0.5)
-    await system.kill()
-    assert.equal((await rolling).code, 1)
-    await system.start(2)
-    const { admission, takenBack } = await system.status()
-    assert.equal(admission.current.id, current.id)
-    assert.equal(admission.current.ordinal, current.ordinal + 2)
-    assert.notEqual(takenBack, null)
-    const answer = (await (await fetch(`${system.url}/read`)).json()) as { build: number }
-    assert.equal(answer.build, 1 + campaign.rollouts)
-  })
+  await t.test(
+    'a supervisor killed in the middle of a rollout starts the build before it again',
+    { skip: longForm },
+    async () => {
+      await system.edit(99)
+      const rolling = system.rollout(['--percent', '50,100', '--hold', '60s'])
+      const { current } = (await system.status()).admission
+      await system.waitForShare(0.5)
+      await system.kill()
+      assert.equal((await rolling).code, 1)
+      await system.start(2)
+      const { admission, takenBack } = await system.status()
+      assert.equal(admission.current.id, current.id)
+      assert.equal(admission.current.ordinal, current.ordinal + 2)
+      assert.notEqual(takenBack, null)
+      const answer = (await (await fetch(`${system.url}/read`)).json()) as { build: number }
+      assert.equal(answer.build, 1 + campaign.rollouts)
+    },
+  )
 })
