@@ -14,6 +14,8 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 
+import { changeStream } from '../tracker/publisher.ts'
+import { tableField, templateField, watchKey, watchTtlMs } from '../tracker/watch-list.ts'
 import { Filter } from './filter.ts'
 import { hashVersion, type TemplateId } from './hash.ts'
 import { decodeMessage, type ChangeMessage, type Coverage } from './message.ts'
@@ -63,17 +65,6 @@ const waitMs = 5_000
 const retryMs = 100
 const askAgainMs = 5_000
 const maxKnownCoverages = 100
-const watchTtlMs = 30 * 24 * 3_600_000
-
-/** Where a database's messages are. */
-export function changeStream(database: string): string {
-  return `changes:${database}`
-}
-
-/** The record in which processes name what they want watched: `t:` with an oid, `k:` with a template. */
-export function watchRecord(database: string): string {
-  return `watch:${database}`
-}
 
 export class ChangeFollower {
   readonly counts: FollowerCounts = { messages: 0, commits: 0, gaps: 0, epochs: 0 }
@@ -174,7 +165,7 @@ export class ChangeFollower {
   /** Asks the tracker to watch tables and templates. Until it says that it does, nothing that depends on them is kept. */
   watch(tables: readonly number[], templates: readonly TemplateId[]): void {
     const nowMs = this.#now()
-    const names = [...tables.map((oid) => `t:${oid}`), ...templates.map((id) => `k:${id}`)]
+    const names = [...tables.map(tableField), ...templates.map(templateField)]
     const fresh = names.filter((name) => nowMs - (this.#asked.get(name) ?? -Infinity) > askAgainMs)
     if (fresh.length === 0 || this.#stopped) return
     for (const name of fresh) this.#asked.set(name, nowMs)
@@ -298,7 +289,7 @@ export class ChangeFollower {
       const names = this.#wanted.splice(0)
       const set = Object.fromEntries(names.map((name) => [name, new Uint8Array()]))
       try {
-        const record = watchRecord(database)
+        const record = watchKey(database)
         const done = (await store.update(record, { set, ttlMs: watchTtlMs })) === 'updated'
         if (!done && !(await store.create(record, set, { ttlMs: watchTtlMs }))) this.#wanted.push(...names)
       } catch (error) {

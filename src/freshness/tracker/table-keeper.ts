@@ -135,7 +135,7 @@ export class TableKeeper {
     const join = await joinTable(client, { table: wish.table, trackingOf, epoch, lockTimeoutMs })
     if (join.joined) {
       this.#wishes.delete(wish.table)
-      log.info({ table: join.name, tracking: join.tracking }, 'a table is watched from now on')
+      log.debug({ table: join.name, tracking: join.tracking }, 'a table is watched from now on')
       this.#tell(new Map([...this.#joined, [wish.table, { since: join.since, tracking: join.tracking }]]))
       return
     }
