@@ -11,7 +11,7 @@ import { defineApp, open } from 'fourfold'
 import session, { type SessionOptions } from 'fourfold/express'
 import { findRedis, ensureRedis } from '../../scripts/services.ts'
 import { Browser, serve } from '../support/express-app.ts'
-import { makeDirectory } from '../support/postgres.ts'
+import { endAfter, makeDirectory } from '../support/postgres.ts'
 import { startCommand } from '../support/start-command.ts'
 
 /** The import that the app begins with, and the one that it moves to. */
@@ -102,7 +102,7 @@ suite('moving an Express app', { skip: redis === null }, () => {
     const clones = async (): Promise<string> => {
       const env = { SESSION_SECRET: secret, FOURFOLD_STORE_URL: service.url }
       const started = await startCommand(t, { app: 'examples/express/app.ts', data: await makeDirectory(t), env })
-      t.after(async () => {
+      endAfter(t, async () => {
         started.child.kill('SIGINT')
         if (started.child.exitCode === null) await once(started.child, 'exit')
       })

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { isFourfoldError } from '../../src/core/errors.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { readOwner, resetEmbeddedCluster, startEmbeddedCluster } from '../../src/engines/postgres/embedded/cluster.ts'
-import { connect, makeDirectory, startTestCluster, until, untilReplayed } from '../support/postgres.ts'
+import { connect, endAfter, makeDirectory, startTestCluster, until, untilReplayed } from '../support/postgres.ts'
 
 test('a cluster starts from nothing, replicates, and keeps its data between runs', async (t) => {
   const directory = await makeDirectory(t)
@@ -111,7 +111,7 @@ test('reset takes everything away', async (t) => {
   await resetEmbeddedCluster(directory)
   await assert.rejects(access(join(directory, 'servers')))
   const again = await startEmbeddedCluster({ directory, replicas: 0, database: 'main', log: silentLogger })
-  t.after(() => again.stop())
+  endAfter(t, () => again.stop())
 })
 
 test('the servers run at wal_level = replica and with more settings', async (t) => {

@@ -9,7 +9,7 @@ import { test } from 'node:test'
 import { backward, failures, miscounted, slowest } from '../support/hosts/judge.ts'
 import { canMakeNetworks } from '../support/hosts/network.ts'
 import { HostsSystem } from '../support/hosts/system.ts'
-import { makeDirectory } from '../support/postgres.ts'
+import { endAfter, makeDirectory } from '../support/postgres.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 import type { Asked } from '../support/hosts/client.ts'
@@ -19,7 +19,7 @@ const drainBesideADeadBalancerMs = 12_000
 
 test('hosts that change', { skip: !(await canMakeNetworks()) }, async (t) => {
   const system = new HostsSystem(await makeDirectory(t))
-  t.after(() => system.close())
+  endAfter(t, () => system.close())
   await system.makeHosts(['a', 'b', 'c', 'd', 'e'])
   const app = await system.install(1)
   await Promise.all([

@@ -10,7 +10,7 @@ import { test, type TestContext } from 'node:test'
 import { failures, late, miscounted, slowest, unexplained } from '../support/hosts/judge.ts'
 import { canMakeNetworks } from '../support/hosts/network.ts'
 import { HostsSystem } from '../support/hosts/system.ts'
-import { makeDirectory } from '../support/postgres.ts'
+import { endAfter, makeDirectory } from '../support/postgres.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 import type { Asked } from '../support/hosts/client.ts'
@@ -22,7 +22,7 @@ const noticedWithinMs = 10_000
 
 test('hosts that fail', { skip: !(await canMakeNetworks()) }, async (t) => {
   const system = new HostsSystem(await makeDirectory(t))
-  t.after(() => system.close())
+  endAfter(t, () => system.close())
   await system.makeHosts(['a', 'b', 'c'])
   const app = await system.install(1)
   await Promise.all([

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { longForm } from '../support/long-form.ts'
-import { makeDirectory } from '../support/postgres.ts'
+import { endAfter, makeDirectory } from '../support/postgres.ts'
 import { acts } from '../verify/rollout/acts.ts'
 import { breaches, runScene, startScene } from '../verify/rollout/scene.ts'
 
@@ -15,7 +15,7 @@ const campaign = { rollouts: 2, kills: 1, scales: 1 }
 
 test('rollouts under load', async (t) => {
   const system = await startScene({ directory: await makeDirectory(t) })
-  t.after(() => system.stop())
+  endAfter(t, () => system.stop())
 
   await t.test('lose no request, carry out no write twice, and take no reader back', async () => {
     const outcome = await runScene(system, { campaign, readers: 12, note: () => undefined })

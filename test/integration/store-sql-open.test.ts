@@ -7,13 +7,13 @@ import { database, defineApp } from '../../src/app/define-app.ts'
 import { open } from '../../src/app/open.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { connectionsPerProcess } from '../../src/store/sql/budget.ts'
-import { makeDirectory, until } from '../support/postgres.ts'
+import { endAfter, makeDirectory, until } from '../support/postgres.ts'
 
 test('open() keeps sessions and tokens in the database that the app names, and closes its connections', async (t) => {
   const dataDir = await makeDirectory(t)
   const app = defineApp({ databases: { main: database({ replicas: 1 }) }, store: { database: 'main' }, dataDir })
   const ff = await open(app, { env: {}, log: silentLogger })
-  t.after(() => ff.close())
+  endAfter(t, () => ff.close())
   assert.equal(ff.store.driver, 'sql')
   await until('the store answers', () => ff.store.ping().then(() => true))
 

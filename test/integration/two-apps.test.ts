@@ -7,14 +7,14 @@ import { test, type TestContext } from 'node:test'
 import { database, defineApp, open, type App, type Fourfold } from 'fourfold'
 
 import { silentLogger } from '../../src/core/log.ts'
-import { makeDirectory } from '../support/postgres.ts'
+import { endAfter, makeDirectory } from '../support/postgres.ts'
 
 const shop = defineApp({ databases: { main: database({ replicas: 1 }) } })
 const blog = defineApp({ databases: { main: database({ replicas: 0, level: 'strict' }), archive: database() } })
 
 async function openIn(t: TestContext, app: App<any>, dataDir: string): Promise<Fourfold<any>> {
   const ff = await open(app, { config: { dataDir }, log: silentLogger, env: {} })
-  t.after(() => ff.close())
+  endAfter(t, () => ff.close())
   return ff
 }
 
