@@ -132,7 +132,8 @@ export class Scope {
     const reader = await this.#key()
     const taken = reader !== null && (await tokens.raise(reader, position))
     this.#forget(tokens)
-    if (!taken) this.#unsettle()
+    // What waits for the store sends its reader to the primary by itself, and no longer than it has to.
+    if (!taken) this.#unsettle(reader === null || !tokens.isPending(reader))
   }
 
   /** Told of the primary's position after a read that a token of another epoch had sent there. */
@@ -152,13 +153,13 @@ export class Scope {
   }
 
   /** The answer to a request tells of all that was written while it ran. The root outlives requests and stays as it is. */
-  #unsettle(): void {
+  #unsettle(lost: boolean): void {
     if (this.#parent !== null || this.#keepToken || this.reader !== null) {
       this.#shared.settled = false
-      this.#shared.pinned = true
+      this.#shared.pinned ||= lost
       this.#shared.version += 1
     }
-    if (this.#parent !== null) this.#parent.#unsettle()
+    if (this.#parent !== null) this.#parent.#unsettle(lost)
   }
 
   async #key(): Promise<string | null> {

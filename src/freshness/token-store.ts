@@ -121,6 +121,11 @@ export class TokenStore {
     }
   }
 
+  /** Whether a token of this reader waits for the store to take it: until then it is the primary that is read. */
+  isPending(reader: string): boolean {
+    return this.#pending.has(reader)
+  }
+
   /** How many readers wait for the store to take their token. */
   get pendingReaders(): number {
     return this.#pending.size

@@ -5,8 +5,11 @@ import { describe, test, type TestContext } from 'node:test'
 
 import { silentLogger } from '../../src/core/log.ts'
 import type { Position, WritePosition } from '../../src/engines/position.ts'
+import { fixedReader } from '../../src/freshness/reader.ts'
+import { Scope } from '../../src/freshness/scope.ts'
 import { TokenStore, type Requirement } from '../../src/freshness/token-store.ts'
 import { openMemoryStore } from '../../src/store/memory/memory-store.ts'
+import { until } from '../../src/testing/until.ts'
 import type { Store } from '../../src/store/store.ts'
 
 const epoch = 'epoch-1'
@@ -143,9 +146,30 @@ describe('a store that is away', () => {
     assert.equal(await tokens.raise('ann', write), false)
     assert.equal((await tokens.require('ann')).kind, 'primary')
     deployment.away = false
-    for (const until = Date.now() + 5_000; tokens.pendingReaders > 0 && Date.now() < until;)
-      await new Promise((resolve) => setImmediate(resolve))
+    await until('the token is taken', async () => tokens.pendingReaders === 0)
     assert.equal(lsnOf(await deployment.process(t).require('ann')), write.lsn)
+  })
+
+  test('costs a script its replicas and caches no longer than that', async (t) => {
+    const deployment = new Deployment()
+    const tokens = deployment.process(t)
+    const scope = new Scope({ level: 'session', reader: fixedReader('ann') })
+    const write = deployment.commit()
+    deployment.away = true
+    await scope.wrote(tokens, write)
+    assert.deepEqual([scope.settled, (await scope.require(tokens)).kind], [false, 'primary'])
+    deployment.away = false
+    await until('the token is taken', async () => tokens.pendingReaders === 0)
+    assert.deepEqual([scope.pinned, lsnOf(await scope.require(tokens))], [false, write.lsn])
+  })
+
+  test('costs a reader without a name all of them: nothing waits for its token', async (t) => {
+    const deployment = new Deployment()
+    const tokens = deployment.process(t)
+    const reader = { current: async () => null, ensure: () => Promise.reject(new Error('no name')) }
+    const scope = new Scope({ level: 'session', reader })
+    await scope.wrote(tokens, deployment.commit())
+    assert.deepEqual([scope.settled, scope.pinned], [false, true])
   })
 
   test('means the primary, for readers of whom nothing is known too', async (t) => {
