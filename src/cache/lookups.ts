@@ -24,7 +24,6 @@ import type { LoadOptions, Source } from './source.ts'
 import type { Logger } from '../core/log.ts'
 import type { Position } from '../engines/position.ts'
 import type { ChangeFollower } from '../freshness/changes/follower.ts'
-import type { BatchShare } from '../freshness/changes/recorder.ts'
 import type { Scope } from '../freshness/scope.ts'
 import type { Lease, Store } from '../store/store.ts'
 
@@ -356,9 +355,10 @@ export class Lookups {
     const keys = ids.map((id) => wanted.get(id)!)
     const batch = fills.start(`${ids[0]!} and ${ids.length - 1} more`, parent, async (fill) => {
       const { value, loadMs } = await this.#measure(source, () => source.loadMany!(keys, { scope, recording, fill }))
+      const tellApart = keysOf(source, ids)
       for (const id of ids) {
         const answer = (value as ReadonlyMap<string, unknown>).get(id) ?? null
-        results.set(id, this.#keep(source, id, answer, recording, loadMs, ids))
+        results.set(id, this.#keep(source, id, answer, recording, loadMs, tellApart))
       }
       return { value: null, entry: null }
     })
@@ -392,10 +392,11 @@ export class Lookups {
     value: unknown,
     recording: Recording,
     loadMs: number,
-    batch: readonly string[] = [],
+    keys: ReadonlySet<string> | null = null,
   ): Kept {
     const { memory, checks, metrics, shared } = this.#options
-    const recorded = recording.finish(source.name, source.ttlMs !== null, shareOf(source, id, batch))
+    const share = keys && { own: keyText(source.prefix, id), keys }
+    const recorded = recording.finish(source.name, source.ttlMs !== null, share)
     const nowMs = Date.now()
     if ('refused' in recorded) return this.#refuse(source, id, value, recorded.refused)
     const expiresAtMs = Math.min(recording.expiresAtMs, source.ttlMs === null ? Infinity : nowMs + source.ttlMs)
@@ -434,14 +435,15 @@ export class Lookups {
   }
 }
 
+/** What tells the rows of a batch's entries apart; null where nothing does. */
+function keysOf<K>({ loadManyBy, prefix }: Source<K>, ids: readonly string[]): ReadonlySet<string> | null {
+  if (loadManyBy === undefined || ids.length < 2) return null
+  return new Set(ids.map((id) => keyText(prefix, id)))
+}
+
 /** Canonical keys are canonical texts of values with a letter in front. */
-function shareOf<K>({ loadManyBy, prefix }: Source<K>, id: string, batch: readonly string[]): BatchShare | null {
-  if (loadManyBy === undefined || batch.length < 2) return null
-  const textOf = (one: string): string => {
-    const key = one.slice(prefix.length)
-    return key.slice(1)
-  }
-  return { own: textOf(id), others: new Set(batch.filter((one) => one !== id).map(textOf)) }
+function keyText(prefix: string, id: string): string {
+  return id.slice(prefix.length + 1)
 }
 
 /**

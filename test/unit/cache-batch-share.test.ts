@@ -22,7 +22,7 @@ function hashesOf(own: string, others: readonly string[], values: readonly strin
   const recorder = new PartRecorder('main', follower, 'id')
   recorder.bound(asOf(follower.visible!), false)
   recorder.record([{ table: 1, columns: ['id'], values: values.map((value) => [value]) }])
-  const part = recorder.finish({ own, others: new Set(others) })
+  const part = recorder.finish({ own, keys: new Set([own, ...others]) })
   assert.ok('dependencies' in part)
   return part.dependencies.rows.flatMap(({ hashes }) => hashes)
 }

@@ -40,7 +40,8 @@ export interface EntryPart {
 /** What of a batch belongs to one of its entries: rows that carry another entry's key in the batch's column do not. */
 export interface BatchShare {
   readonly own: string
-  readonly others: ReadonlySet<string>
+  /** Of all entries of the batch. */
+  readonly keys: ReadonlySet<string>
 }
 
 /** Beyond this, an entry would be larger than what it saves: the table counts as read whole. */
@@ -61,6 +62,7 @@ export class PartRecorder {
   /** The rows of a batch by what they carry in its column. */
   readonly #byValue = new Map<string, Map<TemplateId, TemplateRows>>()
   readonly #batchColumn: string | null
+  #common: { readonly keys: ReadonlySet<string>; readonly rows: Rows } | null = null
   readonly #names = new PairSet()
 
   /** @param batchColumn where a batch is loaded whose rows belong to keys: the column that says to which */
@@ -84,6 +86,7 @@ export class PartRecorder {
   /** Reads without any row count too: of a table that was asked for nothing, or of no table at all, the definitions matter. */
   record(reads: readonly RecordedRead[]): void {
     this.#recorded = true
+    this.#common = null
     for (const read of reads) {
       if (read.columns === null) this.#readTable(read.table)
       else this.#readRows(read.table, read.columns, read.values)
@@ -98,6 +101,7 @@ export class PartRecorder {
   /** A nested entry is part of this one, and has been found valid at the watermark. */
   nest(part: EntryPart, watermark: Lsn): void {
     this.#nested = true
+    this.#common = null
     this.validated({ epoch: part.epoch, lsn: Math.max(part.asOf, watermark) })
     this.#replica ||= part.replica
     const { tables, rows, names } = part.dependencies
@@ -185,25 +189,35 @@ export class PartRecorder {
   }
 
   /**
-   * Whether rows with this value belong to other entries of the batch alone. Not where two keys have one text (1 and
-   * '1'), nor for a key that is spelled otherwise than the server does: its rows stand under another text.
+   * The rows of a batch that belong to none of its keys. Made once for all entries of the batch: each of them looking
+   * at the rows of all others would cost the square of their number.
    */
-  #isOthers(value: string, share: BatchShare | null): boolean {
-    if (share === null || value === share.own || !this.#byValue.has(share.own)) return false
-    return share.others.has(value) && this.#tablesByValue() === 1
+  #unclaimed(keys: ReadonlySet<string>): Rows {
+    if (this.#common?.keys !== keys) {
+      const strays = [...this.#byValue].filter(([value]) => !keys.has(value)).map(([, rows]) => rows)
+      this.#common = { keys, rows: unite([this.#rows, ...strays]) }
+    }
+    return this.#common.rows
+  }
+
+  /**
+   * Rows with another key's value belong to that one's entry alone. Not where two keys have one text (1 and '1'), nor
+   * for a key that is spelled otherwise than the server does: its rows stand under another text.
+   */
+  #rowsFor(share: BatchShare | null): Rows {
+    const own = share === null ? undefined : this.#byValue.get(share.own)
+    if (share !== null && own !== undefined && this.#tablesByValue() === 1) {
+      return unite([this.#unclaimed(share.keys), own])
+    }
+    return unite([this.#rows, ...this.#byValue.values()])
   }
 
   #dependencies(share: BatchShare | null): Dependencies {
-    const merged = new Map<TemplateId, TemplateRows>()
-    const merge = (rows: ReadonlyMap<TemplateId, TemplateRows>): void => {
-      for (const [template, { table, pairs }] of rows) this.#rowsOf(merged, template, table).addAll(pairs.flat)
-    }
-    merge(this.#rows)
-    for (const [value, rows] of this.#byValue) if (!this.#isOthers(value, share)) merge(rows)
+    const found = this.#rowsFor(share)
     const tables = new Set(this.#tables)
-    for (const { table, pairs } of merged.values()) if (pairs.flat.length > 2 * maxRowsPerTable) tables.add(table)
+    for (const { table, pairs } of found.values()) if (pairs.flat.length > 2 * maxRowsPerTable) tables.add(table)
     const rows: RowDependencies[] = []
-    for (const [template, { table, pairs }] of merged) {
+    for (const [template, { table, pairs }] of found) {
       // Any row of it counts already.
       if (!tables.has(table)) rows.push({ template, table, hashes: pairs.flat })
     }
@@ -211,23 +225,53 @@ export class PartRecorder {
   }
 }
 
+type Rows = ReadonlyMap<TemplateId, TemplateRows>
+
+/** What is the only one is taken as it is. */
+function unite(all: readonly Rows[]): Rows {
+  const [only = new Map(), ...more] = all.filter((rows) => rows.size > 0)
+  if (more.length === 0) return only
+  const united = new Map<TemplateId, TemplateRows>()
+  for (const rows of [only, ...more]) {
+    for (const [template, { table, pairs }] of rows) {
+      let held = united.get(template)
+      if (held === undefined) united.set(template, (held = { table, pairs: new PairSet() }))
+      held.pairs.addAll(pairs.flat)
+    }
+  }
+  return united
+}
+
 interface TemplateRows {
   readonly table: number
   readonly pairs: PairSet
 }
 
+/** Up to so many pairs, looking at each is cheaper than an index of them. */
+const fewPairs = 8
+
 /** Pairs without most of their repetitions. */
 class PairSet {
   readonly flat: number[] = []
-  readonly #seen = new Map<number, number>()
+  #index: Map<number, number> | null = null
 
   add(one: number, two: number): void {
-    if (this.#seen.get(one) === two) return
-    this.#seen.set(one, two)
+    if (this.#has(one, two)) return
+    this.#index?.set(one, two)
     this.flat.push(one, two)
   }
 
   addAll(pairs: readonly number[]): void {
     for (let at = 0; at + 1 < pairs.length; at += 2) this.add(pairs[at]!, pairs[at + 1]!)
+  }
+
+  #has(one: number, two: number): boolean {
+    const { flat } = this
+    if (flat.length <= 2 * fewPairs) {
+      for (let at = 0; at < flat.length; at += 2) if (flat[at] === one && flat[at + 1] === two) return true
+      return false
+    }
+    this.#index ??= new Map(Array.from({ length: flat.length / 2 }, (_, at) => [flat[2 * at]!, flat[2 * at + 1]!]))
+    return this.#index.get(one) === two
   }
 }
