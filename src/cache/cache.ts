@@ -7,11 +7,12 @@
 
 import { FourfoldError } from '../core/errors.ts'
 import { finishRows, hasPlugins } from '../database/kysely-dialect.ts'
+import { HeldHits } from './held-hits.ts'
 import { canonicalKey, type Key } from './keys.ts'
 import { QuickScope } from './quick-hits.ts'
 import { CacheStatus } from './status.ts'
 
-import type { CachedStream, CacheCore } from './core.ts'
+import type { CachedStream, CacheCore, CountedSource } from './core.ts'
 import type { ObjectDefinition } from './define-object.ts'
 import type { Explanation } from './explain.ts'
 import type { Fill } from './fills.ts'
@@ -92,8 +93,8 @@ export class ScopedCache implements Cache {
     const core = this.#core
     const source = core.sourceOf(object)
     const quick = options === undefined ? source.quick.get(key) : undefined
-    if (quick !== undefined && this.#quick.isFresh(quick)) {
-      source.counts.hits.memory += 1
+    if (quick !== undefined && this.#quick.isFresh(quick, performance.now())) {
+      core.useQuick(source, key, quick)
       this.#status.add(source.name, 'memory', null, quick.entry)
       return quick.answer as Promise<Value | null>
     }
@@ -101,10 +102,8 @@ export class ScopedCache implements Cache {
     if (options === undefined) {
       const entry = core.memory.get(id)
       if (entry !== undefined && core.checks.now(entry, this.#scope) === 'fresh') {
-        source.counts.hits.memory += 1
         this.#status.add(source.name, 'memory', null, entry)
-        core.rememberQuick(source, key, id, entry)
-        return Promise.resolve(core.memory.handOut(entry, source.values) as Value | null)
+        return Promise.resolve(core.handOut(source, key, entry) as Value | null)
       }
     }
     return this.#find(source, key, id, options) as Promise<Value | null>
@@ -117,17 +116,18 @@ export class ScopedCache implements Cache {
   ): Promise<(Value | null)[]> {
     const core = this.#core
     const source = core.sourceOf(object)
-    const ids = keys.map((key) => source.prefix + canonicalKey(key, source.name))
     if (options?.in !== undefined) {
+      const ids = keys.map((key) => source.prefix + canonicalKey(key, source.name))
       const loaded = await core.lookups.loadOnly(core.inside(source, options.in), keys, ids, this.#scope)
       return loaded as (Value | null)[]
     }
-    const values: unknown[] = []
-    const others = options === undefined ? this.#takeHeld(source, ids, values) : [...ids.keys()]
-    if (others.length === 0) return values as (Value | null)[]
-    const [otherKeys, otherIds] = [others.map((at) => keys[at]!), others.map((at) => ids[at]!)]
+    const held = new HeldHits(core, this.#scope, source, keys)
+    if (options === undefined) await held.take(this.#quick, this.#status)
+    const { values, left } = held
+    if (left.length === 0) return values as (Value | null)[]
+    const [otherKeys, otherIds] = [left.map((at) => keys[at]!), left.map((at) => held.idOf(at))]
     const found = await core.lookups.findMany<Key>(source, otherKeys, otherIds, this.#at(options), this.#parent)
-    for (const [index, at] of others.entries()) values[at] = this.#told(source.name, found[index]!)
+    for (const [index, at] of left.entries()) values[at] = this.#told(source.name, found[index]!)
     return values as (Value | null)[]
   }
 
@@ -181,28 +181,7 @@ export class ScopedCache implements Cache {
     return this.#core.streams()
   }
 
-  /** Puts in what stands in this process and is fresh without asking anybody; answers where something is left to find. */
-  #takeHeld(source: ReturnType<CacheCore['sourceOf']>, ids: readonly string[], values: unknown[]): number[] {
-    const { memory, checks } = this.#core
-    const left: number[] = []
-    for (const [at, id] of ids.entries()) {
-      const entry = memory.get(id)
-      if (entry === undefined || checks.now(entry, this.#scope) !== 'fresh') left.push(at)
-      else {
-        source.counts.hits.memory += 1
-        this.#status.add(source.name, 'memory', null, entry)
-        values[at] = memory.handOut(entry, source.values)
-      }
-    }
-    return left
-  }
-
-  async #find(
-    source: ReturnType<CacheCore['sourceOf']>,
-    key: Key,
-    id: string,
-    options: GetOptions | undefined,
-  ): Promise<unknown> {
+  async #find(source: CountedSource, key: Key, id: string, options: GetOptions | undefined): Promise<unknown> {
     const { lookups } = this.#core
     if (options?.in !== undefined)
       return (await lookups.loadOnly(this.#core.inside(source, options.in), [key], [id], this.#scope))[0]

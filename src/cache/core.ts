@@ -11,8 +11,8 @@ import { createJoin, type JoinParts } from './join/create-join.ts'
 import { loadInTurn, Lookups, type EntryMemory, type Found } from './lookups.ts'
 import { Metrics, type SourceMetrics } from './metrics.ts'
 import { createObjectSource, type MakeTools } from './object-source.ts'
-import { rememberQuick, type QuickEntries } from './quick-hits.ts'
-import { Refresher, type HotEntry } from './refresher.ts'
+import { rememberQuick, type QuickEntries, type QuickEntry } from './quick-hits.ts'
+import { Refresher } from './refresher.ts'
 import { createQuerySource, type CompilableQuery, type Query } from './query-source.ts'
 
 import type { CacheableClass } from './classes.ts'
@@ -168,17 +168,25 @@ export class CacheCore {
     await runInside(transaction, touchSql, [name])
   }
 
-  /** Puts an entry where it is found the shortest way, and has it loaded ahead while it is in use. */
-  rememberQuick(source: CountedSource, key: Key, id: string, entry: Entry): void {
-    if (source.values !== 'frozen') return
-    const hot: HotEntry = {
+  /** Counts a hit in this process and hands it out; the next one is found the shortest way. */
+  handOut(source: CountedSource, key: Key, entry: Entry): unknown {
+    source.counts.hits.memory += 1
+    if (source.values === 'frozen') rememberQuick(source.quick, key, entry, this.#options.clusters)
+    return this.memory.handOut(entry, source.values)
+  }
+
+  /** Counts a hit that was found the shortest way; what is in use is kept longer, and loaded ahead. */
+  useQuick(source: CountedSource, key: Key, quick: QuickEntry): void {
+    source.counts.hits.memory += 1
+    if (!quick.use()) return
+    const { entry } = quick
+    const id = source.prefix + canonicalKey(key, source.name)
+    this.memory.get(id)
+    quick.hot ??= {
       isStale: () => this.checks.staleness(entry) !== null && this.memory.get(id) === entry,
       refresh: () => this.lookups.refresh(source, key, id, this.#options.refreshScope),
     }
-    rememberQuick(source.quick, key, entry, this.#options.clusters, () => {
-      this.memory.get(id)
-      this.#refresher.use(hot)
-    })
+    this.#refresher.use(quick.hot)
   }
 
   remember(id: string, { missed }: Found): void {

@@ -9,22 +9,39 @@
 
 import type { Checks, Clusters } from './checks.ts'
 import type { Entry } from './entry.ts'
+import type { HotEntry } from './refresher.ts'
 import type { Cluster } from '../database/cluster.ts'
 import type { ChangeFollower } from '../freshness/changes/follower.ts'
 import type { Filter } from '../freshness/changes/filter.ts'
 import type { Scope } from '../freshness/scope.ts'
 
-export interface QuickEntry {
+export class QuickEntry {
   readonly entry: Entry
   readonly cluster: Cluster
   readonly changes: ChangeFollower
+  filter: Filter | null = null
+  version = 0
+  uses = 0
+  /** Made when it is first told to be in use. */
+  hot: HotEntry | null = null
+  #answer: Promise<unknown> | null = null
+
+  constructor(entry: Entry, cluster: Cluster, changes: ChangeFollower) {
+    this.entry = entry
+    this.cluster = cluster
+    this.changes = changes
+  }
+
   /** A promise of the value, the same for everybody. */
-  readonly answer: Promise<unknown>
-  /** Tells the tier that the entry is in use; not with every hit. */
-  readonly use: () => void
-  uses: number
-  filter: Filter | null
-  version: number
+  get answer(): Promise<unknown> {
+    return (this.#answer ??= Promise.resolve(this.entry.value))
+  }
+
+  /** Counts a hit; true now and then, when the tier should be told that the entry is in use. */
+  use(): boolean {
+    this.uses += 1
+    return this.uses % usesPerTell === 0
+  }
 }
 
 /** Of one object, by raw key. */
@@ -33,20 +50,13 @@ export type QuickEntries = Map<unknown, QuickEntry>
 const usesPerTell = 16
 
 /** Remembers an entry of the in-process tier, if it is of the ordinary kind. */
-export function rememberQuick(
-  entries: QuickEntries,
-  key: unknown,
-  entry: Entry,
-  clusters: Clusters,
-  use: () => void,
-): void {
+export function rememberQuick(entries: QuickEntries, key: unknown, entry: Entry, clusters: Clusters): void {
   const [part] = entry.parts
   // What ends by the clock is asked for the long way, as are strict readers.
   if (part === undefined || entry.parts.length > 1 || entry.expiresAtMs !== Infinity) return
   const cluster = clusters.get(part.database)
   if (typeof key === 'object' || cluster === undefined || cluster.changes === null) return
-  const answer = Promise.resolve(entry.value)
-  const quick: QuickEntry = { entry, cluster, changes: cluster.changes, answer, use, uses: 0, filter: null, version: 0 }
+  const quick = new QuickEntry(entry, cluster, cluster.changes)
   entries.set(key, quick)
   entry.onLeave = () => {
     if (entries.get(key) === quick) entries.delete(key)
@@ -67,22 +77,19 @@ export class QuickScope {
     this.#checks = checks
   }
 
-  isFresh(quick: QuickEntry): boolean {
+  isFresh(quick: QuickEntry, nowMs: number): boolean {
     const { filter } = quick.changes
-    if (filter === null || !this.#knows(quick.cluster, filter)) return false
+    if (filter === null || !this.#knows(quick.cluster, filter, nowMs)) return false
     if (quick.filter !== filter || quick.version !== filter.version) {
       if (this.#checks.staleness(quick.entry) !== null) return false
       quick.filter = filter
       quick.version = filter.version
     }
-    quick.uses += 1
-    if (quick.uses % usesPerTell === 0) quick.use()
     return true
   }
 
-  #knows(cluster: Cluster, filter: Filter): boolean {
+  #knows(cluster: Cluster, filter: Filter, nowMs: number): boolean {
     const known = this.#cluster === cluster && this.#filter === filter && this.#version === this.#scope.version
-    const nowMs = performance.now()
     if (known && nowMs < this.#untilMs) return true
     const version = this.#scope.version
     this.#untilMs = cluster.freshUntilMs(this.#scope)
