@@ -34,7 +34,8 @@ export class Checks {
   /** At once; null where the scope's needs are not known without asking. */
   now(entry: Dated, scope: Scope): Verdict | null {
     for (const part of entry.parts) {
-      const fresh = this.#clusters.get(part.database)?.freshNow(scope) ?? false
+      const cluster = this.#clusters.get(part.database)
+      const fresh = cluster === undefined ? false : cluster.freshNow(scope)
       if (fresh === null) return null
       if (!fresh) return 'database'
     }
