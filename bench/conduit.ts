@@ -3,7 +3,8 @@
  * objects, without a cache, and with a cache in Redis that is kept by hand. All have the same server, routes and writes,
  * two clones, and a PostgreSQL of their own with the same settings and contents; clones are asked in turn.
  *
- * - `requests_per_s`, `p99_ms`: 32 connections, each with one request under way.
+ * - `cold_requests_per_s`: of the first seconds after the start.
+ * - `requests_per_s`, `p99_ms`: after a warm-up; 32 connections, each with one request under way.
  * - `statements_per_request`: whatever the clones send to PostgreSQL, the asking for positions too.
  * - `cpu_us_per_request`: of all server processes: clones, PostgreSQL, Redis, the tracker; `clone_cpu_us_per_request`: of
  *   the clones alone.
@@ -27,11 +28,15 @@ const only = process.argv.find((argument) => argument.startsWith('--only='))?.sl
 const amounts = quick ? { users: 200, articles: 2_000 } : { users: 2_000, articles: 20_000 }
 const rounds = quick ? 2 : 4
 const spellMs = quick ? 1_500 : 5_000
+/** Its first requests, with empty caches and cold code. */
+const coldMs = quick ? 1_000 : 5_000
 /**
- * Before anything is measured: by then tables are watched, hot paths compiled, and what is popular is in the caches. All
- * contenders get the same requests, however long they take for them, so that none has the warmer cache.
+ * Before the rounds: by then what is popular is in the caches, and what is run often is compiled. Those with a cache
+ * get the same number of requests, however long they take for them, so that none has the warmer one. Without a cache
+ * there is less to warm, and nothing to gain from more.
  */
-const warmUpTo = quick ? { requests: 1_500, ms: 4_000 } : { requests: 15_000, ms: 90_000 }
+const warmUpTo = quick ? { requests: 4_000, ms: 8_000 } : { requests: 60_000, ms: 180_000 }
+const warmUpWithoutCache = quick ? { requests: 1_500, ms: 4_000 } : { requests: 15_000, ms: 60_000 }
 const loops = 32
 /** `FF_BENCH_DETAILS=1`: what is behind the figures, for whoever looks for the cause of one. */
 const detailed = process.env['FF_BENCH_DETAILS'] !== undefined
@@ -39,7 +44,7 @@ const detailed = process.env['FF_BENCH_DETAILS'] !== undefined
 interface Entrant {
   readonly contender: Contender
   readonly ledger: Ledger
-  readonly figures: Record<'perSecond' | 'p99' | 'statements' | 'cpuUs' | 'cloneCpuUs', number[]>
+  readonly figures: Record<'cold' | 'perSecond' | 'p99' | 'statements' | 'cpuUs' | 'cloneCpuUs', number[]>
   warm: CloneCounts | null
 }
 
@@ -59,7 +64,7 @@ try {
     return {
       contender,
       ledger: createLedger(),
-      figures: { perSecond: [], p99: [], statements: [], cpuUs: [], cloneCpuUs: [] },
+      figures: { cold: [], perSecond: [], p99: [], statements: [], cpuUs: [], cloneCpuUs: [] },
       warm: null,
     }
   })
@@ -76,8 +81,12 @@ try {
 process.exitCode = met ? 0 : 1
 
 async function warmUp(entrant: Entrant, world: World): Promise<void> {
-  const { contender, ledger } = entrant
-  await sendSpell({ world, ledger, ports: contender.ports, loops, ...warmUpTo, seed: 1_000 })
+  const { contender, ledger, figures } = entrant
+  const common = { world, ledger, ports: contender.ports, loops }
+  const cold = await sendSpell({ ...common, ms: coldMs, seed: 999 })
+  figures.cold.push(cold.requests / cold.seconds)
+  const amount = contender.name === 'no cache' ? warmUpWithoutCache : warmUpTo
+  await sendSpell({ ...common, ...amount, seed: 1_000 })
   entrant.warm = await contender.counts()
 }
 
@@ -121,6 +130,7 @@ async function addFigures(into: ReturnType<typeof createReport>, entrant: Entran
   const ours = contender.name === 'fourfold' ? { goal: { atMost: 0 } } : {}
   const row = (metric: string, unit: string, values: readonly number[], goal: object = {}): void =>
     into.add({ contender: contender.name, metric, unit, values, ...goal })
+  row('cold_requests_per_s', '1/s', figures.cold)
   row('requests_per_s', '1/s', figures.perSecond)
   row('p99_ms', 'ms', figures.p99)
   row('statements_per_request', '', figures.statements)

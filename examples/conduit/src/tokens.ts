@@ -3,7 +3,7 @@
  * be replaced without logging anyone out. Each secret is stretched into a key of its own for this purpose, so that
  * a token can never pass for a session cookie signed with the same secret.
  */
-import { hkdfSync } from 'node:crypto'
+import { hkdfSync, webcrypto } from 'node:crypto'
 import { SignJWT, jwtVerify } from 'jose'
 
 export interface Tokens {
@@ -16,21 +16,21 @@ const ISSUER = 'conduit'
 const LIFETIME = '60d'
 
 export function createTokens(secrets: readonly string[]): Tokens {
-  const keys = secrets.map((secret) => new Uint8Array(hkdfSync('sha256', secret, '', 'conduit api token', 32)))
+  const keys = secrets.map(importKey)
   const [signingKey] = keys
   if (!signingKey) throw new Error('conduit: the app has no secret to sign tokens with (expected sessions.secrets)')
   return {
-    sign: (userId) =>
+    sign: async (userId) =>
       new SignJWT({})
         .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
         .setSubject(String(userId))
         .setIssuer(ISSUER)
         .setIssuedAt()
         .setExpirationTime(LIFETIME)
-        .sign(signingKey),
+        .sign(await signingKey),
     verify: async (token) => {
       for (const key of keys) {
-        const userId = await verifyWith(key, token)
+        const userId = await verifyWith(await key, token)
         if (userId !== null) return userId
       }
       return null
@@ -38,7 +38,13 @@ export function createTokens(secrets: readonly string[]): Tokens {
   }
 }
 
-async function verifyWith(key: Uint8Array, token: string): Promise<number | null> {
+/** Once, and not for each token. */
+function importKey(secret: string): Promise<webcrypto.CryptoKey> {
+  const bytes = hkdfSync('sha256', secret, '', 'conduit api token', 32)
+  return webcrypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign', 'verify'])
+}
+
+async function verifyWith(key: webcrypto.CryptoKey, token: string): Promise<number | null> {
   try {
     const { payload } = await jwtVerify(token, key, { algorithms: ['HS256'], issuer: ISSUER, requiredClaims: ['exp'] })
     return /^[1-9]\d{0,9}$/.test(payload.sub ?? '') ? Number(payload.sub) : null
