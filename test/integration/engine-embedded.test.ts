@@ -184,3 +184,29 @@ test('a directory with a long and strange name works', async (t) => {
   const replica = await connect(t, cluster.replicas[0]!)
   await untilReplayed(await connect(t, cluster.primary), replica)
 })
+
+test('a copy of an empty cluster that was kept is as good as a new one', async (t) => {
+  const before = process.env['FOURFOLD_EMPTY_CLUSTERS']
+  t.after(() => {
+    if (before === undefined) delete process.env['FOURFOLD_EMPTY_CLUSTERS']
+    else process.env['FOURFOLD_EMPTY_CLUSTERS'] = before
+  })
+  const kept = await makeDirectory(t)
+  const namesOf = async (folder: string): Promise<string[]> => (await readdir(folder)).toSorted()
+  const start = async (folder: string): Promise<string> => {
+    process.env['FOURFOLD_EMPTY_CLUSTERS'] = folder
+    const directory = await makeDirectory(t)
+    const cluster = await startTestCluster(t, { directory, replicas: 0 })
+    const client = await connect(t, cluster.primary)
+    await client.query(`alter system set work_mem = '5MB'`)
+    await client.query('create table kept (id int); insert into kept values (1)')
+    await client.end()
+    await cluster.stop()
+    return join(directory, 'servers', 'primary')
+  }
+  const own = await namesOf(await start(''))
+  // At once, as test files do: both copy, whichever made it.
+  await Promise.all([start(kept), start(kept)])
+  assert.equal((await readdir(kept)).length, 1)
+  assert.deepEqual(await namesOf(await start(kept)), own)
+})

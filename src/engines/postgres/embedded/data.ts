@@ -5,26 +5,23 @@
  * nothing that looks like data.
  */
 
-import { execFile } from 'node:child_process'
 import { access, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 
-import { FourfoldError } from '../../../core/errors.ts'
 import type { PostgresAddress } from '../address.ts'
 import { type Account, giveTo } from './account.ts'
 import { onConnection } from './connection.ts'
 import { copyData } from './copy.ts'
+import { makeEmptyCluster } from './empty-cluster.ts'
 import { endProcessesIn } from './leftovers.ts'
 import type { Place } from './place.ts'
-import { type ClusterSettings, initdbArguments, primaryName, slotName } from './settings.ts'
+import { type ClusterSettings, primaryName, slotName } from './settings.ts'
 
 export interface DataSource {
   readonly place: Place
   readonly account: Account | null
 }
 
-const initdbDeadlineMs = 60_000
 /** A backup begins with a checkpoint of whatever is unwritten. */
 const checkpointDeadlineMs = 120_000
 
@@ -66,22 +63,7 @@ function readLimit(text: string): number {
 /** Makes an empty cluster. */
 export async function initialisePrimary(initdb: string, wanted: ClusterSettings, source: DataSource): Promise<void> {
   const unfinished = source.place.data(`${primaryName}.new`)
-  // initdb runs as the account, which may not write in the directory above: it is given an empty one.
-  await promisify(execFile)('mkdir', ['-m', '700', unfinished])
-  await giveTo(source.account, unfinished)
-  try {
-    await promisify(execFile)(initdb, initdbArguments(unfinished, wanted), {
-      // So that it can be found by where it works, as servers can.
-      cwd: unfinished,
-      timeout: initdbDeadlineMs,
-      env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' },
-      ...source.account,
-    })
-  } catch (cause) {
-    const said =
-      typeof cause === 'object' && cause !== null && 'stderr' in cause ? String(cause.stderr).trim() : String(cause)
-    throw new FourfoldError('FF_ENGINE_START', `initdb could not make ${unfinished}: ${said}`, { cause })
-  }
+  await makeEmptyCluster(unfinished, { initdb, settings: wanted, account: source.account })
   await rename(unfinished, source.place.data(primaryName))
 }
 
