@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import { describe, test } from 'node:test'
 
 import { type Call } from '../../support/conduit.ts'
+import { readRawAnswer } from '../../support/raw-answer.ts'
 import { good, type Given } from './answers.ts'
 
 const tenMiB = 10 * 1024 * 1024
@@ -16,18 +17,28 @@ interface RawAnswer {
   readonly body: string
 }
 
-/** Sends bytes as they are; the answer ends where the other side closes. */
+/** Sends bytes as they are, and waits for the whole answer, however long the other side keeps the line. */
 function sendBytes(url: string, ...pieces: readonly (string | Buffer)[]): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
     const socket = connect(Number(new URL(url).port), '127.0.0.1')
-    const received: Buffer[] = []
+    let received = ''
+    socket.setEncoding('latin1')
     socket.setTimeout(deadlineMs, () => socket.destroy(new Error(`no answer within ${deadlineMs} ms`)))
-    socket.on('data', (chunk) => received.push(chunk))
-    socket.once('error', reject)
-    socket.once('close', () => {
-      const [head = '', ...rest] = Buffer.concat(received).toString().split('\r\n\r\n')
-      resolve({ status: Number(head.split(' ')[1]), body: rest.join('\r\n\r\n') })
+    const hear = (ended: boolean): void => {
+      const answer = readRawAnswer(received)
+      if (answer === null || !(answer.whole || ended)) {
+        if (ended) reject(new Error(`the line was closed after ${JSON.stringify(received)}`))
+        return
+      }
+      resolve({ status: answer.status, body: Buffer.from(answer.body, 'latin1').toString() })
+      socket.destroy()
+    }
+    socket.on('data', (text: string) => {
+      received += text
+      hear(false)
     })
+    socket.once('error', reject)
+    socket.once('close', () => hear(true))
     for (const piece of pieces) socket.write(piece)
   })
 }
