@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 
 import { immutableFunctions } from '../../src/engines/postgres/classify/functions.ts'
+import { exactSettings, exactTypeNames } from '../../src/engines/postgres/changes/exact-types.ts'
 import { type Catalogue, loadCatalogue } from '../../src/engines/postgres/reads/catalogue.ts'
 import { evaluateReads } from '../../src/engines/postgres/reads/evaluate.ts'
 import { isKnownAggregate } from '../../src/engines/postgres/reads/expressions.ts'
@@ -156,6 +157,38 @@ describe('a catalogue, loaded from a server', () => {
       const volatile = row.volatility.includes('v')
       if (volatile) for (const count of [0, 1, 2, 3]) assert.notEqual(callEffect(name, count, true), 'none', name)
     }
+  })
+
+  test('types that print exactly are the server’s own, and tell apart what is nearly the same', async () => {
+    const { rows } = await client.query(
+      `select typname as name, oid::int from pg_type where typnamespace = 'pg_catalog'::regnamespace and typname = any ($1)`,
+      [[...exactTypeNames.keys()]],
+    )
+    const found = new Map(rows.map(({ name, oid }) => [name as string, oid as number]))
+    for (const [name, oid] of exactTypeNames) assert.equal(found.get(name), oid, name)
+    const pairs = {
+      float8: ['0.3', '0.30000000000000004'],
+      float4: ['0', '-0'],
+      numeric: ['1', '1.0'],
+      interval: ['1 month', '30 days'],
+      timestamptz: ['2026-10-25 02:30+02', '2026-10-25 02:30+01'],
+      _text: ['{NULL}', '{"NULL"}'],
+      _int4: ['{1}', '[0:0]={1}'],
+      bytea: ['\\x5c', '\\x5c5c'],
+      timestamp: ['2026-01-01 00:00:00', '2026-01-01 00:00:00.000001'],
+      numrange: ['[1,2)', '[1,2]'],
+      jsonb: ['1', '1.0'],
+    }
+    const settings = `extra_float_digits = 0; set datestyle = 'SQL'; set timezone = 'Europe/Berlin'; set bytea_output = escape`
+    await client.query(`begin; set ${settings}; ${exactSettings.join('; ')}`)
+    for (const [type, [one, other]] of Object.entries(pairs)) {
+      const { rows: printed } = await client.query(`select $1::${type}::text as one, $2::${type}::text as other`, [
+        one,
+        other,
+      ])
+      assert.notEqual(printed[0].one, printed[0].other, type)
+    }
+    await client.query('rollback')
   })
 
   test('stable operators are known: they compare or add dates, print, or search text', async () => {

@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { silentLogger } from '../../src/core/log.ts'
 import { runMigrations } from '../../src/engines/postgres/migrations.ts'
 import { readWritePosition } from '../../src/engines/postgres/positions.ts'
+import { hashVersion } from '../../src/freshness/changes/hash.ts'
 import { encodeMessage } from '../../src/freshness/changes/message.ts'
 import { askToWatch } from '../../src/freshness/tracker/watch-list.ts'
 import { changeStream } from '../../src/freshness/tracker/publisher.ts'
@@ -84,7 +85,7 @@ test('what the server does not allow', async (t) => {
   await t.test('a server that is behind what was published under its epoch gets another one', async () => {
     const { address, client, reader } = await makeDatabase('copied', cluster.primary.user)
     const { epoch, lsn } = await readWritePosition(client)
-    const ahead = { hashVersion: 1, epoch, tracker: 'former', from: lsn, to: lsn + 1e9, visible: lsn }
+    const ahead = { hashVersion, epoch, tracker: 'former', from: lsn, to: lsn + 1e9, visible: lsn }
     const bytes = encodeMessage({ ...ahead, commits: [], coverageId: '', coverage: null })
     await store.appendToStream(changeStream('copied'), bytes, { maxEntries: 10, ttlMs: 60_000 })
     const tracker = startTestTracker(t, { database: 'copied', address, store })

@@ -21,7 +21,7 @@ function hashesOf(own: string, others: readonly string[], values: readonly strin
   follower.accept({ ...message, coverage })
   const recorder = new PartRecorder('main', follower, 'id')
   recorder.bound(asOf(follower.visible!), false)
-  recorder.record([{ table: 1, columns: ['id'], values: values.map((value) => [value]) }])
+  recorder.record([{ table: 1, columns: ['id'], reads: null, values: values.map((value) => [value]) }])
   const part = recorder.finish({ own, keys: new Set([own, ...others]) })
   assert.ok('dependencies' in part)
   return part.dependencies.rows.flatMap(({ hashes }) => hashes)

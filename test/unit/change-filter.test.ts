@@ -298,7 +298,16 @@ suite('messages of a tracker', () => {
 
   test('templates are told apart by table and columns, in whatever order these are named', () => {
     assert.equal(templateId(5, ['b', 'a']), templateId(5, ['a', 'b']))
-    assert.deepEqual(templateParts(templateId(5, ['b', 'a'])), { table: 5, columns: ['a', 'b'] })
+    assert.deepEqual(templateParts(templateId(5, ['b', 'a'])), { table: 5, columns: ['a', 'b'], reads: null })
+    assert.deepEqual(templateParts(templateId(5, ['b'], ['c', 'b', 'a'])), {
+      table: 5,
+      columns: ['b'],
+      reads: ['a', 'c'],
+    })
+    assert.deepEqual(templateParts(templateId(5, [], ['a'])), { table: 5, columns: [], reads: ['a'] })
+    assert.deepEqual(templateParts(templateId(5, ['a'], [])), { table: 5, columns: ['a'], reads: [] })
+    const ids = [templateId(5, ['a']), templateId(5, ['a'], []), templateId(5, [], ['a']), templateId(5, [], []), '5']
+    assert.equal(new Set(ids).size, 5)
     assert.notDeepEqual(hashRow(templates[0]!, ['ab', 'c']), hashRow(templates[0]!, ['a', 'bc']))
   })
 })

@@ -174,7 +174,7 @@ interface Told {
 function makeCollector(published = true): { collector: Collector; told: Told } {
   const told: Told = { commits: [], positions: [], templates: new Map() }
   const collector = new Collector(100, {
-    lineage: async () => ({ ancestors: [], published }),
+    lineage: async () => ({ ancestors: [], published, exactTypes: [] }),
     commit: (changes, _xid, end) => {
       told.commits.push(changes)
       told.positions.push(end)
@@ -205,7 +205,7 @@ function insertOf(table: number, value: string): Buffer {
 }
 
 test('the collector', async (t) => {
-  const relation = { oid: 7, columns: [{ name: 'a', identity: true }] }
+  const relation = { oid: 7, columns: [{ name: 'a', identity: true, type: 25 }] }
   const template = templateId(7, ['a'])
 
   await t.test('takes keepalives for positions only outside of transactions', () => {

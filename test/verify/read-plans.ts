@@ -36,21 +36,24 @@ async function verify(): Promise<boolean> {
     await check({ ...options, client: await ground.newDatabase(), seed })
   const found = await run({ queries: Number.POSITIVE_INFINITY, changesEach: 12, deadlineMs: mainMs })
   for (const finding of found.findings.slice(0, 5)) console.log(`MISSED ${described(finding)}`)
+  for (const what of found.denied.slice(0, 5)) console.log(`DENIED ${what}`)
   for (const what of found.mistyped.slice(0, 5)) console.log(`MISTYPED ${what}`)
   record(found)
   for (const breach of breachNames) {
     const begunMs = performance.now()
     const limits = { queries: Number.POSITIVE_INFINITY, deadlineMs: breachMs, stopAtFirst: true }
-    const { findings, queries } = await run({ ...limits, changesEach: 12, breach })
+    const { findings, denied, queries } = await run({ ...limits, changesEach: 12, breach })
     const seconds = (performance.now() - begunMs) / 1000
-    const outcome = findings.length === 0 ? 'NOT CAUGHT' : `caught by query ${queries}`
+    const by =
+      findings.length > 0 ? 'an answer' : denied.length > 0 ? 'the columns that the server says are read' : null
+    const outcome = by === null ? 'NOT CAUGHT' : `caught by ${by} of query ${queries}`
     console.log(`planted "${breach}": ${outcome} after ${seconds.toFixed(1)} s`)
     const contender = `planted: ${breach}`
     report.add({
       contender,
       metric: 'caught',
       unit: 'of 1',
-      values: [findings.length > 0 ? 1 : 0],
+      values: [by === null ? 0 : 1],
       goal: { atLeast: 1 },
     })
   }
@@ -67,6 +70,9 @@ function record(found: CheckResult): void {
   add('changes', 'rows', found.changes)
   add('changes of tables that the query reads', 'rows', found.relevant)
   add('of these, not matched: the entry lives', 'rows', found.passed, { atLeast: found.relevant * 0.1 })
+  add('updates of columns that are not read', 'rows', found.unread, { atLeast: found.changes * 0.05 })
+  add('of these, ended all the same', 'rows', found.unreadEnded, { atMost: found.unread * 0.01 })
+  add('queries that read more columns than recorded, for the server', 'queries', found.denied.length, { atMost: 0 })
   add('answers changed', 'answers', found.answersChanged, { atLeast: found.changes * 0.03 })
   add('parameters of another type than the plan has', 'parameters', found.mistyped.length, { atMost: 0 })
   add('answers changed without a match', 'answers', found.findings.length, { atMost: 0 })

@@ -17,8 +17,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { changeStream } from '../tracker/publisher.ts'
 import { tableField, templateField, watchKey, watchTtlMs } from '../tracker/watch-list.ts'
 import { Filter } from './filter.ts'
-import { hashVersion, type TemplateId } from './hash.ts'
+import { hashVersion, templateId, type TemplateId } from './hash.ts'
 import { decodeMessage, type ChangeMessage, type Coverage } from './message.ts'
+import { ReadSets } from './read-sets.ts'
 
 import type { Logger } from '../../core/log.ts'
 import type { Epoch, Lsn, Position, VisiblePosition } from '../../engines/position.ts'
@@ -82,6 +83,7 @@ export class ChangeFollower {
   /** What was asked for, and when: a store that lost it is asked again. */
   readonly #asked = new Map<string, number>()
   #wanted: string[] = []
+  readonly #readSets = new ReadSets()
   #asking: Promise<void> | null = null
   #loop: Promise<void> | null = null
   #stopped = false
@@ -160,6 +162,19 @@ export class ChangeFollower {
       const waiter: Waiter = { what, lsn, resolve, timer }
       this.#waiters.push(waiter)
     })
+  }
+
+  /**
+   * The template by which to depend on rows of which these columns are read: one of all columns where there is no room
+   * for another set of them. Null: then of the whole table.
+   */
+  templateFor(table: number, columns: readonly string[], reads: readonly string[] | null): TemplateId | null {
+    if (reads !== null) {
+      const template = templateId(table, columns, reads)
+      const watched = (this.#filter?.templateSince(template) ?? null) !== null
+      if (watched || this.#readSets.admits(table, template, this.#now())) return template
+    }
+    return columns.length === 0 ? null : templateId(table, columns)
   }
 
   /** Asks the tracker to watch tables and templates. Until it says that it does, nothing that depends on them is kept. */

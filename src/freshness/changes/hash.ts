@@ -8,24 +8,45 @@
  */
 
 /** Changes with anything that changes a hash: this file, the canonical text of values, what a template id looks like. */
-export const hashVersion = 1
+export const hashVersion = 2
 
 export type HashPair = readonly [number, number]
 
 /**
- * What rows are told apart by: a table and the columns, in ascending order of their names, whose values are hashed.
- * Means the same in every process.
+ * What rows are told apart by, and which of their columns matter: a table, the columns whose values are hashed, and
+ * those that are read, each in ascending order of their names. Means the same in every process.
  */
 export type TemplateId = string
 
-/** @param table the oid of the table */
-export function templateId(table: number, columns: readonly string[]): TemplateId {
-  return [String(table), ...columns.toSorted()].join('\u0000')
+export interface TemplateParts {
+  /** The oid of the table. */
+  readonly table: number
+  /** None: all rows of the table have one hash, that of no values. */
+  readonly columns: readonly string[]
+  /** Beside these; null: every column. */
+  readonly reads: readonly string[] | null
 }
 
-export function templateParts(id: TemplateId): { readonly table: number; readonly columns: readonly string[] } {
-  const [table, ...columns] = id.split('\u0000')
-  return { table: Number(table), columns }
+/**
+ * @param table the oid of the table
+ * @param reads whatever else is read; null: in doubt, so every column
+ */
+export function templateId(
+  table: number,
+  columns: readonly string[],
+  reads: readonly string[] | null = null,
+): TemplateId {
+  const named = [String(table), ...columns.toSorted()]
+  // No column has an empty name.
+  const others = reads === null ? [] : ['', ...reads.filter((column) => !columns.includes(column)).toSorted()]
+  return [...named, ...others].join('\u0000')
+}
+
+export function templateParts(id: TemplateId): TemplateParts {
+  const [table, ...names] = id.split('\u0000')
+  const end = names.indexOf('')
+  const columns = end < 0 ? names : names.slice(0, end)
+  return { table: Number(table), columns, reads: end < 0 ? null : names.slice(end + 1) }
 }
 
 /** @param values canonical texts, as the server prints them, in the order of the template's columns */

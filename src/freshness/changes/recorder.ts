@@ -10,7 +10,7 @@
  * - All dependencies were watched from `asOf` on at the latest.
  */
 
-import { hashRow, templateId, type TemplateId } from './hash.ts'
+import { hashTexts, seedOf, type TemplateId } from './hash.ts'
 
 import type { Dependencies, RowDependencies } from './dependencies.ts'
 import type { ChangeFollower } from './follower.ts'
@@ -20,8 +20,10 @@ import type { AsOf, Epoch, Lsn, Position } from '../../engines/position.ts'
 export interface RecordedRead {
   /** The table's oid. */
   readonly table: number
-  /** Null: any row. Else column names, ascending. */
+  /** Null: any row. Else the names of the columns that tell rows apart, ascending; none: all rows have one key. */
   readonly columns: readonly string[] | null
+  /** What is read of these rows, ascending; null: any column may matter. */
+  readonly reads: readonly string[] | null
   /** Canonical texts, a tuple for each key, in the order of the columns. */
   readonly values: readonly (readonly string[])[]
 }
@@ -89,7 +91,7 @@ export class PartRecorder {
     this.#common = null
     for (const read of reads) {
       if (read.columns === null) this.#readTable(read.table)
-      else this.#readRows(read.table, read.columns, read.values)
+      else this.#readRows(read.table, read.columns, read)
     }
   }
 
@@ -150,8 +152,9 @@ export class PartRecorder {
   }
 
   /** Rows of a template that nobody hashes yet count as the whole table until somebody does. */
-  #readRows(table: number, columns: readonly string[], values: readonly (readonly string[])[]): void {
-    const template = templateId(table, columns)
+  #readRows(table: number, columns: readonly string[], { reads, values }: RecordedRead): void {
+    const template = this.#follower.templateFor(table, columns, reads)
+    if (template === null) return this.#readTable(table)
     const since = this.#follower.filter?.templateSince(template) ?? null
     if (since === null || since > this.#asOf) {
       if (since === null) this.#follower.watch([table], [template])
@@ -160,9 +163,10 @@ export class PartRecorder {
       return
     }
     const column = this.#batchColumn === null ? -1 : columns.indexOf(this.#batchColumn)
+    const seed = seedOf(template)
     for (const tuple of values) {
       const rows = column < 0 ? this.#rows : this.#carrying(tuple[column]!)
-      this.#rowsOf(rows, template, table).addAll(hashRow(template, tuple))
+      this.#rowsOf(rows, template, table).addAll(hashTexts(seed, tuple))
     }
   }
 

@@ -9,10 +9,13 @@ import type { Relation, StreamReceiver } from '../../engines/postgres/changes/de
 import type { Lineage } from '../../engines/postgres/changes/tables.ts'
 import type { RowTag } from '../../engines/postgres/changes/rows.ts'
 import type { Lsn } from '../../engines/position.ts'
-import { hashName, type TemplateId } from '../changes/hash.ts'
+import { hashName, templateParts, type TemplateId } from '../changes/hash.ts'
 import type { CommitChanges } from '../changes/message.ts'
 import { CommitBuilder } from './commit-builder.ts'
 import { planRelation, RowHasher, type RelationPlan } from './row-hashing.ts'
+
+/** Sets of columns that are read, of all processes. */
+export const maxReadSetsPerTable = 64
 
 export interface CollectorEvents {
   lineage(table: number): Promise<Lineage>
@@ -31,6 +34,7 @@ interface Known {
   readonly relation: Relation
   /** Everything that was ever above it. */
   readonly above: Set<number>
+  readonly exact: ReadonlySet<number>
   plan: RelationPlan
 }
 
@@ -42,6 +46,8 @@ export class Collector implements StreamReceiver {
   readonly #ancestors = new Map<number, Set<number>>()
   readonly #templates = new Map<TemplateId, Lsn>()
   #wanted: readonly TemplateId[] = []
+  /** By table: how many sets of columns are watched, or about to be. */
+  readonly #admitted = new Map<number, number>()
   /** Tables of which the catalogue does not say any more why they are in the stream. */
   readonly #unexplained = new Set<number>()
   #xid: number | null = null
@@ -60,12 +66,22 @@ export class Collector implements StreamReceiver {
     return this.#position
   }
 
-  /** Asks for templates; they count from the next transaction on. */
+  /** Asks for templates; they count from the next transaction on. Those that a table has no room for are left out. */
   watch(templates: readonly TemplateId[]): void {
-    const fresh = templates.filter((id) => !this.#templates.has(id) && !this.#wanted.includes(id))
+    const fresh = templates.filter((id) => !this.#templates.has(id) && !this.#wanted.includes(id) && this.#admits(id))
     if (fresh.length === 0) return
     this.#wanted = [...this.#wanted, ...fresh]
     if (this.#xid === null) this.#activate()
+  }
+
+  /** Each row is hashed under each of them. Whoever asks in vain does with all columns. */
+  #admits(id: TemplateId): boolean {
+    const { table, reads } = templateParts(id)
+    if (reads === null) return true
+    const count = this.#admitted.get(table) ?? 0
+    if (count >= maxReadSetsPerTable) return false
+    this.#admitted.set(table, count + 1)
+    return true
   }
 
   #activate(): void {
@@ -76,7 +92,8 @@ export class Collector implements StreamReceiver {
   }
 
   #plan(known: Known): void {
-    known.plan = planRelation(known.relation, [known.relation.oid, ...known.above], [...this.#templates.keys()])
+    const { relation, above, exact } = known
+    known.plan = planRelation(relation, [relation.oid, ...above], [...this.#templates.keys()], exact)
   }
 
   begin(xid: number): void {
@@ -86,10 +103,10 @@ export class Collector implements StreamReceiver {
 
   async relation(relation: Relation): Promise<void> {
     const above = this.#ancestors.get(relation.oid) ?? new Set<number>()
-    const { ancestors, published } = await this.#events.lineage(relation.oid)
+    const { ancestors, published, exactTypes } = await this.#events.lineage(relation.oid)
     for (const table of ancestors) above.add(table)
     this.#ancestors.set(relation.oid, above)
-    const known: Known = { relation, above, plan: planRelation(relation, [], []) }
+    const known: Known = { relation, above, exact: new Set(exactTypes), plan: planRelation(relation, [], []) }
     this.#plan(known)
     this.#relations.set(relation.oid, known)
     if (published) this.#unexplained.delete(relation.oid)

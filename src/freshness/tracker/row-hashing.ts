@@ -1,10 +1,19 @@
 /**
  * From a changed row to the hashes of what it was and is, under every template that is watched on its table or on the
  * tables above it: FRESHNESS rules 15, 28 and 30. Where the stream does not tell what a row was, the table is named whole.
+ * An update that shows to have changed nothing of what a template reads is none to it: decision 031.
  */
 
 import { hashTexts, seedOf, templateParts, type HashPair, type Seed, type TemplateId } from '../changes/hash.ts'
-import { readImages, type RowImages, type RowTag, type Value } from '../../engines/postgres/changes/rows.ts'
+import {
+  createRowImages,
+  isUnchanged,
+  readImages,
+  type RowImages,
+  type RowTag,
+  type Value,
+} from '../../engines/postgres/changes/rows.ts'
+import { exactTypes } from '../../engines/postgres/changes/exact-types.ts'
 import type { Relation } from '../../engines/postgres/changes/decoder.ts'
 import type { CommitBuilder } from './commit-builder.ts'
 
@@ -16,6 +25,8 @@ interface TemplatePlan {
   readonly columns: readonly number[]
   /** Whether the replica identity has all of them. */
   readonly identified: boolean
+  /** An update that leaves all of these as they were is none. Null: each is one. */
+  readonly matters: readonly number[] | null
 }
 
 /** What to do with the rows of one relation. */
@@ -29,32 +40,50 @@ export interface RelationPlan {
   readonly wanted: readonly boolean[]
 }
 
+/** @param ownExact types that are not PostgreSQL's own and whose output tells all values apart */
 export function planRelation(
   relation: Relation,
   tables: readonly number[],
   templates: readonly TemplateId[],
+  ownExact: ReadonlySet<number> = new Set(),
 ): RelationPlan {
   const plans: TemplatePlan[] = []
   const blind: number[] = []
   for (const id of templates) {
-    const { table, columns: names } = templateParts(id)
+    const { table, columns: names, reads } = templateParts(id)
     if (!tables.includes(table)) continue
     const columns = names.map((name) => relation.columns.findIndex((column) => column.name === name))
-    if (columns.length === 0 || columns.includes(-1)) blind.push(table)
+    if (columns.includes(-1)) blind.push(table)
     else {
       const identified = columns.every((column) => relation.columns[column]?.identity === true)
-      plans.push({ table, seed: seedOf(id), columns, identified })
+      const all = relation.columns.map(({ name }) => name)
+      const matters = comparable(relation, reads === null ? all : [...names, ...reads], ownExact)
+      plans.push({ table, seed: seedOf(id), columns, identified, matters })
     }
   }
   const wanted = relation.columns.map((_, column) => plans.some((plan) => plan.columns.includes(column)))
   return { tables, templates: plans, blind, wanted }
 }
 
-const images: () => RowImages = () => ({ before: 'none', after: false, old: [], new: [] })
+/** The positions of columns; null where one is not in the stream, or its output does not tell all values apart. */
+function comparable(
+  { columns }: Relation,
+  names: readonly string[],
+  ownExact: ReadonlySet<number>,
+): readonly number[] | null {
+  const positions = names.map((name) => columns.findIndex((column) => column.name === name))
+  const exact = positions.every((position) => {
+    const type = columns[position]?.type
+    return type !== undefined && (exactTypes.has(type) || ownExact.has(type))
+  })
+  return exact ? positions : null
+}
 
 export class RowHasher {
   /** Used again for each row: one is looked at, at a time. */
-  readonly #images: RowImages = images()
+  readonly #images: RowImages = createRowImages()
+  /** By column, for this row: 0 where nobody has looked yet whether it changed, 1 if not, 2 if so. */
+  readonly #looked: number[] = []
 
   add(plan: RelationPlan, tag: RowTag, message: Buffer, commit: CommitBuilder): void {
     for (const table of plan.tables) commit.changed(table)
@@ -63,10 +92,25 @@ export class RowHasher {
     if (plan.templates.every(({ table }) => commit.isWide(table))) return
     const row = this.#images
     readImages(message, plan.wanted, row)
+    const compares = tag === 'update' && row.before === 'full'
+    if (compares) this.#looked.fill(0)
     for (const template of plan.templates) {
       if (commit.isWide(template.table)) continue
+      if (compares && template.matters !== null && this.#isQuiet(template.matters, message)) continue
       if (!addTemplate(template, tag, row, commit)) commit.widen(template.table)
     }
+  }
+
+  #isQuiet(columns: readonly number[], message: Buffer): boolean {
+    for (const column of columns) {
+      const looked = this.#looked[column] ?? 0
+      if (looked === 2) return false
+      if (looked === 1) continue
+      const unchanged = isUnchanged(message, this.#images, column)
+      this.#looked[column] = unchanged ? 1 : 2
+      if (!unchanged) return false
+    }
+    return true
   }
 }
 

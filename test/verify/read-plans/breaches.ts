@@ -18,6 +18,13 @@ const texts = {
   'IS NOT DISTINCT FROM is taken for =': (sql: string) => sql.replaceAll('is not distinct from', '='),
   'NOT is not seen': (sql: string) => sql.replaceAll('not (', '('),
   'NOT IN is taken for IN': (sql: string) => sql.replaceAll(' not in (', ' in ('),
+  'a column of ORDER BY is forgotten': (sql: string) => sql.replace(/order by r\d+\.\w+, /g, 'order by '),
+  'HAVING is forgotten': (sql: string) => sql.replace(/ having max\([^)]*\) >= '[^']*'/g, ''),
+  'USING is forgotten': (sql: string) => sql.replaceAll(' using (k)', ' on true'),
+  'NATURAL is forgotten': (sql: string) => sql.replace(/natural (\w+ )?join (\S+( r\d+)?)/g, '$1join $2 on true'),
+  'a whole row is forgotten': (sql: string) => sql.replace(/\b(?:r\d+|row\(r\d+\.\*\))::text/g, `'x'`),
+  'GROUP BY takes a name from the answer': (sql: string) =>
+    sql.replace(/ group by (?!r\d|o\d|\d|rollup)\w+/g, ' group by 1'),
   'heirs are forgotten': (sql: string) => sql.replace(/(from|join|\() ?parent /g, '$1 only parent '),
 } as const
 
@@ -27,12 +34,14 @@ export type Breach =
   | 'IN drops its last value'
   | 'only the first reference to a table counts'
   | 'values are not made canonical'
+  | 'no column but the keys is read'
 
 export const breachNames: readonly Breach[] = [
   ...(Object.keys(texts) as TextBreach[]),
   'IN drops its last value',
   'only the first reference to a table counts',
   'values are not made canonical',
+  'no column but the keys is read',
 ]
 
 export function planWith(
@@ -63,6 +72,8 @@ export function readsWith(
           tuple.map((text) => (parameters.includes(`+0${text}`) ? `+0${text}` : text)),
         ),
       }))
+    case 'no column but the keys is read':
+      return reads.map((read) => ({ ...read, reads: read.reads === null ? null : [] }))
     default:
       return reads
   }

@@ -176,13 +176,13 @@ export function generateQuery(random: Random): GeneratedQuery {
     const list = picked.map(({ sql }, at) => `${sql} as ${columns[at]?.name}`).join(', ')
     const extra = { name: `o${(aliases += 1)}`, type: 'int' as const }
     const inside = [...outer, ...from.columns]
-    switch (random.below(10)) {
+    switch (random.below(12)) {
       case 0:
         return { sql: `select distinct ${list} ${rest}`, columns }
       case 1: {
         const by = random.chance(0.5) ? picked.map(({ sql }) => sql) : picked.map((_, at) => String(at + 1))
         const group = random.chance(0.3) ? `rollup (${picked.map(({ sql }) => sql).join(', ')})` : by.join(', ')
-        const having = random.chance(0.3) ? ` having count(*) > ${random.below(2)}` : ''
+        const having = random.pick(['', '', ` having count(*) > ${random.below(2)}`, ` having ${greatest(from)}`])
         return {
           sql: `select ${list}, count(*)::int as ${extra.name} ${rest} group by ${group}${having}`,
           columns: [...columns, extra],
@@ -190,10 +190,14 @@ export function generateQuery(random: Random): GeneratedQuery {
       }
       case 2: {
         const scalar = depth > 0 && random.chance(0.5) ? ` + coalesce(${counted(depth - 1, outer, ctes)}, 0)` : ''
-        const what = random.chance(0.5) ? 'count(*)::int' : `coalesce(max(${random.pick(from.columns).sql}::text), '-')`
-        const type = what.startsWith('count') ? 'int' : 'text'
+        const filter = random.chance(0.3) ? ` filter (where ${condition(from.columns, [], 0, [])})` : ''
+        const what = random.chance(0.5)
+          ? `(count(*)${filter})::int`
+          : `coalesce(max(${random.pick([random.pick(from.columns).sql + '::text', wholeRow(from)])}), '-')`
+        const type = what.startsWith('(count') ? 'int' : 'text'
+        const havingAll = random.chance(0.3) ? ` having ${greatest(from)}` : ''
         return {
-          sql: `select ${what}${type === 'int' ? scalar : ''} as ${extra.name} ${rest}`,
+          sql: `select ${what}${type === 'int' ? scalar : ''} as ${extra.name} ${rest}${havingAll}`,
           columns: [{ ...extra, type }],
         }
       }
@@ -203,8 +207,25 @@ export function generateQuery(random: Random): GeneratedQuery {
           columns: [...columns, extra],
         }
       case 4:
-      case 6:
         return { sql: `select ${list} ${rest} ${sortAndLimit(columns.length)}`, columns }
+      case 6: {
+        // First by what need not be in the answer.
+        const sorted = sortAndLimit(columns.length).replace('order by', `order by ${random.pick(from.columns).sql},`)
+        return { sql: `select ${list} ${rest} ${sorted}`, columns }
+      }
+      case 7: {
+        // Grouping takes such a name for a column of FROM.
+        const name = random.pick(from.columns).sql.split('.')[1] ?? 'k'
+        return {
+          sql: `select max(${random.pick(from.columns).sql}::text) as ${name} ${rest} group by ${name}`,
+          columns: [{ name, type: 'text' }],
+        }
+      }
+      case 8:
+        return {
+          sql: `select ${list}, ${wholeRow(from)} as ${extra.name} ${rest}`,
+          columns: [...columns, { ...extra, type: 'text' }],
+        }
       case 5:
         if (depth === 0) return { sql: `select ${list} ${rest}`, columns }
         return {
@@ -214,6 +235,17 @@ export function generateQuery(random: Random): GeneratedQuery {
       default:
         return { sql: `select ${list} ${rest}`, columns }
     }
+  }
+
+  function greatest(from: From): string {
+    const { sql, type } = random.pick(from.columns)
+    return `max(${sql}::text) >= '${random.pick(values[type])}'`
+  }
+
+  /** All columns of a table at once, as a text. */
+  function wholeRow(from: From): string {
+    const name = random.pick(from.columns).sql.split('.')[0] ?? ''
+    return random.pick([`${name}::text`, `row(${name}.*)::text`])
   }
 
   /** A sub-select with one number. */
@@ -269,6 +301,7 @@ export function generateQuery(random: Random): GeneratedQuery {
     const columns = [...left.columns, ...right.columns]
     if (kind === 'cross join') return { sql: `${left.sql} cross join ${right.sql}`, columns }
     if (random.chance(0.1)) return { sql: `${left.sql} ${kind} ${right.sql} using (k)`, columns }
+    if (random.chance(0.08)) return { sql: `${left.sql} natural ${kind} ${right.sql}`, columns }
     const link = equality(left.columns, right.columns)
     const [mine, theirs] = [random.pick(left.columns), random.pick(right.columns)]
     const more = random.pick([
@@ -341,7 +374,7 @@ export function generateQuery(random: Random): GeneratedQuery {
       case 9:
         return type === 'bool' ? random.pick([sql, `not ${sql}`, `${sql} is true`]) : `${sql} = ${literal(type)}`
       case 14:
-        return `${random.pick(['', 'not '])}exists ${counted(depth - 1, [...outer, ...columns], ctes).replace(/^\(select \S+/, '(select 1')}`
+        return `${random.pick(['', 'not '])}exists ${counted(depth - 1, [...outer, ...columns], ctes).replace(/^\(select \S+/, random.chance(0.2) ? '(select *' : '(select 1')}`
       case 15:
       case 16: {
         const simple = random.chance(0.5) ? columnOf(type) : null

@@ -18,6 +18,8 @@ export interface RelationColumn {
   readonly name: string
   /** Whether it is part of the replica identity: all are under FULL, none under NOTHING. */
   readonly identity: boolean
+  /** Oid of its type. */
+  readonly type: number
 }
 
 const beginTag = 0x42 // B: the commit's position (8 bytes), its time (8), the transaction's number (4)
@@ -85,6 +87,6 @@ function position(lsn: string | null): Lsn {
 function relationOf({ relationOid, columns }: Pgoutput.MessageRelation): Relation {
   return {
     oid: relationOid >>> 0,
-    columns: columns.map(({ name, flags }) => ({ name, identity: (flags & 1) === 1 })),
+    columns: columns.map(({ name, flags, typeOid }) => ({ name, identity: (flags & 1) === 1, type: typeOid >>> 0 })),
   }
 }

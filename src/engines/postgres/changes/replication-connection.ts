@@ -11,6 +11,7 @@ import type { PostgresAddress } from '../address.ts'
 import { cutConnection } from '../client-state.ts'
 import { CURRENT_EPOCH_SQL } from '../epoch.ts'
 import type { Epoch, Lsn } from '../../position.ts'
+import { exactSettings } from './exact-types.ts'
 import { encodeStatus } from './frames.ts'
 import { trackerApplicationName } from './names.ts'
 
@@ -118,6 +119,7 @@ async function readFacts(client: pg.Client, serverPatienceMs: number): Promise<F
   await client.query(`set wal_sender_timeout = ${Math.round(serverPatienceMs)}`)
   // The names of functions below must mean PostgreSQL's own, and no log of slow statements is wanted for a stream.
   await client.query(`set search_path = pg_catalog`)
+  await client.query(exactSettings.join('; '))
   const { rows } = await client.query(`select pg_backend_pid() as pid, (${CURRENT_EPOCH_SQL}) as epoch`)
   return rows[0] as Facts
 }

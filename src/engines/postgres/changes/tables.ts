@@ -1,6 +1,7 @@
 /** What the catalogue says about tables: which may be watched, and what leaf partitions belong to. */
 
 import type { QueryClient } from '../client.ts'
+import { exactTypes } from './exact-types.ts'
 import { publicationName } from './names.ts'
 
 export type Tracking = 'full' | 'key' | 'off'
@@ -71,14 +72,16 @@ const kinds: Readonly<Record<string, string>> = {
 
 /** The tables above a leaf, itself not among them, and whether the publication has it or one of them. */
 export interface Lineage {
+  /** Of the types that are not PostgreSQL's own and that its columns have: those whose output tells all values apart. */
+  readonly exactTypes: readonly number[]
   readonly ancestors: readonly number[]
   readonly published: boolean
 }
 
 export async function readLineage(client: QueryClient, oid: number): Promise<Lineage> {
-  const { rows } = await client.query(LINEAGE_SQL, [oid, publicationName])
+  const { rows } = await client.query(LINEAGE_SQL, [oid, publicationName, [...exactTypes]])
   const row = rows[0] as unknown as Lineage | undefined
-  return row ?? { ancestors: [], published: false }
+  return row ?? { ancestors: [], published: false, exactTypes: [] }
 }
 
 const TABLES_SQL = `
@@ -102,4 +105,7 @@ from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = any(
 const LINEAGE_SQL = `
 select array(select a.relid::oid::int8::float8 from pg_partition_ancestors($1) a where a.relid <> $1::oid) as ancestors,
   exists (select from pg_publication_rel m join pg_publication p on p.oid = m.prpubid
-    where p.pubname = $2 and (m.prrelid = $1::oid or m.prrelid in (select relid from pg_partition_ancestors($1)))) as published`
+    where p.pubname = $2 and (m.prrelid = $1::oid or m.prrelid in (select relid from pg_partition_ancestors($1)))) as published,
+  array(select t.oid::int8::float8 from pg_attribute a join pg_type t on t.oid = a.atttypid left join pg_type b on b.oid = t.typbasetype
+    where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped
+      and (t.typtype = 'e' or t.typtype = 'd' and (b.typtype = 'e' or b.oid = any($3::oid[])))) as "exactTypes"`

@@ -12,6 +12,8 @@ import type { Family } from './types.ts'
 export interface DraftRead {
   readonly relation: CatalogueRelation
   readonly keys: readonly DraftKey[]
+  /** The columns of it that the statement names: complete when all of the statement has been bound and pushed. */
+  readonly read: ReadonlySet<string>
 }
 
 export interface DraftKey {

@@ -10,6 +10,7 @@
 
 import { catalogueQuery, type CatalogueRow, type RelationRow } from './catalogue-query.ts'
 import { type Family, familyOf } from './types.ts'
+import { exactTypes } from '../changes/exact-types.ts'
 
 import type { QueryClient } from '../client.ts'
 
@@ -21,6 +22,8 @@ export interface CatalogueColumn {
   readonly family: Family | null
   /** Whether its values stand in the change stream, for this table and for all that belong to it. */
   readonly streamed: boolean
+  /** Whether the stream tells that a change of a row has left its value as it was. */
+  readonly compared: boolean
 }
 
 export interface CatalogueRelation {
@@ -122,19 +125,30 @@ function relationsOf(row: CatalogueRow): readonly CatalogueRelation[] {
   const byOid = new Map(row.relations.map((relation) => [relation[0], relation]))
   const children = Map.groupBy(row.inheritance, ([, parent]) => parent)
   const enums = new Set(row.types.filter((type) => type[3] === 'e').map((type) => type[0]))
+  const exact = exactTypesOf(row.types, enums)
   const below = (oid: number): readonly number[] =>
     (children.get(oid) ?? []).flatMap(([child]) => [child, ...below(child)])
   const heirsOf = (oid: number): readonly RelationRow[] =>
     [...new Set(below(oid))].map((heir) => byOid.get(heir)).filter((heir) => heir !== undefined)
-  return row.relations.map((relation) => relationOf(relation, heirsOf(relation[0]), enums))
+  return row.relations.map((relation) => relationOf(relation, heirsOf(relation[0]), enums, exact))
+}
+
+/** Enums, and domains over them or over types of PostgreSQL's own that print exactly. */
+function exactTypesOf(types: CatalogueRow['types'], enums: ReadonlySet<number>): ReadonlySet<number> {
+  const isExact = (oid: number): boolean => exactTypes.has(oid) || enums.has(oid)
+  const domains = types.filter(([, , , kind, base]) => kind === 'd' && isExact(base)).map(([oid]) => oid)
+  return new Set([...exactTypes, ...enums, ...domains])
 }
 
 function relationOf(
   relation: RelationRow,
   heirs: readonly RelationRow[],
   enums: ReadonlySet<number>,
+  exact: ReadonlySet<number>,
 ): CatalogueRelation {
   const [oid, schema, name, kind, , , definition, columns] = relation
+  const isStreamed = (column: string, generated: boolean): boolean =>
+    !generated && heirs.every((heir) => heir[7].some((own) => own[0] === column && !own[2]))
   return {
     oid,
     schema,
@@ -144,7 +158,8 @@ function relationOf(
       name: column,
       type,
       family: deterministic ? familyOf(type, enums.has(type)) : null,
-      streamed: !generated && heirs.every((heir) => heir[7].some((own) => own[0] === column && !own[2])),
+      streamed: isStreamed(column, generated),
+      compared: exact.has(type) && isStreamed(column, generated),
     })),
     definition,
     partitioned: kind === 'p',

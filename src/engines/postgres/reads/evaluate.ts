@@ -13,8 +13,10 @@ export interface RowRead {
   readonly table: number
   /** `schema.table`, for people. */
   readonly name: string
-  /** In ascending order of their names; null: the whole table. */
+  /** What its rows are told apart by, in ascending order of their names; none: all of them. Null: the whole table. */
   readonly columns: readonly string[] | null
+  /** The columns that are read of these rows, in ascending order; null: any may matter. */
+  readonly reads: readonly string[] | null
   /** One tuple of canonical texts for each key, in the order of `columns`. None: no row of the table matters as long as it is defined as it is. */
   readonly values: readonly (readonly string[])[]
 }
@@ -27,19 +29,27 @@ export function evaluateReads(plan: CacheablePlan, parameters: readonly unknown[
 }
 
 function evaluateRead(read: TableRead, parameters: readonly unknown[]): RowRead {
-  const { table, name, keys } = read
+  const { table, name, keys, reads } = read
   const [only] = keys
-  if (only === undefined) return { table, name, columns: null, values: [] }
+  if (only === undefined) return { table, name, ...wholeTable(reads) }
   if (keys.length === 1) {
     const texts = textsOf(only, parameters)
-    if (texts === null || texts.length > mostTuples) return { table, name, columns: null, values: [] }
-    return { table, name, columns: [only.column], values: texts.map((text) => [text]) }
+    if (texts === null || texts.length > mostTuples) return { table, name, ...wholeTable(reads) }
+    return { table, name, columns: [only.column], values: texts.map((text) => [text]), reads }
   }
-  return { table, name, ...combinations(keys, parameters) }
+  const rows = combinations(keys, parameters)
+  return rows === null ? { table, name, ...wholeTable(reads) } : { table, name, ...rows, reads }
 }
 
-/** Of each column what it is compared with; then every combination. */
-function combinations(keys: readonly KeyRead[], parameters: readonly unknown[]): Pick<RowRead, 'columns' | 'values'> {
+type Rows = Pick<RowRead, 'columns' | 'values' | 'reads'>
+
+/** As far as it is read: all rows are told apart by nothing, so they have one key. */
+function wholeTable(reads: readonly string[] | null): Rows {
+  return reads === null ? { columns: null, values: [], reads } : { columns: [], values: [[]], reads }
+}
+
+/** Of each column what it is compared with; then every combination. Null: nothing tells the rows apart. */
+function combinations(keys: readonly KeyRead[], parameters: readonly unknown[]): Omit<Rows, 'reads'> | null {
   const columns: string[] = []
   const texts: (readonly string[])[] = []
   let tuples = 1
@@ -56,7 +66,7 @@ function combinations(keys: readonly KeyRead[], parameters: readonly unknown[]):
     columns.splice(widest, 1)
     texts.splice(widest, 1)
   }
-  if (columns.length === 0) return { columns: null, values: [] }
+  if (columns.length === 0) return null
   // Nothing equals null, whatever else is asked for.
   if (tuples === 0) return { columns, values: [] }
   if (tuples === 1) return { columns, values: [texts.map((one) => one[0] as string)] }
@@ -129,10 +139,10 @@ function clockWordIn(value: unknown): string | null {
 export function narrowTo(read: RowRead, kept: (column: string) => boolean): RowRead {
   if (read.columns === null || read.columns.every(kept)) return read
   const at = read.columns.flatMap((column, index) => (kept(column) ? [index] : []))
-  const { table, name } = read
-  if (at.length === 0) return { table, name, columns: null, values: [] }
+  const { table, name, reads } = read
+  if (at.length === 0) return { table, name, ...wholeTable(reads) }
   const tuples = new Map(
     read.values.map((tuple) => at.map((index) => tuple[index] ?? '')).map((tuple) => [JSON.stringify(tuple), tuple]),
   )
-  return { table, name, columns: at.map((index) => read.columns?.[index] ?? ''), values: [...tuples.values()] }
+  return { table, name, columns: at.map((index) => read.columns?.[index] ?? ''), values: [...tuples.values()], reads }
 }

@@ -9,7 +9,7 @@ import { clockWord, inspectCast, inspectNamedType } from './casts.ts'
 import { columnOf, isEquality, valueSource } from './conditions.ts'
 import { type Fact, equal } from './facts.ts'
 import { refuse, refuseUnknown } from './refusal.ts'
-import { findItem, missingColumn, resolve, type Variable } from './scope.ts'
+import { findItem, missingColumn, noteAll, resolve, type Variable } from './scope.ts'
 import { bodyOf, constantOf, listOf, namesOf, parameterOf, type Tree } from './tree.ts'
 import { isZoned, typeOids } from './types.ts'
 import { isTextSearch, mayBe, mayBeZonedSeries } from './value-types.ts'
@@ -91,7 +91,8 @@ function inspectColumn(body: Tree, place: Place): void {
   const path = namesOf(star ? fields.slice(0, -1) : fields)
   if (path === null) return refuse('ColumnRef is not known to read only')
   if (!star) resolve(place.scope, path)
-  else if (path.length > 0 && findItem(place.scope, path) === null) refuseUnknown(missingColumn(`${path.join('.')}.*`))
+  else if (path.length === 0) for (const item of place.scope.items) noteAll(item.columns)
+  else noteAll((findItem(place.scope, path) ?? refuseUnknown(missingColumn(`${path.join('.')}.*`))).columns)
 }
 
 function inspectAggregate(body: Tree, place: Place): void {

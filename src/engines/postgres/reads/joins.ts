@@ -17,10 +17,9 @@ import { factsOf } from './conditions.ts'
 import { checkOperator, inspectConditions } from './expressions.ts'
 import { equal, type Fact, mentions } from './facts.ts'
 import { refuse } from './refusal.ts'
+import { type Column, type Item, noteAll } from './scope.ts'
 import { bindFunction, bindRelation, bindSubselect, pushSubqueries, type Source, type Surroundings } from './sources.ts'
 import { conjuncts, listOf, namesOf, open, type Tree } from './tree.ts'
-
-import type { Column, Item } from './scope.ts'
 
 type JoinKind = 'inner' | 'left' | 'right' | 'full'
 
@@ -134,6 +133,9 @@ function mergedColumns(
     return refuse('a NATURAL JOIN with something whose columns are not known')
   }
   const names = body.isNatural === true ? commonNames(left, right) : (namesOf(body.usingClause) ?? [])
+  for (const { unqualified } of [...left.items, ...right.items]) {
+    noteAll(unqualified.filter((column) => names.includes(column.name)))
+  }
   const pairs = names.map((name) => ({ name, left: onlyColumn(left, name), right: onlyColumn(right, name) }))
   const columns = pairs.map(({ name, left: mine, right: theirs }) => {
     const known = equal(mine?.variable ?? null, theirs?.variable ?? null) !== null
@@ -169,7 +171,8 @@ function exposedJoin(
   if (typeof alias === 'string') {
     const names = namesOf((body.alias as Tree).colnames) ?? []
     const open = left.open || right.open
-    // Which column is which is not known where some are not known.
+    // Which column is which is not known where some are not known: any may be what is asked for.
+    if (open) noteAll(star)
     const columns = open ? [] : star.map((column, at) => ({ ...column, name: names[at] ?? column.name }))
     const whole = { alias, schema: null, columns, unqualified: columns, open }
     return { items: [whole], star: columns }

@@ -3,7 +3,7 @@
 import { columnOf } from './conditions.ts'
 import { inspect } from './expressions.ts'
 import { refuse, refuseUnknown } from './refusal.ts'
-import { type Column, findItem, missingColumn, type Variable } from './scope.ts'
+import { type Column, findItem, missingColumn, noteAll, type Variable } from './scope.ts'
 import { bodyOf, constantOf, listOf, namesOf, open, type Tree } from './tree.ts'
 import { typeOfValue } from './value-types.ts'
 
@@ -34,6 +34,7 @@ export function bindOutput(select: Tree, place: Place, from: Source | null): Out
     const star = starOf(target.val, place, from)
     if (star !== null) {
       misplaced ||= star.open
+      noteAll(star.columns)
       return star.columns.map(({ name, variable }) => ({ name, inner: variable, type: variable.type }))
     }
     inspect(target.val, place)

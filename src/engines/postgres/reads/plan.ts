@@ -14,7 +14,7 @@ import { open, type Tree } from './tree.ts'
 import { loadParser, type Parse } from '../classify.ts'
 import { createRecentMap, type RecentMap } from '../classify/recent-map.ts'
 
-import type { Catalogue } from './catalogue.ts'
+import type { Catalogue, CatalogueRelation } from './catalogue.ts'
 import type { ValueSource } from './facts.ts'
 import type { Family } from './types.ts'
 
@@ -44,6 +44,8 @@ export interface TableRead {
   readonly name: string
   /** A conjunction, in ascending order of the columns' names. Empty: the whole table. */
   readonly keys: readonly KeyRead[]
+  /** The columns that the statement reads of it, in ascending order; null: any may matter (decision 031). */
+  readonly reads: readonly string[] | null
 }
 
 /** Rows of which this column has one of these values. */
@@ -106,7 +108,7 @@ function onlyStatement(text: string, parse: Parse): Tree {
 }
 
 /** A parameter that the statement uses in two ways is of a type that nobody here knows. */
-function tableRead({ relation, keys }: DraftRead, steady: ReadonlyMap<number, ReadonlySet<string>>): TableRead {
+function tableRead({ relation, keys, read }: DraftRead, steady: ReadonlyMap<number, ReadonlySet<string>>): TableRead {
   const certain = keys.filter(({ values, family }) =>
     values.every((value) => {
       if (value.kind === 'constant') return true
@@ -117,12 +119,30 @@ function tableRead({ relation, keys }: DraftRead, steady: ReadonlyMap<number, Re
     table: relation.oid,
     name: `${relation.schema}.${relation.name}`,
     keys: certain.toSorted((a, b) => (a.column < b.column ? -1 : 1)),
+    reads: columnsRead(relation, read),
   }
 }
 
-/** Each once, and of a table that is read as a whole nothing more. */
+/** Null also where all are read, or where every update counts as a change of one of them. */
+function columnsRead({ columns }: CatalogueRelation, read: ReadonlySet<string>): readonly string[] | null {
+  const named = columns.filter(({ name }) => read.has(name))
+  if (named.length === columns.length || !named.every(({ compared }) => compared)) return null
+  return named.map(({ name }) => name).toSorted()
+}
+
+/** The same rows once, with all that is read of them; and of a table that is read as a whole nothing more. */
 function withoutRepeats(reads: readonly TableRead[]): readonly TableRead[] {
   const whole = new Set(reads.filter(({ keys }) => keys.length === 0).map(({ table }) => table))
-  const kept = reads.filter(({ table, keys }) => keys.length === 0 || !whole.has(table))
-  return [...new Map(kept.map((read) => [JSON.stringify([read.table, read.keys]), read])).values()]
+  const merged = new Map<string, TableRead>()
+  for (const read of reads) {
+    const kept = whole.has(read.table) ? { ...read, keys: [] } : read
+    const id = JSON.stringify([kept.table, kept.keys])
+    const before = merged.get(id)
+    merged.set(id, before === undefined ? kept : { ...kept, reads: bothOf(before.reads, kept.reads) })
+  }
+  return [...merged.values()]
+}
+
+function bothOf(one: readonly string[] | null, two: readonly string[] | null): readonly string[] | null {
+  return one === null || two === null ? null : [...new Set([...one, ...two])].toSorted()
 }

@@ -20,12 +20,11 @@ import { closureOf, type Fact, substitute } from './facts.ts'
 import { bindFrom } from './joins.ts'
 import { bindOutput, groupedVariables, type Output } from './output.ts'
 import { refuse } from './refusal.ts'
+import { noteName, type Scope, type Variable } from './scope.ts'
 import { bindSetOperation } from './set-operations.ts'
 import { pushSubqueries, type Source } from './sources.ts'
 import { bodyOf, conjuncts, listOf, namesOf, type Tree } from './tree.ts'
 import { bindWith } from './with.ts'
-
-import type { Scope, Variable } from './scope.ts'
 
 export function bindQuery(
   analysis: Analysis,
@@ -106,6 +105,10 @@ function inspectClauses(select: Tree, output: Output, place: Place): void {
   }
   for (const clause of [select.groupClause, select.sortClause, select.distinctClause]) {
     for (const node of listOf(clause)) if (!outputName(node)) inspect(node, place)
+  }
+  // Grouping prefers a column of FROM to one of the answer.
+  for (const node of listOf(select.groupClause).filter(outputName)) {
+    noteName(place.scope, namesOf(bodyOf(node, 'ColumnRef')?.fields)?.[0] ?? '')
   }
 }
 

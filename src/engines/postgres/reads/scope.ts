@@ -5,6 +5,9 @@
  * Not all columns of all sources are known (functions, recursive common table expressions). A source like that is
  * `open`: a name that nothing else of its query knows is then its own, of a type that nobody relies on. The server would
  * reject a name that both a known source and the open one have, so a known one is never mistaken.
+ *
+ * Whatever a name may mean is noted as read here (decision 031): noting too much costs hits, noting too little answers for
+ * ever.
  */
 
 import { refuse, refuseUnknown } from './refusal.ts'
@@ -19,6 +22,8 @@ export interface Variable {
   readonly type: number | null
   /** Null: comparing it narrows nothing. */
   readonly family: Family | null
+  /** Of a table's column: notes that the statement reads it. */
+  readonly note?: () => void
 }
 
 export interface Column {
@@ -51,6 +56,7 @@ export function resolve(scope: Scope, path: readonly string[]): Variable | null 
   if (path.length === 1) return resolveUnqualified(scope, name)
   const item = findItem(scope, path.slice(0, -1))
   const found = item?.columns.filter((column) => column.name === name) ?? []
+  noteAll(found)
   if (found.length === 1) return found[0]?.variable ?? null
   if (found.length > 1 || item?.open === true) return null
   return refuseUnknown(missingColumn(path.join('.')))
@@ -63,13 +69,32 @@ export function missingColumn(name: string): string {
 function resolveUnqualified(scope: Scope, name: string): Variable | null {
   for (let level: Scope | null = scope; level !== null; level = level.outer) {
     const found = level.items.flatMap((item) => item.unqualified.filter((column) => column.name === name))
+    noteAll(found)
     if (found.length === 1) return found[0]?.variable ?? null
-    if (found.length > 1 || level.items.some((item) => item.open)) return null
+    if (found.length > 1 || level.items.some((item) => item.open)) {
+      noteName(level, name)
+      return null
+    }
   }
   for (let level: Scope | null = scope; level !== null; level = level.outer) {
-    if (level.items.some((item) => item.alias === name)) return null
+    const whole = level.items.filter((item) => item.alias === name)
+    for (const { columns } of whole) noteAll(columns)
+    if (whole.length > 0) return null
   }
   return refuseUnknown(missingColumn(name))
+}
+
+export function noteAll(columns: readonly Column[]): void {
+  for (const { variable } of columns) variable.note?.()
+}
+
+/** Everything that a name could mean, here or further out: columns, or a whole row. */
+export function noteName(scope: Scope, name: string): void {
+  for (let level: Scope | null = scope; level !== null; level = level.outer) {
+    for (const { alias, columns, unqualified } of level.items) {
+      noteAll(alias === name ? columns : unqualified.filter((column) => column.name === name))
+    }
+  }
 }
 
 /** The source that a qualifier means, or null. */

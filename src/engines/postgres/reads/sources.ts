@@ -63,7 +63,11 @@ export function bindRelation(range: Tree, around: Surroundings): Source {
 
 function bindTable(relation: CatalogueRelation, range: Tree, { analysis }: Surroundings): Source {
   const source = analysis.nextSource()
-  const columns = relation.columns.map(({ name, type, family }) => ({ name, variable: { source, type, family } }))
+  const read = new Set<string>()
+  const columns = relation.columns.map(({ name, type, family }) => ({
+    name,
+    variable: { source, type, family, note: () => void read.add(name) },
+  }))
   const heirs = range.inh === true && !relation.partitioned ? relation.heirs : []
   const visible = renamed(columns, range, null)
   return {
@@ -78,8 +82,8 @@ function bindTable(relation: CatalogueRelation, range: Tree, { analysis }: Surro
       })
       const narrowed = analysis.catalogue.ownEquality ? [] : keys
       for (const oid of [relation.oid, ...heirs]) {
-        const read = analysis.catalogue.relationByOid(oid)
-        if (read !== null) analysis.reads.push({ relation: read, keys: narrowed })
+        const each = analysis.catalogue.relationByOid(oid)
+        if (each !== null) analysis.reads.push({ relation: each, keys: narrowed, read })
       }
     },
   }
