@@ -18,7 +18,7 @@ test('rollouts under load', async (t) => {
   endAfter(t, () => system.stop())
 
   await t.test('lose no request, carry out no write twice, and take no reader back', async () => {
-    const outcome = await runScene(system, { campaign, readers: 12, note: () => undefined })
+    const outcome = await runScene(system, { campaign, readers: 6, note: () => undefined })
     assert.deepEqual(breaches(outcome), [])
     assert.deepEqual(outcome.course.done, campaign)
     assert.ok(outcome.findings.requests > 500, `only ${outcome.findings.requests} requests`)
