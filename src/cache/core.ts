@@ -2,13 +2,12 @@
 
 import { FourfoldError } from '../core/errors.ts'
 import { originOf, runInside, transactionOrigin } from '../database/kysely-dialect.ts'
-import { createDatabase, createRoutedDatabase, type Database } from '../database/database.ts'
 import { templateParts } from '../freshness/changes/hash.ts'
 import { canonicalKey, type Key } from './keys.ts'
 import { Checks, type Clusters } from './checks.ts'
 import { Fills, type FillLimits } from './fills.ts'
-import { createJoin, type JoinParts } from './join/create-join.ts'
-import { loadInTurn, Lookups, type EntryMemory, type Found } from './lookups.ts'
+import { createMakeTools, createToolsInside, recordingDatabase, type LoadToolsOptions } from './load-tools.ts'
+import { Lookups, type EntryMemory, type Found } from './lookups.ts'
 import { Metrics, type SourceMetrics } from './metrics.ts'
 import { createObjectSource, type MakeTools } from './object-source.ts'
 import { rememberQuick, type QuickEntries, type QuickEntry } from './quick-hits.ts'
@@ -17,10 +16,9 @@ import { createQuerySource, type CompilableQuery, type Query } from './query-sou
 
 import type { CacheableClass } from './classes.ts'
 import type { SharedEntries } from './shared-entries.ts'
-import type { LoadContext, ObjectDefinition } from './define-object.ts'
+import type { ObjectDefinition } from './define-object.ts'
 import type { Entry, MissReason } from './entry.ts'
 import type { ExplainedPart, Explanation } from './explain.ts'
-import type { JoinFunction } from './join/types.ts'
 import type { LoadOptions, Source } from './source.ts'
 import type { Logger } from '../core/log.ts'
 import type { RecordedReads } from '../database/recorded-reads.ts'
@@ -73,6 +71,8 @@ export class CacheCore {
   readonly #sources = new WeakMap<ObjectDefinition, CountedSource>()
   readonly #names = new Map<string, ObjectDefinition>()
   readonly #refresher: Refresher
+  readonly #tools: LoadToolsOptions
+  readonly #makeTools: MakeTools
   readonly #misses = new Map<string, Miss>()
   readonly querySource: ReturnType<typeof createQuerySource>
 
@@ -88,8 +88,16 @@ export class CacheCore {
     this.querySource = createQuerySource(
       build,
       (database) => clusters.get(database)?.identity ?? '',
-      (database, load) => this.#recording(database, load),
+      (database, load) => recordingDatabase(options, database, load),
     )
+    this.#tools = {
+      ...{ clusters, reads: options.reads, build },
+      sourceOf: (object) => this.sourceOf(object),
+      find: (source, keys, load) => this.#use(source, keys, load),
+      isFresh: (entry) => this.checks.staleness(entry) === null,
+      touchDatabase: () => this.#touchDatabase(),
+    }
+    this.#makeTools = createMakeTools(this.#tools)
     for (const object of options.objects ?? []) this.sourceOf(object)
   }
 
@@ -97,7 +105,7 @@ export class CacheCore {
   sourceOf(object: ObjectDefinition): CountedSource {
     const known = this.#sources.get(object)
     if (known !== undefined) return known
-    const source = createObjectSource(object, this.#options.build, (load) => this.#tools(load))
+    const source = createObjectSource(object, this.#options.build, this.#makeTools)
     const other = this.#names.get(source.name)
     if (other !== undefined && other !== object) {
       const message = `Two cached objects are called ${source.name}: expected a name of its own for each`
@@ -148,7 +156,7 @@ export class CacheCore {
       const message = 'in: expected a transaction of one of ff.databases'
       throw new FourfoldError('FF_CACHE_IN_TRANSACTION', message)
     }
-    return createObjectSource(object, this.#options.build, this.#toolsInside(transaction, origin.database))
+    return createObjectSource(object, this.#options.build, createToolsInside(this.#tools, transaction, origin.database))
   }
 
   /** Tells the change stream that what stands behind a name has changed. */
@@ -246,80 +254,11 @@ export class CacheCore {
     }
   }
 
-  #recording(database: string, { scope, recording }: LoadOptions): Database<unknown> {
-    const reads = this.#options.reads.get(database)
-    if (reads !== undefined) return createRoutedDatabase(reads.router(scope, recording))
-    const known = [...this.#options.clusters.keys()].join(', ')
-    throw new FourfoldError('FF_CACHE_QUERY', `There is no database ${database}: expected one of ${known}`)
-  }
-
-  #tools(load: LoadOptions): ReturnType<MakeTools> {
-    const { recording, scope, fill } = load
-    const databases = this.#databases((name) => this.#recording(name, load))
-    const nest = (entry: Entry | null): void => {
-      if (entry === null) recording.refuse('a part of it could not be kept')
-      else recording.nest(entry, this.checks.staleness(entry) === null)
-    }
-    const context: LoadContext = {
-      use: async (object, key) => {
-        const source = this.sourceOf(object)
-        const id = source.prefix + canonicalKey(key, source.name)
-        const found = await this.lookups.find<Key>(source, key, id, scope, fill)
-        nest(found.entry)
-        return found.value as never
-      },
-      useMany: async (object, keys) => {
-        const source = this.sourceOf(object)
-        const ids = keys.map((key) => source.prefix + canonicalKey(key, source.name))
-        const found = await this.lookups.findMany<Key>(source, keys, ids, scope, fill)
-        for (const { entry } of found) nest(entry)
-        return found.map(({ value }) => value as never)
-      },
-      dependsOn: (name) => recording.dependsOn(name, this.#touchDatabase()),
-    }
-    return Object.assign(databases, context, { join: this.#join(databases, context, { recorded: true }) })
-  }
-
-  /** Inside a transaction: its database is the transaction, other databases are as they are for the scope. */
-  #toolsInside(transaction: Transaction<any>, database: string): MakeTools {
-    const make: MakeTools = ({ scope, ...load }) => {
-      const clusters = this.#options.clusters
-      const databases = this.#databases((name) =>
-        name === database ? (transaction as unknown as Database<unknown>) : createDatabase(clusters.get(name)!, scope),
-      )
-      const useMany: LoadContext['useMany'] = async (object, keys) => {
-        const source = createObjectSource(object, this.#options.build, make)
-        const ids = keys.map((key) => source.prefix + canonicalKey(key, source.name))
-        return (await loadInTurn<Key>(source, keys, ids, { scope, ...load })) as never
-      }
-      const context: LoadContext = {
-        use: async (object, key) => (await useMany(object, [key]))[0]!,
-        useMany,
-        dependsOn: () => undefined,
-      }
-      return Object.assign(databases, context, { join: this.#join(databases, context, { oneByOne: true }) })
-    }
-    return make
-  }
-
-  /** Each is made when it is first asked for. */
-  #databases(make: (name: string) => Database<unknown>): Record<string, unknown> {
-    const databases: Record<string, unknown> = {}
-    for (const name of this.#options.clusters.keys()) {
-      let made: Database<unknown> | null = null
-      Object.defineProperty(databases, name, { enumerable: true, get: () => (made ??= make(name)) })
-    }
-    return databases
-  }
-
-  /** For one load: it reads through the load's own databases. */
-  #join(
-    databases: Readonly<Record<string, unknown>>,
-    { useMany }: LoadContext,
-    how: Pick<JoinParts, 'recorded' | 'oneByOne'>,
-  ): JoinFunction<unknown> {
-    const names = [...this.#options.clusters.keys()]
-    return createJoin({ names, databases, getMany: (object, keys) => useMany(object, keys), ...how })
+  /** Other objects as part of a load. */
+  async #use(source: Source<Key>, keys: readonly Key[], { scope, fill }: LoadOptions): Promise<readonly Found[]> {
+    const ids = keys.map((key) => source.prefix + canonicalKey(key, source.name))
+    if (ids.length === 1) return [await this.lookups.find<Key>(source, keys[0]!, ids[0]!, scope, fill)]
+    return await this.lookups.findMany<Key>(source, keys, ids, scope, fill)
   }
 
   /** The first database that has a change stream: the same in every process of an app. */

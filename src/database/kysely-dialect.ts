@@ -35,6 +35,9 @@ import { FourfoldError, isFourfoldError } from '../core/errors.ts'
 import type { Router } from './router.ts'
 import type pg from 'pg'
 
+/** One for all: it compiles at once, and keeps nothing between queries. Making one costs more than many a query. */
+const compiler = new PostgresQueryCompiler()
+
 /**
  * What a Kysely instance over a router is made of. Each request makes one, so Kysely's wrapper around drivers (for
  * starting them once, and for query logging) is left out: this driver has nothing to start.
@@ -42,7 +45,7 @@ import type pg from 'pg'
 export function routedProps(router: Router): KyselyProps {
   const driver = new RoutedDriver(router)
   const executor = new RoutedExecutor({
-    compiler: new PostgresQueryCompiler(),
+    compiler,
     adapter: new NamedAdapter(router.database),
     provider: driver,
     plugins: [],
