@@ -13,7 +13,7 @@ import { startTestCluster } from '../support/postgres.ts'
 
 const mib = 1024 ** 2
 /** `FILE_FLOW_MIB=200` for the long one. */
-const bytes = Number(process.env['FILE_FLOW_MIB'] ?? 120) * mib
+const bytes = Number(process.env['FILE_FLOW_MIB'] ?? 100) * mib
 /** Node lets 64 MiB of buffers become garbage before it looks; whoever holds the file holds more than that. */
 const mostGrown = 80 * mib
 const skip = (await hasS3()) ? false : 'no S3 server on this machine'
