@@ -6,13 +6,16 @@ import { suite, test } from 'node:test'
 
 import { longForm } from '../support/long-form.ts'
 import { makeDirectory } from '../support/postgres.ts'
-import { beginStart, nothingLeft, nothingRuns, startCommand } from '../support/start-command.ts'
+import { beginStart, notes, nothingLeft, nothingRuns, startCommand } from '../support/start-command.ts'
 
-async function register(url: string, username: string): Promise<void> {
-  const user = { username, email: `${username.toLowerCase()}@example.com`, password: 'correct horse' }
+async function save(url: string, text: string): Promise<void> {
   const headers = { 'content-type': 'application/json' }
-  const made = await fetch(`${url}/api/users`, { method: 'POST', headers, body: JSON.stringify({ user }) })
-  assert.equal(made.status, 201)
+  const made = await fetch(`${url}/notes`, { method: 'POST', headers, body: JSON.stringify({ id: '1', text }) })
+  assert.equal(made.status, 200)
+}
+
+async function kept(url: string): Promise<unknown> {
+  return await (await fetch(`${url}/notes`)).json()
 }
 
 suite('fourfold start', () => {
@@ -30,12 +33,11 @@ suite('fourfold start', () => {
 
   test('a supervisor that gets SIGKILL takes its processes along, and the next start finds the data', async (t) => {
     const data = await makeDirectory(t)
-    const first = await startCommand(t, { data })
-    await register(first.url, 'Ada')
+    const first = await startCommand(t, { app: notes, data })
+    await save(first.url, 'Ada')
     first.child.kill('SIGKILL')
-    const second = await startCommand(t, { data })
-    const found = await fetch(`${second.url}/api/profiles/Ada`)
-    assert.equal(found.status, 200)
+    const second = await startCommand(t, { app: notes, data })
+    assert.deepEqual(await kept(second.url), [{ id: '1', text: 'Ada' }])
     second.child.kill('SIGINT')
     await once(second.child, 'exit')
     await nothingLeft(data)
@@ -43,8 +45,8 @@ suite('fourfold start', () => {
 
   test('a second start on the same data says who holds it', async (t) => {
     const data = await makeDirectory(t)
-    const { child } = await startCommand(t, { data })
-    await assert.rejects(startCommand(t, { data }), (error: Error) => {
+    const { child } = await startCommand(t, { app: notes, data })
+    await assert.rejects(startCommand(t, { app: notes, data }), (error: Error) => {
       assert.match(error.message, /FF_ENGINE_OWNED/)
       assert.match(error.message, new RegExp(String(child.pid)))
       return true
@@ -55,20 +57,22 @@ suite('fourfold start', () => {
 
   test('two systems run side by side, and the end of one is nothing to the other', { skip: longForm }, async (t) => {
     const places = [await makeDirectory(t), await makeDirectory(t)] as const
-    const [one, other] = await Promise.all([startCommand(t, { data: places[0] }), startCommand(t, { data: places[1] })])
-    await register(one.url, 'Ada')
-    await register(other.url, 'Grace')
-    assert.equal((await fetch(`${other.url}/api/profiles/Ada`)).status, 404)
+    const [one, other] = await Promise.all([
+      startCommand(t, { app: notes, data: places[0] }),
+      startCommand(t, { app: notes, data: places[1] }),
+    ])
+    await save(one.url, 'Ada')
+    await save(other.url, 'Grace')
     one.child.kill('SIGKILL')
     await once(one.child, 'exit')
     await nothingRuns(places[0])
-    assert.equal((await fetch(`${other.url}/api/profiles/Grace`)).status, 200)
-    const again = await startCommand(t, { data: places[0] })
-    for (const [url, name] of [
+    assert.deepEqual(await kept(other.url), [{ id: '1', text: 'Grace' }])
+    const again = await startCommand(t, { app: notes, data: places[0] })
+    for (const [url, text] of [
       [again.url, 'Ada'],
       [other.url, 'Grace'],
-    ])
-      assert.equal((await fetch(`${url}/api/profiles/${name}`)).status, 200)
+    ] as const)
+      assert.deepEqual(await kept(url), [{ id: '1', text }])
     for (const { child } of [again, other]) {
       child.kill('SIGTERM')
       assert.deepEqual(await once(child, 'exit'), [0, null])
@@ -79,7 +83,7 @@ suite('fourfold start', () => {
   test('mistakes in the configuration come in one list, with their paths', async (t) => {
     const data = await makeDirectory(t)
     const env = { FOURFOLD_CLONES_MIN: 'many', FOURFOLD_STORE_DEADLINE: 'soon' }
-    const { child, output } = beginStart(t, { data, env })
+    const { child, output } = beginStart(t, { app: notes, data, env })
     const [code] = await once(child, 'close')
     const text = output()
     assert.equal(code, 1)

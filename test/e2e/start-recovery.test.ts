@@ -12,7 +12,7 @@ import { endProcessesIn, processesIn } from '../../src/engines/postgres/embedded
 import { connectStore } from '../../src/store/connect.ts'
 import { freeze } from '../support/freeze.ts'
 import { endAfter, makeDirectory } from '../support/postgres.ts'
-import { beginStart, nothingLeft, startCommand, type Started } from '../support/start-command.ts'
+import { beginStart, notes, nothingLeft, startCommand, type Started } from '../support/start-command.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 interface Killed {
@@ -58,7 +58,7 @@ async function replaceBalancer(url: string, data: string): Promise<void> {
   const balancer = (await readSystemNote(data))?.processes.find(({ name }) => name === 'balancer-1.1')
   process.kill(balancer?.pid ?? Number.NaN, 'SIGKILL')
   await waitFor('the next balancer', () =>
-    fetch(url).then(
+    fetch(`${url}/notes`).then(
       ({ status }) => status === 200,
       () => false,
     ),
@@ -66,17 +66,16 @@ async function replaceBalancer(url: string, data: string): Promise<void> {
 }
 
 async function writeSomething(url: string, data: string): Promise<void> {
-  const user = { username: 'Ada', email: 'ada@example.com', password: 'correct horse' }
   const headers = { 'content-type': 'application/json' }
-  const made = await fetch(`${url}/api/users`, { method: 'POST', headers, body: JSON.stringify({ user }) })
-  assert.equal(made.status, 201)
+  const made = await fetch(`${url}/notes`, { method: 'POST', headers, body: '{"id":"1","text":"this"}' })
+  assert.equal(made.status, 200)
   const store = await connectStore({ url: (await readSystemNote(data))?.connections.storeUrl ?? '' })
   await store.create('kept', { word: Buffer.from('this') }, { ttlMs: 600_000 })
   await store.close()
 }
 
 async function findSomething(url: string, data: string): Promise<void> {
-  assert.equal((await fetch(`${url}/api/profiles/Ada`)).status, 200)
+  assert.deepEqual(await (await fetch(`${url}/notes`)).json(), [{ id: '1', text: 'this' }])
   const store = await connectStore({ url: (await readSystemNote(data))?.connections.storeUrl ?? '' })
   const kept = await store.read('kept')
   await store.close()
@@ -86,12 +85,12 @@ async function findSomething(url: string, data: string): Promise<void> {
 suite('the start after a SIGKILL', () => {
   test('ends what was frozen, serves on the same port, and has lost nothing', async (t) => {
     const data = await makeDirectory(t)
-    const first = await startCommand(t, { data })
+    const first = await startCommand(t, { app: notes, data })
     await writeSomething(first.url, data)
     await replaceClone(data)
     await replaceBalancer(first.url, data)
     const { port, note, databaseServers } = await freezeAndKill(t, data, first)
-    const second = await startCommand(t, { data, port })
+    const second = await startCommand(t, { app: notes, data, port })
     await findSomething(second.url, data)
     for (const { name, pid, mark } of note.processes) assert.equal(isRunning(pid, mark), false, `${name} is gone`)
     const now = await processesIn(join(data, 'databases/main/servers/primary'))
@@ -106,7 +105,7 @@ suite('the start after a SIGKILL', () => {
 
   test('serves also when the first start was killed while its clones began, and one of them was frozen', async (t) => {
     const data = await makeDirectory(t)
-    const { child } = beginStart(t, { data })
+    const { child } = beginStart(t, { app: notes, data })
     const clone = await waitFor(
       'a clone to be spawned',
       async () => (await readWrittenNote(data))?.processes.find(({ name }) => name === 'clone-1.1'),
@@ -115,8 +114,8 @@ suite('the start after a SIGKILL', () => {
     process.kill(clone.pid, 'SIGSTOP')
     child.kill('SIGKILL')
     await once(child, 'exit')
-    const { url, child: next } = await startCommand(t, { data })
-    assert.equal((await fetch(url)).status, 200)
+    const { url, child: next } = await startCommand(t, { app: notes, data })
+    assert.equal((await fetch(`${url}/notes`)).status, 200)
     assert.equal(isRunning(clone.pid, clone.mark), false)
     next.kill('SIGTERM')
     await once(next, 'exit')
@@ -125,8 +124,8 @@ suite('the start after a SIGKILL', () => {
 
   test('planted: without the note of what ran, the frozen balancer keeps the port', async (t) => {
     const data = await makeDirectory(t)
-    const { port } = await freezeAndKill(t, data, await startCommand(t, { data }))
+    const { port } = await freezeAndKill(t, data, await startCommand(t, { app: notes, data }))
     await rm(join(data, 'system.json'))
-    await assert.rejects(startCommand(t, { data, port }), /FF_CLONES_START.*in use|FF_BALANCER_LISTEN/s)
+    await assert.rejects(startCommand(t, { app: notes, data, port }), /FF_CLONES_START.*in use|FF_BALANCER_LISTEN/s)
   })
 })

@@ -11,6 +11,9 @@ import { waitFor } from './wait-for.ts'
 const root = join(import.meta.dirname, '../..')
 const startsWithinMs = 60_000
 
+/** The least of apps, for tests of what is around it: it starts in half of Conduit's time. */
+export const notes = 'examples/notes/app.ts'
+
 export interface Starting {
   readonly child: ChildProcess
   /** What it has said so far. */
