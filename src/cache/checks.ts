@@ -77,6 +77,12 @@ export class Checks {
     return stale
   }
 
+  /** Whether what a scope's reader is shown moves its token, in any of the databases. */
+  isMonotonic({ level }: Scope): boolean {
+    for (const cluster of this.#clusters.values()) if ((level ?? cluster.level) === 'monotonic') return true
+    return false
+  }
+
   /** Whether an entry that is over was the database's contents recently enough for an `eventual` reader. */
   isYoungEnough(entry: Dated, scope: Scope): boolean {
     const [part] = entry.parts

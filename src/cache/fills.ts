@@ -15,6 +15,8 @@ import type { Entry } from './entry.ts'
 export interface Filled {
   readonly value: unknown
   readonly entry: Entry | null
+  /** Whether all of it was read on the primary by the load itself: it shows whatever was acknowledged before the load began. */
+  readonly direct?: boolean
 }
 
 export interface Fill {
@@ -24,6 +26,8 @@ export interface Fill {
   /** The loads whose results this one waits for. */
   readonly waitsFor: Set<Fill>
   readonly done: Promise<Filled>
+  /** How many loads had begun with this one: greater than {@link Fills.begun} was for whoever came before it. */
+  readonly number: number
   /** How many wait for it beside whoever began it. */
   joined: number
 }
@@ -48,6 +52,8 @@ export class Fills {
   readonly #running = new Map<string, Fill>()
   #places: number
   readonly #queue: (() => void)[] = []
+  /** How many loads have begun. */
+  begun = 0
   #failures = 0
   #openUntilMs = -Infinity
 
@@ -107,7 +113,8 @@ export class Fills {
     const resolvers = Promise.withResolvers<Filled>()
     // Whoever waits for it gets the error; nobody may.
     resolvers.promise.catch(() => undefined)
-    const fill: Fill = { id, parent, waitsFor: new Set(), done: resolvers.promise, joined: 0 }
+    this.begun += 1
+    const fill: Fill = { id, parent, waitsFor: new Set(), done: resolvers.promise, number: this.begun, joined: 0 }
     if (!this.#running.has(id)) this.#running.set(id, fill)
     return { ...resolvers, fill }
   }
@@ -188,7 +195,7 @@ function reaches(from: Fill, to: Fill, seen: Set<Fill>): boolean {
 /** A load of its own that nobody joins, as part of another. @throws FF_CACHE_CYCLE */
 export function loneFill(id: string, parent: Fill | null): Fill {
   refuseCycle(parent, id)
-  return { id, parent, waitsFor: new Set(), done: Promise.resolve({ value: null, entry: null }), joined: 0 }
+  return { id, parent, waitsFor: new Set(), done: Promise.resolve({ value: null, entry: null }), number: 0, joined: 0 }
 }
 
 function refuseCycle(parent: Fill | null, id: string): void {

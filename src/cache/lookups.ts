@@ -3,7 +3,9 @@
  *
  * Invariants:
  * - Whatever is handed out of a tier, or was loaded for another reader, passed {@link Checks} for this one.
- * - A load that this reader began reads as fresh as this reader asks, so its answer needs no check.
+ * - A load that this reader began reads as fresh as this reader asks, so its answer needs no check. Nor does that of a
+ *   load which began after this reader came and read the primary alone: it shows all that was acknowledged before. (Not
+ *   for `monotonic` readers, whose token would have to move with what they are shown.)
  * - Nothing here needs the second tier or the store to be right or alive: both only save loads.
  */
 
@@ -100,6 +102,7 @@ export class Lookups {
 
   async find<K>(source: Source<K>, key: K, id: string, scope: Scope, parent: Fill | null): Promise<Found> {
     const { checks, fills, memory, metrics } = this.#options
+    const { begun } = fills
     let missed: MissReason = 'absent'
     let seen: Entry | undefined
     for (let joins = 0; ;) {
@@ -116,12 +119,17 @@ export class Lookups {
         continue
       }
       const running = fills.find(id)
-      if (running === null || joins === maxJoins || this.#unkept.has(id)) break
+      if (running === null || joins === maxJoins) break
+      const mayShare = running.number > begun && source.values === 'frozen' && !checks.isMonotonic(scope)
+      if (this.#unkept.has(id) && !mayShare) break
       if (fills.wouldWaitForItself(parent, running)) break
       joins += 1
-      const { entry } = await fills.join(running, parent)
-      // What cannot be kept cannot be checked either.
-      if (entry === null) break
+      const { entry, value, direct = false } = await fills.join(running, parent)
+      if (entry === null) {
+        // It cannot be checked, and need not be where the database was asked after this reader came.
+        if (mayShare && direct) return { value, entry: null, from: 'joined', missed }
+        continue
+      }
       seen = entry
       const verdict = await checks.ask(entry, scope)
       if (verdict === 'fresh') return this.#hit(source, entry, 'joined', missed)
@@ -406,7 +414,10 @@ export class Lookups {
       metrics.of(source.name).falseMisses += 1
     }
     const stale = checks.staleness(entry)
-    if (stale !== null) return this.#refuse(source, id, value, stale)
+    if (stale !== null) {
+      const direct = recording.plain && recorded.parts.every(({ replica }) => !replica)
+      return this.#refuse(source, id, value, stale, direct)
+    }
     this.#unkept.delete(id)
     // Also where there is no second tier: what could not be kept in one is not kept today and refused tomorrow.
     const bytes = shared.encode(id, entry, source.name)
@@ -414,11 +425,12 @@ export class Lookups {
     return { filled: { value: memory.handOut(held, source.values), entry: held }, bytes }
   }
 
-  #refuse<K>(source: Source<K>, id: string, value: unknown, reason: string): Kept {
+  #refuse<K>(source: Source<K>, id: string, value: unknown, reason: string, direct = false): Kept {
     this.#options.metrics.refused(source.name, reason)
     this.#unkept.add(id)
     const { memory } = this.#options
-    return { filled: { value: memory.protect(value, source.values, source.name), entry: null }, bytes: null }
+    const filled = { value: memory.protect(value, source.values, source.name), entry: null, direct }
+    return { filled, bytes: null }
   }
 
   /** Behind the answer: nobody waits for the second tier. The lease goes when others can find the entry. */

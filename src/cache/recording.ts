@@ -28,6 +28,7 @@ export class Recording implements FillSink {
   #volatile: string | null = null
   #unsteady: string | null = null
   #expiresAtMs = Infinity
+  #nested = false
 
   /** @param batchColumn for a batch: the column that says which key a row belongs to */
   constructor(clusters: Clusters, batchColumn: string | null = null) {
@@ -65,11 +66,17 @@ export class Recording implements FillSink {
 
   /** An entry becomes part of this one. @param fresh whether it is, as far as this process knows, what the database holds now */
   nest(entry: Entry, fresh: boolean): void {
+    this.#nested = true
     this.#expiresAtMs = Math.min(this.#expiresAtMs, entry.expiresAtMs)
     for (const part of entry.parts) {
       const watermark = fresh ? (this.#clusters.get(part.database)?.changes?.watermark ?? 0) : 0
       this.part(part.database)?.nest(part, watermark)
     }
+  }
+
+  /** Whether nothing of it came out of the cache. */
+  get plain(): boolean {
+    return !this.#nested
   }
 
   /** What became part of this one could not be kept, so this cannot either. */
