@@ -37,6 +37,8 @@ export class Filter {
   readonly #tables = new Map<number, WatchedTable>()
   readonly #templates = new Map<TemplateId, { since: Lsn }>()
   #floor: Lsn
+  /** The last coverage that had all that is known: a message with the same one again has nothing new to say. */
+  #settled: { readonly coverage: Coverage; readonly since: Lsn } | null = null
 
   /**
    * @param floor what is older than this counts as changed
@@ -82,6 +84,8 @@ export class Filter {
    * where the message ends below the watermark, changes in between came in messages that knew nothing of it.
    */
   cover(coverage: Coverage | null, from: Lsn, to: Lsn, watermark: Lsn): void {
+    if (this.#settled !== null && this.#settled.coverage === coverage && this.#settled.since <= from) return
+    this.#settled = null
     this.#cut(this.#tables, (oid) => coverage?.tables.get(oid)?.since, from, to, watermark)
     this.#cut(this.#templates, (id) => coverage?.templates.get(id), from, to, watermark)
     if (coverage === null) return
@@ -93,6 +97,10 @@ export class Filter {
     }
     for (const [id, since] of coverage.templates) {
       if (!this.#templates.has(id)) this.#templates.set(id, { since: begin(since) })
+    }
+    if (this.#tables.size === coverage.tables.size && this.#templates.size === coverage.templates.size) {
+      const tables = [...coverage.tables.values()].map(({ since }) => since)
+      this.#settled = { coverage, since: [...tables, ...coverage.templates.values()].reduce(greater, 0) }
     }
   }
 
@@ -167,4 +175,8 @@ export class Filter {
       this.version += 1
     }
   }
+}
+
+function greater(one: Lsn, other: Lsn): Lsn {
+  return one > other ? one : other
 }

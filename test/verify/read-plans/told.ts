@@ -13,6 +13,8 @@ import { PartRecorder, type EntryPart, type RecordedRead } from '../../../src/fr
 import { CommitBuilder } from '../../../src/freshness/tracker/commit-builder.ts'
 import { planRelation, RowHasher } from '../../../src/freshness/tracker/row-hashing.ts'
 
+import { rowMessage, type SentRow } from '../../support/row-message.ts'
+
 import type { PrintedRow } from './ground.ts'
 import type { CatalogueRelation } from '../../../src/engines/postgres/reads/catalogue.ts'
 import type { Coverage } from '../../../src/freshness/changes/message.ts'
@@ -56,7 +58,10 @@ export class Told {
     const plan = planRelation({ oid, columns }, tables, [...this.#coverage.templates.keys()], this.ownExact)
     const tag = before === null ? 'insert' : after === null ? 'delete' : 'update'
     const names = columns.map(({ name }) => name)
-    hasher.add(plan, tag, rowMessage(oid, names, before, after), builder)
+    const sent = (row: PrintedRow | null): SentRow | null => row && names.map((name) => row[name] ?? null)
+    const [old, fresh] = [sent(before), sent(after)]
+    const message = rowMessage(oid, { ...(old && { old }), ...(fresh && { new: fresh }) })
+    hasher.add(plan, tag, message, builder)
     const watermark = this.#follower.watermark
     const commit = builder.finish(watermark + 1)
     this.#accept(watermark, watermark + 1, commit === null ? [] : [commit])
@@ -67,35 +72,4 @@ export class Told {
     const head = { hashVersion, epoch: 'e', tracker: 't', from, to, visible: to, commits, coverageId: 'c' }
     this.#follower.accept({ ...head, coverage: this.#coverage })
   }
-}
-
-/** A change as pgoutput sends it under a full replica identity. */
-export function rowMessage(
-  oid: number,
-  names: readonly string[],
-  before: PrintedRow | null,
-  after: PrintedRow | null,
-): Buffer {
-  const tag = before === null ? 'I' : after === null ? 'D' : 'U'
-  const head = Buffer.from(`${tag}0000`)
-  head.writeUInt32BE(oid, 1)
-  const parts: Buffer[] = [head]
-  if (before !== null) parts.push(tuple('O', names, before))
-  if (after !== null) parts.push(tuple('N', names, after))
-  return Buffer.concat(parts)
-}
-
-function tuple(kind: string, names: readonly string[], row: PrintedRow): Buffer {
-  const head = Buffer.from(`${kind}00`)
-  head.writeUInt16BE(names.length, 1)
-  const values = names.map((name) => {
-    const value = row[name] ?? null
-    if (value === null) return Buffer.from('n')
-    const text = Buffer.from(value)
-    const sized = Buffer.alloc(5)
-    sized.write('t')
-    sized.writeUInt32BE(text.length, 1)
-    return Buffer.concat([sized, text])
-  })
-  return Buffer.concat([head, ...values])
 }
