@@ -245,11 +245,10 @@ export class CacheCore {
       asOf,
       watermark: this.#options.clusters.get(database)?.changes?.watermark ?? null,
       wholeTables: tables.map(nameOf),
-      rows: rows.map(({ template, table, hashes }) => ({
-        table: nameOf(table),
-        columns: templateParts(template).columns,
-        keys: hashes.length / 2,
-      })),
+      rows: rows.map(({ template, table, hashes }) => {
+        const { columns, reads: read } = templateParts(template)
+        return { table: nameOf(table), columns, reads: read, keys: hashes.length / 2 }
+      }),
       names: names.length / 2,
     }
   }

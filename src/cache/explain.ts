@@ -28,8 +28,17 @@ export interface ExplainedPart {
   readonly watermark: number | null
   /** Tables of which any change ends the entry: oids with names where they are known. */
   readonly wholeTables: readonly string[]
-  /** Rows that end it, by the columns that tell them apart. */
-  readonly rows: readonly { readonly table: string; readonly columns: readonly string[]; readonly keys: number }[]
+  /** Rows that end it. */
+  readonly rows: readonly ExplainedRows[]
   /** How many names it depends on (`dependsOn`). */
   readonly names: number
+}
+
+export interface ExplainedRows {
+  readonly table: string
+  /** The columns that tell rows apart; none: all rows of the table. */
+  readonly columns: readonly string[]
+  /** An update ends it if one of these has changed, or one of `columns`. Null: any may matter, or any does. */
+  readonly reads: readonly string[] | null
+  readonly keys: number
 }

@@ -305,6 +305,32 @@ suite('cached queries', () => {
     assert.equal((await find(2)).length, 11)
   })
 
+  test('outlive changes of columns that they do not read, and of no others', async () => {
+    const { reader, ff } = ground()
+    const ada = reader('ada')
+    const { main } = ada.databases
+    const slugs = main.selectFrom('articles').select(['id', 'slug']).where('author_id', '>', 0).orderBy('slug')
+    const set = async (change: { title?: string; author_id?: number; slug?: string }): Promise<void> =>
+      void (await main.updateTable('articles').set(change).where('id', '=', 1).execute())
+    const loads = (): number => ff.cache.metrics()['query']?.loads ?? 0
+    const untilTitlesEndNothing = async (): Promise<void> => {
+      await waitFor('a title ends nothing', async () => {
+        await ada.cache.query(slugs)
+        const before = loads()
+        await set({ title: `t${Math.random()}` })
+        await ada.cache.query(slugs)
+        return loads() === before
+      })
+    }
+    for (const change of [{ slug: 'aaa' }, { author_id: -1 }, { author_id: 1 }, { slug: 'slug-1' }]) {
+      await untilTitlesEndNothing()
+      const before = loads()
+      await set(change)
+      await ada.cache.query(slugs)
+      assert.equal(loads(), before + 1, JSON.stringify(change))
+    }
+  })
+
   test('by text, counts over whole tables too', async () => {
     const { reader } = ground()
     const ada = reader('ada')

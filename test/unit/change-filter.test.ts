@@ -14,11 +14,12 @@ import { createLogger } from '../../src/core/log.ts'
 
 const log = createLogger({ level: 'silent', name: 'test' })
 
-function follower(): ChangeFollower {
+function follower(nowMs: () => number = () => performance.now()): ChangeFollower {
   return new ChangeFollower({
     database: 'main',
     store: null as unknown as FollowerOptions['store'],
     filterSlots: 64,
+    nowMs,
     log,
   })
 }
@@ -294,6 +295,29 @@ suite('messages of a tracker', () => {
     const bytes = encodeMessage({ ...quiet, hashVersion: 999, from: 0, to: 1 })
     assert.deepEqual(decodeMessage(bytes), { hashVersion: 999 })
     assert.equal(decodeMessage(Buffer.from('nonsense')), null)
+  })
+
+  test('a table has room for a number of sets of columns, and what is asked for in vain is given up', () => {
+    let nowMs = 0
+    const reader = follower(() => nowMs)
+    const sets = Array.from({ length: 30 }, (_, at) => [`c${at}`])
+    const choose = (key: readonly string[]): (string | null)[] => sets.map((reads) => reader.templateFor(7, key, reads))
+    const all = templateId(7, ['id'])
+    assert.deepEqual(
+      choose(['id']),
+      sets.map((reads, at) => (at < 24 ? templateId(7, ['id'], reads) : all)),
+    )
+    assert.equal(reader.templateFor(7, [], ['x']), null, 'the whole table')
+    assert.equal(reader.templateFor(8, [], ['x']), templateId(8, [], ['x']), 'another table')
+    nowMs = 60_000
+    assert.deepEqual(new Set(choose(['id'])), new Set([all]))
+    const late = templateId(7, ['id'], ['c29'])
+    const coverage = {
+      tables: new Map([[7, { since: 0, tracking: 'full' as const }]]),
+      templates: new Map([[late, 0]]),
+    }
+    reader.accept({ ...quiet, from: 0, to: 9, coverage })
+    assert.equal(reader.templateFor(7, ['id'], ['c29']), late, 'somebody else asked for it')
   })
 
   test('templates are told apart by table and columns, in whatever order these are named', () => {
