@@ -70,11 +70,15 @@ export function createRedisStore(options: RedisStoreOptions): Store {
 const twice = { repeatable: true }
 const never = { repeatable: false }
 const keysPerScan = 1000
+/** Streams of which it is known how far they were read. */
+const mostEnds = 1000
 
 class RedisStore implements Store {
   readonly driver = 'redis'
   private readonly caller: RedisCaller
   private readonly signals: StreamSignals
+  /** Of streams that are followed: how far the last page went. */
+  private readonly ends = new Map<string, number>()
   private readonly prefix: string
 
   constructor(caller: RedisCaller, signals: StreamSignals, prefix: string) {
@@ -228,7 +232,16 @@ class RedisStore implements Store {
     checkCount(limit)
     checkWait(waitMs)
     const read = (): Promise<StreamPage> => this.readPage(stream, after, limit)
-    return readWhenNew(read, after, waitMs, (leftMs) => this.signals.wait(this.streamKey(stream), after, leftMs))
+    const wait = (leftMs: number): Promise<StreamPage | null> =>
+      this.signals.wait(this.streamKey(stream), after, leftMs, limit)
+    const page = await readWhenNew(read, after, waitMs, wait, waitMs > 0 && this.ends.get(stream) === after)
+    if (waitMs > 0) this.remember(stream, page.entries.at(-1)?.number ?? page.last)
+    return page
+  }
+
+  private remember(stream: string, end: number): void {
+    if (this.ends.size >= mostEnds) this.ends.clear()
+    this.ends.set(stream, end)
   }
 
   private async readPage(stream: string, after: number, limit: number): Promise<StreamPage> {

@@ -1,6 +1,7 @@
 /**
  * Tells when an entry was added to a stream: a blocking read on a connection of its own, since it holds up all others
- * on its connection. It is a signal and no more; what there is to read is asked on the ordinary connection.
+ * on its connection. What comes with it is the page itself where it follows on what the reader has; where it does not,
+ * it is a signal and no more, and what there is to read is asked on the ordinary connection.
  *
  * A connection is opened when somebody first waits, one for each wait at a time, and kept for the next. One that
  * breaks, or cannot be had, ends the wait early: whoever asks then on the ordinary connection hears what is wrong.
@@ -12,6 +13,8 @@ import { silentLogger } from '../../core/log.ts'
 import type { DialOptions } from '../caller.ts'
 import { closedError } from '../link.ts'
 import { untilAborted, type RedisConnection } from './connection.ts'
+
+import type { StreamEntry, StreamPage } from '../store.ts'
 
 /** Between questions where nothing signals. */
 const pollMs = 50
@@ -32,18 +35,27 @@ export class StreamSignals {
     this.dial = dial
   }
 
-  /** Resolves when an entry behind `after` is there, after `leftMs` at the latest. Rejects only when it is closed. */
-  async wait(streamKey: string, after: number, leftMs: number): Promise<void> {
+  /**
+   * Resolves when an entry behind `after` is there, after `leftMs` at the latest: with the page, if it is all there is
+   * and follows on `after`. Rejects only when it is closed.
+   *
+   * @param limit entries at most; a page with as many may not be all there is
+   */
+  async wait(streamKey: string, after: number, leftMs: number, limit: number): Promise<StreamPage | null> {
     const untilMs = performance.now() + leftMs
-    await this.limited(leftMs, async (signal) => {
+    const page = await this.limited(leftMs, async (signal) => {
       try {
         const connection = this.idle.pop() ?? (await this.connect(signal))
-        await this.block(connection, streamKey, after, untilMs - performance.now() - marginMs, signal)
+        const blockMs = untilMs - performance.now() - marginMs
+        const reply = await this.block(connection, streamKey, after, { blockMs, limit, signal })
+        return pageOf(entriesIn(reply), after, limit)
       } catch {
         if (!signal.aborted) await pause(pollMs, undefined, { signal }).catch(() => undefined)
+        return null
       }
     })
     if (this.closed) throw closedError()
+    return page
   }
 
   /** Ends all waits. */
@@ -70,15 +82,16 @@ export class StreamSignals {
     connection: RedisConnection,
     streamKey: string,
     after: number,
-    blockMs: number,
-    signal: AbortSignal,
-  ): Promise<void> {
+    { blockMs, limit, signal }: { readonly blockMs: number; readonly limit: number; readonly signal: AbortSignal },
+  ): Promise<unknown> {
     // 0 would mean for ever.
     const block = String(Math.max(1, Math.floor(blockMs)))
-    const command = ['XREAD', 'COUNT', '1', 'BLOCK', block, 'STREAMS', streamKey, `${after}-0`]
+    const count = String(Math.max(1, limit))
+    const command = ['XREAD', 'COUNT', count, 'BLOCK', block, 'STREAMS', streamKey, `${after}-0`]
     try {
-      await untilAborted(connection.send(command), signal)
+      const reply = await untilAborted(connection.send<unknown>(command), signal)
       this.keep(connection)
+      return reply
     } catch (error) {
       // Late, broken, or refused: it may still block.
       this.drop(connection)
@@ -110,4 +123,22 @@ export class StreamSignals {
     if (at !== -1) this.idle.splice(at, 1)
     connection.hangUp()
   }
+}
+
+type RawEntry = readonly [id: Buffer, fields: readonly Buffer[]]
+
+/** Of the only stream that was asked for; none where the time was over. */
+function entriesIn(reply: unknown): readonly StreamEntry[] {
+  if (!Array.isArray(reply)) return []
+  // A list of streams, or a map of them one behind the other: as the version of the protocol has it.
+  const [first] = reply as unknown[]
+  const entries = (Array.isArray(first) ? first[1] : reply[1]) as readonly RawEntry[]
+  return entries.map(([id, fields]) => ({ number: Number(id.toString().split('-')[0]), value: fields[1]! }))
+}
+
+/** Null where there may be more, or something is missing before it. */
+function pageOf(entries: readonly StreamEntry[], after: number, limit: number): StreamPage | null {
+  const last = entries.at(-1)
+  if (last === undefined || entries.length >= limit || entries[0]!.number !== after + 1) return null
+  return { entries, last: last.number, gap: false }
 }
