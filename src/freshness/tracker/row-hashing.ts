@@ -27,6 +27,8 @@ interface TemplatePlan {
   readonly identified: boolean
   /** An update that leaves all of these as they were is none. Null: each is one. */
   readonly matters: readonly number[] | null
+  /** The column that had changed when one was looked for last: rows that change together often change alike. */
+  likely: number
 }
 
 /** What to do with the rows of one relation. */
@@ -58,7 +60,7 @@ export function planRelation(
       const identified = columns.every((column) => relation.columns[column]?.identity === true)
       const all = relation.columns.map(({ name }) => name)
       const matters = comparable(relation, reads === null ? all : [...names, ...reads], ownExact)
-      plans.push({ table, seed: seedOf(id), columns, identified, matters })
+      plans.push({ table, seed: seedOf(id), columns, identified, matters, likely: 0 })
     }
   }
   const wanted = relation.columns.map((_, column) => plans.some((plan) => plan.columns.includes(column)))
@@ -96,29 +98,38 @@ export class RowHasher {
     if (compares) this.#looked.fill(0)
     for (const template of plan.templates) {
       if (commit.isWide(template.table)) continue
-      if (compares && template.matters !== null && this.#isQuiet(template.matters, message)) continue
-      if (!addTemplate(template, tag, row, commit)) commit.widen(template.table)
+      if (compares && this.#isQuiet(template, message)) continue
+      // One tuple is enough where it is the same before and after.
+      const once = compares && template.columns.every((column) => !this.#isChanged(column, message))
+      if (!addTemplate(template, tag, row, once, commit)) commit.widen(template.table)
     }
   }
 
-  #isQuiet(columns: readonly number[], message: Buffer): boolean {
-    for (const column of columns) {
-      const looked = this.#looked[column] ?? 0
-      if (looked === 2) return false
-      if (looked === 1) continue
-      const unchanged = isUnchanged(message, this.#images, column)
-      this.#looked[column] = unchanged ? 1 : 2
-      if (!unchanged) return false
+  #isQuiet(template: TemplatePlan, message: Buffer): boolean {
+    const { matters, likely } = template
+    if (matters === null || (matters.includes(likely) && this.#isChanged(likely, message))) return false
+    for (const column of matters) {
+      if (!this.#isChanged(column, message)) continue
+      template.likely = column
+      return false
     }
     return true
+  }
+
+  #isChanged(column: number, message: Buffer): boolean {
+    const looked = this.#looked[column] ?? 0
+    if (looked !== 0) return looked === 2
+    const changed = !isUnchanged(message, this.#images, column)
+    this.#looked[column] = changed ? 2 : 1
+    return changed
   }
 }
 
 /** Answers false where a value that matters did not come. */
-function addTemplate(plan: TemplatePlan, tag: RowTag, row: RowImages, commit: CommitBuilder): boolean {
+function addTemplate(plan: TemplatePlan, tag: RowTag, row: RowImages, once: boolean, commit: CommitBuilder): boolean {
   if (tag === 'insert') return addTuple(plan, row.new, commit)
   if (row.before === 'full') {
-    return addTuple(plan, row.old, commit) && (tag === 'delete' || addTuple(plan, row.new, commit))
+    return addTuple(plan, row.old, commit) && (once || tag === 'delete' || addTuple(plan, row.new, commit))
   }
   // Only the identity's columns are known of the old row. An update without it left these as they are.
   if (!plan.identified) return false
