@@ -9,25 +9,24 @@
  * - Nothing here needs the second tier or the store to be right or alive: both only save loads.
  */
 
-import { setTimeout as pause } from 'node:timers/promises'
-import { isDeepStrictEqual } from 'node:util'
-
-import { FourfoldError } from '../core/errors.ts'
+import { Elsewhere, nothingElsewhere } from './elsewhere.ts'
 import { loneFill } from './fills.ts'
+import { Keeper } from './keeper.ts'
+import { loadInTurn, Loads } from './loads.ts'
 import { Recording } from './recording.ts'
 import { isTimeToRenew } from './refresher.ts'
 
 import type { Checks, Clusters } from './checks.ts'
 import type { Entry, MissReason } from './entry.ts'
-import type { Fill, Filled, Fills } from './fills.ts'
+import type { Fill, Fills } from './fills.ts'
 import type { Metrics } from './metrics.ts'
-import type { SharedEntries, SharedEntry } from './shared-entries.ts'
-import type { LoadOptions, Source } from './source.ts'
+import type { SharedEntries } from './shared-entries.ts'
+import type { Source } from './source.ts'
 import type { Logger } from '../core/log.ts'
 import type { Position } from '../engines/position.ts'
 import type { ChangeFollower } from '../freshness/changes/follower.ts'
 import type { Scope } from '../freshness/scope.ts'
-import type { Lease, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 
 /** The in-process tier. */
 export interface EntryMemory {
@@ -72,32 +71,21 @@ export interface Found {
   readonly missed: MissReason | null
 }
 
-/** What came of a load, and its bytes for the second tier. */
-interface Kept {
-  readonly filled: Filled
-  readonly bytes: Uint8Array | null
-}
-
-const nothing = { entry: null, lease: null }
-
 /** How long a refresh waits until a change can be seen that has been told already. */
 const refreshWaitMs = 100
 const maxJoins = 3
-/** What makes a load dear: the mean of those before. */
-const dearMs = 10
-const leaseMs = 10_000
-/** A load elsewhere that takes longer than this is not waited for. */
-const leaseWaitMs = 2_000
-const leasePollMs = 10
 
 export class Lookups {
   readonly #options: LookupOptions
-  readonly #background = new Set<Promise<void>>()
-  /** What could not be kept when it was last loaded: nobody should wait for another's load of it. */
-  readonly #unkept = new Unkept()
+  readonly #keeper: Keeper
+  readonly #loads: Loads
+  readonly #elsewhere: Elsewhere
 
   constructor(options: LookupOptions) {
     this.#options = options
+    this.#keeper = new Keeper(options)
+    this.#loads = new Loads(options, this.#keeper)
+    this.#elsewhere = new Elsewhere(options, this.#keeper)
   }
 
   async find<K>(source: Source<K>, key: K, id: string, scope: Scope, parent: Fill | null): Promise<Found> {
@@ -121,7 +109,7 @@ export class Lookups {
       const running = fills.find(id)
       if (running === null || joins === maxJoins) break
       const mayShare = running.number > begun && source.values === 'frozen' && !checks.isMonotonic(scope)
-      if (this.#unkept.has(id) && !mayShare) break
+      if (this.#keeper.unkept.has(id) && !mayShare) break
       if (fills.wouldWaitForItself(parent, running)) break
       joins += 1
       const { entry, value, direct = false } = await fills.join(running, parent)
@@ -150,7 +138,7 @@ export class Lookups {
     const found = new Map<string, Found>()
     const wanted = new Map(ids.map((id, at) => [id, keys[at]!]))
     await Promise.all([...wanted.keys()].map((id) => this.#findHeld(source, id, scope, found)))
-    await this.#findShared(
+    await this.#elsewhere.findMany(
       source,
       [...wanted.keys()].filter((id) => !found.has(id)),
       scope,
@@ -164,7 +152,7 @@ export class Lookups {
     for (const _ of batch) metrics.missed(source.name, 'absent')
     await Promise.all([
       ...joined.map(async (id) => found.set(id, await this.find(source, wanted.get(id)!, id, scope, parent))),
-      batch.length > 0 && this.#loadBatch(source, batch, wanted, scope, parent, found),
+      batch.length > 0 && this.#loads.batch(source, batch, wanted, scope, parent, found),
     ])
     return ids.map((id) => found.get(id)!)
   }
@@ -178,7 +166,7 @@ export class Lookups {
 
   /** Waits for what is being written to the second tier. */
   async settle(): Promise<void> {
-    await Promise.all(this.#background)
+    await this.#keeper.settle()
   }
 
   #hit<K>(source: Source<K>, entry: Entry, from: 'memory' | 'tier' | 'joined', missed: MissReason | null): Found {
@@ -233,74 +221,15 @@ export class Lookups {
     let from: From = 'load'
     const fill = this.#options.fills.start(id, parent, async (running) => {
       // What the tiers have is still good where it is loaded early.
-      const shared = early ? nothing : await this.#findElsewhere(source, id, scope, missed, running)
+      const shared = early ? nothingElsewhere : await this.#elsewhere.find(source, id, scope, missed, running)
       if (shared.entry !== null) {
         from = 'tier'
         return { value: this.#options.memory.handOut(shared.entry, source.values), entry: shared.entry }
       }
-      return await this.#load(source, key, id, scope, running, shared.lease)
+      return await this.#loads.one(source, key, id, scope, running, shared.lease)
     })
     const { value, entry } = await fill.done
     return { value, entry, from, missed }
-  }
-
-  /**
-   * The second tier; and where it has nothing, the right to load for all clones, or what another clone loads
-   * meanwhile. Readers whom only the database can serve need not ask.
-   */
-  async #findElsewhere<K>(
-    source: Source<K>,
-    id: string,
-    scope: Scope,
-    missed: MissReason,
-    fill: Fill,
-  ): Promise<{ entry: Entry | null; lease: Lease | null }> {
-    const { shared, store, holder } = this.#options
-    if (!shared.present || missed === 'database' || missed === 'behind' || this.#unkept.has(id)) return nothing
-    const untilMs = performance.now() + leaseWaitMs
-    for (let pauseMs = leasePollMs; ; pauseMs = Math.min(100, pauseMs * 1.5)) {
-      const entry = await this.#findOneShared(source, id, scope)
-      if (entry !== null || performance.now() > untilMs) return { entry, lease: null }
-      if (!this.#isWorthALease(source, fill)) return nothing
-      let lease: Lease | null
-      try {
-        lease = await store.acquireLease(`fill:${id}`, `${holder}:${id}`, leaseMs)
-      } catch {
-        return nothing
-      }
-      if (lease !== null) return await this.#findLate(source, id, scope, lease)
-      await pause(pauseMs)
-    }
-  }
-
-  /** Asking for the right to load costs as much as a cheap load: it is for loads that are dear, or that many wait for. */
-  #isWorthALease<K>(source: Source<K>, fill: Fill): boolean {
-    const { loads, loadMs } = this.#options.metrics.of(source.name)
-    return source.clusterWide && (fill.joined > 0 || loads === 0 || loadMs / loads >= dearMs)
-  }
-
-  /** Whoever had the lease before may have shared an entry since it was looked for: then the lease is of no use. */
-  async #findLate<K>(
-    source: Source<K>,
-    id: string,
-    scope: Scope,
-    lease: Lease,
-  ): Promise<{ entry: Entry | null; lease: Lease | null }> {
-    try {
-      const entry = await this.#findOneShared(source, id, scope)
-      if (entry === null) return { entry, lease }
-      this.#publish(id, null, null, lease)
-      return { entry, lease: null }
-    } catch (error) {
-      this.#publish(id, null, null, lease)
-      throw error
-    }
-  }
-
-  async #findOneShared<K>(source: Source<K>, id: string, scope: Scope): Promise<Entry | null> {
-    const found = new Map<string, Found>()
-    await this.#findShared(source, [id], scope, found)
-    return found.get(id)?.entry ?? null
   }
 
   async #findHeld<K>(source: Source<K>, id: string, scope: Scope, found: Map<string, Found>): Promise<void> {
@@ -309,210 +238,8 @@ export class Lookups {
     if (held === undefined || (await checks.ask(held, scope)) !== 'fresh') return
     found.set(id, this.#hit(source, held, 'memory', null))
   }
-
-  async #findShared<K>(
-    source: Source<K>,
-    ids: readonly string[],
-    scope: Scope,
-    found: Map<string, Found>,
-  ): Promise<void> {
-    const { shared, checks, memory } = this.#options
-    if (ids.length === 0 || !shared.present) return
-    const entries = await shared.getMany(ids)
-    const check = async (candidate: SharedEntry | null, id: string): Promise<void> => {
-      if (candidate === null || (await checks.ask(candidate.head, scope)) !== 'fresh') return
-      // Only now: what is over is not worth being made into a value.
-      const entry = candidate.open()
-      if (entry !== null) found.set(id, this.#hit(source, memory.set(id, entry, source.values), 'tier', 'absent'))
-    }
-    await Promise.all(entries.map((entry, at) => check(entry, ids[at]!)))
-  }
-
-  async #load<K>(
-    source: Source<K>,
-    key: K,
-    id: string,
-    scope: Scope,
-    fill: Fill,
-    lease: Lease | null,
-  ): Promise<Filled> {
-    const recording = new Recording(this.#options.clusters)
-    try {
-      const { value, loadMs } = await this.#measure(source, () => source.load(key, { scope, recording, fill }))
-      const { filled, bytes } = this.#keep(source, id, checkDefined(source, value), recording, loadMs)
-      this.#publish(id, filled.entry, bytes, lease)
-      return filled
-    } catch (error) {
-      this.#publish(id, null, null, lease)
-      throw error
-    }
-  }
-
-  /** One load for several entries, which others may join one by one. */
-  async #loadBatch<K>(
-    source: Source<K>,
-    ids: readonly string[],
-    wanted: ReadonlyMap<string, K>,
-    scope: Scope,
-    parent: Fill | null,
-    found: Map<string, Found>,
-  ): Promise<void> {
-    const { fills, clusters } = this.#options
-    const recording = new Recording(clusters, source.loadManyBy ?? null)
-    const results = new Map<string, Kept>()
-    const keys = ids.map((id) => wanted.get(id)!)
-    const batch = fills.start(`${ids[0]!} and ${ids.length - 1} more`, parent, async (fill) => {
-      const { value, loadMs } = await this.#measure(source, () => source.loadMany!(keys, { scope, recording, fill }))
-      const tellApart = keysOf(source, ids)
-      for (const id of ids) {
-        const answer = (value as ReadonlyMap<string, unknown>).get(id) ?? null
-        results.set(id, this.#keep(source, id, answer, recording, loadMs, tellApart))
-      }
-      return { value: null, entry: null }
-    })
-    // So that others can join one of them.
-    for (const id of ids) fills.startMember(id, batch, () => results.get(id)!.filled)
-    await batch.done
-    for (const [id, { filled, bytes }] of results) {
-      this.#publish(id, filled.entry, bytes, null)
-      found.set(id, { ...filled, from: 'load', missed: 'absent' })
-    }
-  }
-
-  async #measure<K, T>(source: Source<K>, load: () => Promise<T>): Promise<{ value: T; loadMs: number }> {
-    const counts = this.#options.metrics.of(source.name)
-    const began = performance.now()
-    counts.loads += 1
-    try {
-      const value = await load()
-      return { value, loadMs: performance.now() - began }
-    } catch (error) {
-      counts.failedLoads += 1
-      throw error
-    } finally {
-      counts.loadMs += performance.now() - began
-    }
-  }
-
-  #keep<K>(
-    source: Source<K>,
-    id: string,
-    value: unknown,
-    recording: Recording,
-    loadMs: number,
-    keys: ReadonlySet<string> | null = null,
-  ): Kept {
-    const { memory, checks, metrics, shared } = this.#options
-    const share = keys && { own: keyText(source.prefix, id), keys }
-    const recorded = recording.finish(source.name, source.ttlMs !== null, share)
-    const nowMs = Date.now()
-    if ('refused' in recorded) return this.#refuse(source, id, value, recorded.refused)
-    const expiresAtMs = Math.min(recording.expiresAtMs, source.ttlMs === null ? Infinity : nowMs + source.ttlMs)
-    const entry: Entry = { value, parts: recorded.parts, filledAtMs: nowMs, expiresAtMs, loadMs }
-    const before = memory.get(id)
-    if (before !== undefined && before.expiresAtMs > nowMs && isDeepStrictEqual(before.value, value)) {
-      metrics.of(source.name).falseMisses += 1
-    }
-    const stale = checks.staleness(entry)
-    if (stale !== null) {
-      const direct = recording.plain && recorded.parts.every(({ replica }) => !replica)
-      return this.#refuse(source, id, value, stale, direct)
-    }
-    this.#unkept.delete(id)
-    // Also where there is no second tier: what could not be kept in one is not kept today and refused tomorrow.
-    const bytes = shared.encode(id, entry, source.name)
-    const held = memory.set(id, entry, source.values)
-    return { filled: { value: memory.handOut(held, source.values), entry: held }, bytes }
-  }
-
-  #refuse<K>(source: Source<K>, id: string, value: unknown, reason: string, direct = false): Kept {
-    this.#options.metrics.refused(source.name, reason)
-    this.#unkept.add(id)
-    const { memory } = this.#options
-    const filled = { value: memory.protect(value, source.values, source.name), entry: null, direct }
-    return { filled, bytes: null }
-  }
-
-  /** Behind the answer: nobody waits for the second tier. The lease goes when others can find the entry. */
-  #publish(id: string, entry: Entry | null, bytes: Uint8Array | null, lease: Lease | null): void {
-    const { shared, store, log } = this.#options
-    const shares = entry !== null && bytes !== null && shared.present
-    if (!shares && lease === null) return
-    const work = (async () => {
-      if (shares) await shared.set(id, bytes, entry.expiresAtMs)
-      if (lease !== null) await store.releaseLease(lease)
-    })().catch((error: unknown) => log.debug({ error, id }, 'an entry was not shared'))
-    this.#background.add(work)
-    void work.finally(() => this.#background.delete(work))
-  }
-}
-
-/** What tells the rows of a batch's entries apart; null where nothing does. */
-function keysOf<K>({ loadManyBy, prefix }: Source<K>, ids: readonly string[]): ReadonlySet<string> | null {
-  if (loadManyBy === undefined || ids.length < 2) return null
-  return new Set(ids.map((id) => keyText(prefix, id)))
-}
-
-/** Canonical keys are canonical texts of values with a letter in front. */
-function keyText(prefix: string, id: string): string {
-  return id.slice(prefix.length + 1)
-}
-
-/**
- * One batch where there is one; else one after the other: a transaction has one connection.
- *
- * @throws FF_CACHE_CYCLE
- */
-export async function loadInTurn<K>(
-  source: Source<K>,
-  keys: readonly K[],
-  ids: readonly string[],
-  options: LoadOptions,
-): Promise<unknown[]> {
-  const wanted = new Map(ids.map((id, at) => [id, keys[at]!]))
-  const within = (id: string): LoadOptions => ({ ...options, fill: loneFill(id, options.fill) })
-  let answers: ReadonlyMap<string, unknown>
-  if (source.loadMany !== undefined && wanted.size > 1) {
-    answers = await source.loadMany([...wanted.values()], within(`${ids[0]!} and ${wanted.size - 1} more`))
-  } else {
-    const loaded = new Map<string, unknown>()
-    for (const [id, key] of wanted) loaded.set(id, checkDefined(source, await source.load(key, within(id))))
-    answers = loaded
-  }
-  return ids.map((id) => answers.get(id) ?? null)
-}
-
-const unkeptMs = 1_000
-const maxUnkept = 10_000
-
-/** Ids, each for a moment. */
-class Unkept {
-  readonly #untilMs = new Map<string, number>()
-
-  add(id: string): void {
-    if (this.#untilMs.size >= maxUnkept) this.#untilMs.clear()
-    this.#untilMs.set(id, performance.now() + unkeptMs)
-  }
-
-  has(id: string): boolean {
-    const untilMs = this.#untilMs.get(id)
-    if (untilMs === undefined) return false
-    if (performance.now() < untilMs) return true
-    this.#untilMs.delete(id)
-    return false
-  }
-
-  delete(id: string): void {
-    this.#untilMs.delete(id)
-  }
 }
 
 function watermarkOf(changes: ChangeFollower): Position {
   return { epoch: changes.epoch ?? '', lsn: changes.watermark }
-}
-
-function checkDefined<K>(source: Source<K>, value: unknown): unknown {
-  if (value !== undefined) return value
-  const message = `The load of ${source.name} answered undefined: expected a value, or null for what does not exist`
-  throw new FourfoldError('FF_CACHE_UNDEFINED', message, { fields: { name: source.name } })
 }

@@ -1,0 +1,141 @@
+/**
+ * What becomes of a loaded value: an entry in this process and, behind the answer, in the second tier; or a value that
+ * cannot be kept at this moment.
+ */
+
+import { isDeepStrictEqual } from 'node:util'
+
+import type { Checks } from './checks.ts'
+import type { Entry } from './entry.ts'
+import type { Filled } from './fills.ts'
+import type { EntryMemory } from './lookups.ts'
+import type { Metrics } from './metrics.ts'
+import type { Recording } from './recording.ts'
+import type { SharedEntries } from './shared-entries.ts'
+import type { Source } from './source.ts'
+import type { Logger } from '../core/log.ts'
+import type { Lease, Store } from '../store/store.ts'
+
+export interface KeeperOptions {
+  readonly checks: Checks
+  readonly memory: EntryMemory
+  readonly shared: SharedEntries
+  readonly metrics: Metrics
+  readonly store: Store
+  readonly log: Logger
+}
+
+/** What came of a load, and its bytes for the second tier. */
+export interface Kept {
+  readonly filled: Filled
+  readonly bytes: Uint8Array | null
+}
+
+/** One answer of a load. */
+export interface Loaded<K> {
+  readonly source: Source<K>
+  readonly id: string
+  readonly value: unknown
+  readonly recording: Recording
+  readonly loadMs: number
+  /** Of a batch: what tells its entries apart. */
+  readonly keys?: ReadonlySet<string> | null
+}
+
+export class Keeper {
+  /** What could not be kept when it was last loaded: nobody should wait for another's load of it. */
+  readonly unkept: Unkept = new Unkept()
+  readonly #options: KeeperOptions
+  readonly #background = new Set<Promise<void>>()
+
+  constructor(options: KeeperOptions) {
+    this.#options = options
+  }
+
+  /** @throws what {@link Recording.finish} throws, FF_CACHE_VALUE */
+  keep<K>({ source, id, value, recording, loadMs, keys = null }: Loaded<K>): Kept {
+    const { memory, checks, metrics, shared } = this.#options
+    const share = keys && { own: keyText(source.prefix, id), keys }
+    const recorded = recording.finish(source.name, source.ttlMs !== null, share)
+    const nowMs = Date.now()
+    if ('refused' in recorded) return this.#refuse(source, id, value, recorded.refused)
+    const expiresAtMs = Math.min(recording.expiresAtMs, source.ttlMs === null ? Infinity : nowMs + source.ttlMs)
+    const entry: Entry = { value, parts: recorded.parts, filledAtMs: nowMs, expiresAtMs, loadMs }
+    const before = memory.get(id)
+    if (before !== undefined && before.expiresAtMs > nowMs && isDeepStrictEqual(before.value, value)) {
+      metrics.of(source.name).falseMisses += 1
+    }
+    const stale = checks.staleness(entry)
+    if (stale !== null) {
+      const direct = recording.plain && recorded.parts.every(({ replica }) => !replica)
+      return this.#refuse(source, id, value, stale, direct)
+    }
+    this.unkept.delete(id)
+    // Also where there is no second tier: what could not be kept in one is not kept today and refused tomorrow.
+    const bytes = shared.encode(id, entry, source.name)
+    const held = memory.set(id, entry, source.values)
+    return { filled: { value: memory.handOut(held, source.values), entry: held }, bytes }
+  }
+
+  #refuse<K>(source: Source<K>, id: string, value: unknown, reason: string, direct = false): Kept {
+    this.#options.metrics.refused(source.name, reason)
+    this.unkept.add(id)
+    const { memory } = this.#options
+    const filled = { value: memory.protect(value, source.values, source.name), entry: null, direct }
+    return { filled, bytes: null }
+  }
+
+  /** Behind the answer: nobody waits for the second tier. The lease goes when others can find the entry. */
+  publish(id: string, entry: Entry | null, bytes: Uint8Array | null, lease: Lease | null): void {
+    const { shared, store, log } = this.#options
+    const shares = entry !== null && bytes !== null && shared.present
+    if (!shares && lease === null) return
+    const work = (async () => {
+      if (shares) await shared.set(id, bytes, entry.expiresAtMs)
+      if (lease !== null) await store.releaseLease(lease)
+    })().catch((error: unknown) => log.debug({ error, id }, 'an entry was not shared'))
+    this.#background.add(work)
+    void work.finally(() => this.#background.delete(work))
+  }
+
+  /** Waits for what is being written to the second tier. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#background)
+  }
+}
+
+/** What tells the rows of a batch's entries apart; null where nothing does. */
+export function keysOf<K>({ loadManyBy, prefix }: Source<K>, ids: readonly string[]): ReadonlySet<string> | null {
+  if (loadManyBy === undefined || ids.length < 2) return null
+  return new Set(ids.map((id) => keyText(prefix, id)))
+}
+
+/** Canonical keys are canonical texts of values with a letter in front. */
+function keyText(prefix: string, id: string): string {
+  return id.slice(prefix.length + 1)
+}
+
+const unkeptMs = 1_000
+const maxUnkept = 10_000
+
+/** Ids, each for a moment. */
+export class Unkept {
+  readonly #untilMs = new Map<string, number>()
+
+  add(id: string): void {
+    if (this.#untilMs.size >= maxUnkept) this.#untilMs.clear()
+    this.#untilMs.set(id, performance.now() + unkeptMs)
+  }
+
+  has(id: string): boolean {
+    const untilMs = this.#untilMs.get(id)
+    if (untilMs === undefined) return false
+    if (performance.now() < untilMs) return true
+    this.#untilMs.delete(id)
+    return false
+  }
+
+  delete(id: string): void {
+    this.#untilMs.delete(id)
+  }
+}
