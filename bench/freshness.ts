@@ -145,6 +145,12 @@ async function measureAll(ground: Ground, quick: boolean): Promise<boolean> {
       ...(each > 1 ? { goal } : {}),
     })
   }
+  for (const sets of [1, 20]) {
+    const values: number[] = []
+    for (let run = 0; run < (quick ? 1 : 3); run += 1) values.push(await measureThroughput(ground, rows, 100, sets))
+    const metric = `row changes per CPU second, commits of 100 rows, ${sets} sets of columns that are read`
+    report.add({ contender, metric, unit: '/s', values })
+  }
   const million = quick ? 100_000 : 1_000_000
   const grown = await measureMemory(ground, million)
   report.add({
@@ -157,16 +163,23 @@ async function measureAll(ground: Ground, quick: boolean): Promise<boolean> {
   return report.finish()
 }
 
-async function watchTable({ client, store, follower }: Ground, name: string): Promise<void> {
+/** @param sets how many sets of columns are read of it, beside all columns by two keys */
+async function watchTable({ client, store, follower }: Ground, name: string, sets = 0): Promise<void> {
   await client.query(
-    `create table ${name} (id int primary key, author int, slug text, title text, updated timestamptz default now())`,
+    `create table ${name} (id int primary key, author int, slug text, title text, more text, updated timestamptz default now())`,
   )
   const { rows } = await client.query('select $1::regclass::oid::int as oid', [name])
   const table = rows[0].oid as number
-  const templates = [templateId(table, ['id']), templateId(table, ['author'])]
+  const all = [templateId(table, ['id']), templateId(table, ['author'])]
+  const templates = [...all, ...columnSets.slice(0, sets).map((reads) => templateId(table, ['author'], reads))]
   await askToWatch(store, 'main', { tables: [table], templates })
   await until('coverage', async () => templates.every((template) => follower.coverage?.templates.has(template)))
 }
+
+/** Every second one has the column that is changed. */
+const columnSets = Array.from({ length: 32 }, (_, at) =>
+  ['updated', 'id', 'slug', 'title', 'more'].filter((_column, bit) => (at & (1 << bit)) !== 0),
+)
 
 /** Milliseconds from the answer to COMMIT until the follower knew of it, at 1,000 commits a second. */
 async function measureLatency(
@@ -221,11 +234,11 @@ function quantile(values: readonly number[], share: number): number {
 }
 
 /** How many changed rows the tracker takes in for each second of its own CPU time. */
-async function measureThroughput(ground: Ground, rows: number, each: number): Promise<number> {
+async function measureThroughput(ground: Ground, rows: number, each: number, sets = 0): Promise<number> {
   const { client, tracker } = ground
   tables += 1
   const name = `rows_${tables}`
-  await watchTable(ground, name)
+  await watchTable(ground, name, sets)
   await client.query(
     `insert into ${name} select g, g % 1000, 'slug-' || g, 'title of ' || g from generate_series(1, ${rows}) g`,
   )

@@ -20,7 +20,7 @@ const { values: flags } = parseArgs({
 })
 const seed = Number(flags.seed)
 const mainMs = Number(flags.minutes ?? (flags.quick ? 0.5 : 10)) * 60_000
-const breachMs = flags.quick ? 90_000 : 5 * 60_000
+const breachMs = flags.quick ? 3 * 60_000 : 5 * 60_000
 const report = createReport({ name: 'read-plans', command: `npm run verify -- read-plans --seed ${seed}` })
 
 const endings: (() => Promise<void>)[] = []
