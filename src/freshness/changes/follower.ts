@@ -84,6 +84,8 @@ export class ChangeFollower {
   readonly #asked = new Map<string, number>()
   #wanted: string[] = []
   readonly #readSets = new ReadSets()
+  /** One string for each template, however many entries carry it. */
+  readonly #ids = new Map<string, TemplateId>()
   #asking: Promise<void> | null = null
   #loop: Promise<void> | null = null
   #stopped = false
@@ -172,9 +174,15 @@ export class ChangeFollower {
     if (reads !== null) {
       const template = templateId(table, columns, reads)
       const watched = (this.#filter?.templateSince(template) ?? null) !== null
-      if (watched || this.#readSets.admits(table, template, this.#now())) return template
+      if (watched || this.#readSets.admits(table, template, this.#now())) return this.#same(template)
     }
-    return columns.length === 0 ? null : templateId(table, columns)
+    return columns.length === 0 ? null : this.#same(templateId(table, columns))
+  }
+
+  #same(template: TemplateId): TemplateId {
+    const known = this.#ids.get(template)
+    if (known === undefined) this.#ids.set(template, template)
+    return known ?? template
   }
 
   /** Asks the tracker to watch tables and templates. Until it says that it does, nothing that depends on them is kept. */
