@@ -45,7 +45,7 @@ function shareCompiledCode(): void {
 function shareEmptyClusters(): void {
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'fourfold-empty-'))
   chmodSync(folder, 0o755)
-  process.env['FF_EMPTY_CLUSTERS'] = folder
+  process.env['PG_EMPTY_CLUSTERS'] = folder
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 }
 

@@ -186,15 +186,15 @@ test('a directory with a long and strange name works', async (t) => {
 })
 
 test('a copy of an empty cluster that was kept is as good as a new one', async (t) => {
-  const before = process.env['FF_EMPTY_CLUSTERS']
+  const before = process.env['PG_EMPTY_CLUSTERS']
   t.after(() => {
-    if (before === undefined) delete process.env['FF_EMPTY_CLUSTERS']
-    else process.env['FF_EMPTY_CLUSTERS'] = before
+    if (before === undefined) delete process.env['PG_EMPTY_CLUSTERS']
+    else process.env['PG_EMPTY_CLUSTERS'] = before
   })
   const kept = await makeDirectory(t)
   const namesOf = async (folder: string): Promise<string[]> => (await readdir(folder)).toSorted()
   const start = async (folder: string): Promise<string> => {
-    process.env['FF_EMPTY_CLUSTERS'] = folder
+    process.env['PG_EMPTY_CLUSTERS'] = folder
     const directory = await makeDirectory(t)
     const cluster = await startTestCluster(t, { directory, replicas: 0 })
     const client = await connect(t, cluster.primary)

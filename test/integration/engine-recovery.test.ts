@@ -178,7 +178,7 @@ test('an initdb that outlives the start it belonged to does not hinder the next'
     join(import.meta.dirname, 'fixtures/embedded-owner.ts'),
     [JSON.stringify({ directory, replicas: 0 })],
     // Its own initdb, and no copy of what one made before.
-    { execArgv: ['-C', 'fourfold:source'], env: { ...process.env, FF_EMPTY_CLUSTERS: '' } },
+    { execArgv: ['-C', 'fourfold:source'], env: { ...process.env, PG_EMPTY_CLUSTERS: '' } },
   )
   endAfter(t, () => kill(child))
   const working = await until('initdb to work', async () => {

@@ -1,6 +1,6 @@
 /**
  * An empty primary's data. initdb is most of what a cluster's first start costs, and answers the same every time: where
- * `FF_EMPTY_CLUSTERS` names a folder, as the runner of tests does for one run, what it made is kept there and copied.
+ * `PG_EMPTY_CLUSTERS` names a folder, as the runner of tests does for one run, what it made is kept there and copied.
  *
  * Copies share PostgreSQL's number of the system. Nothing relies on it alone: an epoch has a random part.
  */
@@ -26,7 +26,7 @@ export interface EmptyClusterOptions {
 
 /** Fills a directory that does not exist yet. */
 export async function makeEmptyCluster(data: string, options: EmptyClusterOptions): Promise<void> {
-  const kept = process.env['FF_EMPTY_CLUSTERS']
+  const kept = process.env['PG_EMPTY_CLUSTERS']
   if (!kept) return await initialise(data, options)
   const template = join(kept, nameOf(options))
   if (!(await exists(template))) await keep(template, options)
