@@ -81,7 +81,7 @@ export class CacheCore {
     this.#options = options
     this.memory = memory
     this.checks = new Checks(clusters)
-    this.#refresher = new Refresher(log)
+    this.#refresher = new Refresher(log, () => this.#messages())
     const fills = new Fills(options.limits)
     const { checks, metrics } = this
     this.lookups = new Lookups({ clusters, checks, memory, shared, fills, metrics, store, holder, log })
@@ -258,6 +258,12 @@ export class CacheCore {
     const ids = keys.map((key) => source.prefix + canonicalKey(key, source.name))
     if (ids.length === 1) return [await this.lookups.find<Key>(source, keys[0]!, ids[0]!, scope, fill)]
     return await this.lookups.findMany<Key>(source, keys, ids, scope, fill)
+  }
+
+  #messages(): number {
+    let messages = 0
+    for (const { changes } of this.#options.clusters.values()) messages += changes?.counts.messages ?? 0
+    return messages
   }
 
   /** The first database that has a change stream: the same in every process of an app. */

@@ -26,15 +26,22 @@ const maxAtOnce = 4
 
 export class Refresher {
   readonly #log: Logger
+  readonly #messages: () => number
   readonly #usedAtMs = new Map<HotEntry, number>()
   readonly #running = new Set<HotEntry>()
   #timer: NodeJS.Timeout | null = null
   #closed = false
+  #lookedAtMs = -Infinity
+  #lookedAt = -1
+  /** Something that is over was left for the next look. */
+  #behind = false
   /** How many entries were loaded ahead. */
   refreshed = 0
 
-  constructor(log: Logger) {
+  /** @param messages how many messages of changes have come: with none since the last look, nothing is over that was not */
+  constructor(log: Logger, messages: () => number) {
     this.#log = log
+    this.#messages = messages
   }
 
   /** Told of an entry that was used several times. */
@@ -52,12 +59,23 @@ export class Refresher {
 
   #look(): void {
     this.#timer = null
-    const oldest = performance.now() - coolAfterMs
-    for (const [entry, usedAtMs] of this.#usedAtMs) {
-      if (usedAtMs < oldest) this.#usedAtMs.delete(entry)
-      else if (this.#running.size < maxAtOnce && !this.#running.has(entry) && entry.isStale()) this.#refresh(entry)
+    const nowMs = performance.now()
+    const messages = this.#messages()
+    if (this.#behind || messages !== this.#lookedAt || nowMs - this.#lookedAtMs > coolAfterMs) {
+      this.#lookedAt = messages
+      this.#lookedAtMs = nowMs
+      this.#lookAtAll(nowMs - coolAfterMs)
     }
     if (this.#usedAtMs.size > 0 && !this.#closed) this.#timer = setTimeout(() => this.#look(), lookEveryMs).unref()
+  }
+
+  #lookAtAll(oldestMs: number): void {
+    this.#behind = false
+    for (const [entry, usedAtMs] of this.#usedAtMs) {
+      if (usedAtMs < oldestMs) this.#usedAtMs.delete(entry)
+      else if (this.#running.size === maxAtOnce) this.#behind = true
+      else if (!this.#running.has(entry) && entry.isStale()) this.#refresh(entry)
+    }
   }
 
   #refresh(entry: HotEntry): void {
