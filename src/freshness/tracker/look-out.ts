@@ -14,6 +14,8 @@ export interface LookOutOptions {
   readonly timers: Timers
   /** The visible position has moved. */
   readonly moved: () => void
+  /** A look is over, whatever came of it. */
+  readonly looked: () => void
   readonly failed: (error: unknown) => void
 }
 
@@ -29,20 +31,22 @@ export class LookOut {
     this.#options = options
   }
 
-  /** Looks, if there is anything to look for and nobody does. */
-  wake(): void {
-    const { visibility, timers, failed } = this.#options
-    if (this.#looking || !visibility.isWaiting) return
+  /** Looks, if there is anything to look for and nobody does. Answers whether it does now. */
+  wake(): boolean {
+    const { visibility, timers, looked, failed } = this.#options
+    if (this.#looking || !visibility.isWaiting) return false
     this.#looking = true
     const gap = Math.min(longestGapMs, leastGapMs * 2 ** Math.min(this.#fruitless, 10))
     const since = performance.now()
     this.#look().then((moved) => {
       this.#fruitless = moved ? 0 : this.#fruitless + 1
+      looked()
       timers.after(Math.max(0, gap - (performance.now() - since)), () => {
         this.#looking = false
         this.wake()
       })
     }, failed)
+    return true
   }
 
   async #look(): Promise<boolean> {

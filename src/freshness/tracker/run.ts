@@ -69,6 +69,8 @@ export interface RunStatus {
 const beatEveryMs = 1000
 const watchEveryMs = 200
 const acknowledgeEveryMs = 10
+/** How long what was received waits to be told together with its being visible. */
+const lookPatienceMs = 2
 
 const maxWeight = 1_000_000
 const maxPending = 200_000
@@ -238,9 +240,9 @@ export class Run {
       timers: this.#timers,
       moved: () => {
         this.#press()
-        this.#publisher.wake()
         this.#acknowledge()
       },
+      looked: () => this.#publisher.wake(),
       failed: (error) => this.#fail(error),
     })
   }
@@ -274,8 +276,9 @@ export class Run {
     // Once for all that came in one piece.
     queueMicrotask(() => {
       this.#waking = false
-      this.#publisher.wake()
-      this.#lookOut.wake()
+      // Mostly what has come is visible already: then one message says both, where it is not kept back for long.
+      if (this.#lookOut.wake()) this.#timers.after(lookPatienceMs, () => this.#publisher.wake())
+      else this.#publisher.wake()
     })
   }
 
