@@ -8,24 +8,14 @@
 
 import type { Dated, MissReason, Verdict } from './entry.ts'
 import type { Cluster } from '../database/cluster.ts'
-import type { Lsn } from '../engines/position.ts'
 import type { Filter } from '../freshness/changes/filter.ts'
 import type { EntryPart } from '../freshness/changes/recorder.ts'
 import type { Scope } from '../freshness/scope.ts'
 
 export type Clusters = ReadonlyMap<string, Cluster>
 
-/** What was checked when: an entry need not be compared again until the filter has taken another change. */
-interface Checked {
-  readonly filter: Filter
-  readonly version: number
-  /** The watermark then: the value is what the database held there. */
-  readonly at: Lsn
-}
-
 export class Checks {
   readonly #clusters: Clusters
-  readonly #checked = new WeakMap<Dated, Checked>()
 
   constructor(clusters: Clusters) {
     this.#clusters = clusters
@@ -67,14 +57,18 @@ export class Checks {
   }
 
   #compare(entry: Dated, part: EntryPart, filter: Filter): MissReason | null {
-    const checked = entry.parts.length === 1 ? this.#checked.get(entry) : undefined
-    if (checked?.filter === filter && checked.version === filter.version) return null
+    const alone = entry.parts.length === 1
+    const { checked } = entry
+    if (alone && checked?.filter === filter && checked.version === filter.version) return null
     const stale = filter.staleness(part.dependencies, part.asOf)
-    if (stale === null && entry.parts.length === 1) {
-      const at = Math.max(part.asOf, this.#clusters.get(part.database)?.changes?.watermark ?? 0)
-      this.#checked.set(entry, { filter, version: filter.version, at })
-    }
-    return stale
+    if (stale !== null || !alone) return stale
+    const at = Math.max(part.asOf, this.#clusters.get(part.database)?.changes?.watermark ?? 0)
+    if (checked) {
+      checked.filter = filter
+      checked.version = filter.version
+      checked.at = at
+    } else entry.checked = { filter, version: filter.version, at }
+    return null
   }
 
   /** Whether what a scope's reader is shown moves its token, in any of the databases. */
@@ -88,9 +82,9 @@ export class Checks {
     const [part] = entry.parts
     const cluster = part && this.#clusters.get(part.database)
     if (cluster === undefined || entry.parts.length > 1 || (scope.level ?? cluster.level) !== 'eventual') return false
-    const checked = this.#checked.get(entry)
+    const { checked } = entry
     const least = cluster.monitor.youngEnough()
-    if (checked === undefined || checked.filter !== cluster.changes?.filter || least === null) return false
+    if (!checked || checked.filter !== cluster.changes?.filter || least === null) return false
     if (cluster.monitor.epoch !== part?.epoch) return false
     return checked.at >= least && entry.expiresAtMs > Date.now() && !scope.pinned
   }

@@ -14,7 +14,7 @@ import { cloneValue } from './clone.ts'
 import { freezeValue } from './freeze.ts'
 import { inspect, type Inspection } from './inspect.ts'
 
-import type { Entry } from './entry.ts'
+import type { Checked, Entry } from './entry.ts'
 import type { EntryMemory } from './lookups.ts'
 import type { EntryPart } from '../freshness/changes/recorder.ts'
 
@@ -49,17 +49,19 @@ class HeldEntry implements Entry {
   readonly filledAtMs: number
   readonly expiresAtMs: number
   readonly loadMs: number
+  checked: Checked | null
   onLeave: (() => void) | null = null
   /** Whether nothing stands in the value twice. */
   readonly once: boolean
 
-  constructor({ parts, filledAtMs, expiresAtMs, loadMs }: Entry, value: unknown, once: boolean) {
+  constructor({ parts, filledAtMs, expiresAtMs, loadMs, checked = null }: Entry, value: unknown, once: boolean) {
     this.value = value
     this.parts = parts
     this.filledAtMs = filledAtMs
     this.expiresAtMs = expiresAtMs
     this.loadMs = loadMs
     this.once = once
+    this.checked = checked
   }
 }
 

@@ -18,10 +18,11 @@ export interface HotEntry {
   refresh(): Promise<unknown>
 }
 
-const lookEveryMs = 10
+const lookEveryMs = 20
 /** What has not been used for so long is no longer hot. */
 const coolAfterMs = 2_000
-const maxHot = 1_000
+/** Each look costs a check of all of them: they are the few for which many would wait. */
+const maxHot = 200
 const maxAtOnce = 4
 
 export class Refresher {
@@ -46,7 +47,10 @@ export class Refresher {
 
   /** Told of an entry that was used several times. */
   use(entry: HotEntry): void {
-    if (this.#closed || (this.#usedAtMs.size >= maxHot && !this.#usedAtMs.has(entry))) return
+    if (this.#closed) return
+    // Behind all others: the first is the one that was told of least lately.
+    this.#usedAtMs.delete(entry)
+    if (this.#usedAtMs.size >= maxHot) this.#usedAtMs.delete(this.#usedAtMs.keys().next().value!)
     this.#usedAtMs.set(entry, performance.now())
     this.#timer ??= setTimeout(() => this.#look(), lookEveryMs).unref()
   }
