@@ -8,7 +8,8 @@
 import { FourfoldError } from '../core/errors.ts'
 import { finishRows, hasPlugins } from '../database/kysely-dialect.ts'
 import { HeldHits } from './held-hits.ts'
-import { canonicalKey, type Key } from './keys.ts'
+import { canonicalKey, ownKey, type Key } from './keys.ts'
+import { ownParameters } from '../database/parameters.ts'
 import { QuickScope } from './quick-hits.ts'
 import { CacheStatus } from './status.ts'
 
@@ -106,7 +107,7 @@ export class ScopedCache implements Cache {
         return Promise.resolve(core.handOut(source, key, entry) as Value | null)
       }
     }
-    return this.#find(source, key, id, options) as Promise<Value | null>
+    return this.#find(source, ownKey(key), id, options) as Promise<Value | null>
   }
 
   async getMany<K extends Key, Value>(
@@ -117,15 +118,16 @@ export class ScopedCache implements Cache {
     const core = this.#core
     const source = core.sourceOf(object)
     if (options?.in !== undefined) {
-      const ids = keys.map((key) => source.prefix + canonicalKey(key, source.name))
-      const loaded = await core.lookups.loadOnly(core.inside(source, options.in), keys, ids, this.#scope)
+      const own = keys.map(ownKey)
+      const ids = own.map((key) => source.prefix + canonicalKey(key, source.name))
+      const loaded = await core.lookups.loadOnly(core.inside(source, options.in), own, ids, this.#scope)
       return loaded as (Value | null)[]
     }
     const held = new HeldHits(core, this.#scope, source, keys)
     if (options === undefined) await held.take(this.#quick, this.#status)
     const { values, left } = held
     if (left.length === 0) return values as (Value | null)[]
-    const [otherKeys, otherIds] = [left.map((at) => keys[at]!), left.map((at) => held.idOf(at))]
+    const [otherKeys, otherIds] = [left.map((at) => held.keys[at]!), left.map((at) => held.idOf(at))]
     const found = await core.lookups.findMany<Key>(source, otherKeys, otherIds, this.#at(options), this.#parent)
     for (const [index, at] of left.entries()) values[at] = this.#told(source.name, found[index]!)
     return values as (Value | null)[]
@@ -137,7 +139,7 @@ export class ScopedCache implements Cache {
     more?: QueryOptions & { readonly level?: Level },
   ): Promise<Row[]> {
     const options = (typeof query === 'string' ? more : (given as typeof more)) ?? {}
-    const parameters = typeof query === 'string' ? ((given ?? []) as readonly unknown[]) : null
+    const parameters = typeof query === 'string' ? ownParameters((given ?? []) as readonly unknown[]) : null
     if (parameters === null) return (await this.#built(query as CompilableQuery<Row>, options)) as Row[]
     const database = options.database ?? this.#core.onlyDatabase()
     return (await this.#rows({ database, sql: query as string, parameters }, options)) as Row[]

@@ -2,8 +2,9 @@
 
 import { FourfoldError } from '../core/errors.ts'
 import { originOf, runInside, transactionOrigin } from '../database/kysely-dialect.ts'
+import { ownParameters } from '../database/parameters.ts'
 import { templateParts } from '../freshness/changes/hash.ts'
-import { canonicalKey, type Key } from './keys.ts'
+import { canonicalKey, ownKey, type Key } from './keys.ts'
 import { Checks, type Clusters } from './checks.ts'
 import { Fills, type FillLimits } from './fills.ts'
 import { createMakeTools, createToolsInside, recordingDatabase, type LoadToolsOptions } from './load-tools.ts'
@@ -135,7 +136,8 @@ export class CacheCore {
         'A query that was made inside a transaction sees what is not committed yet, and the cache does not: run it there, or make it from ff.databases'
       throw new FourfoldError('FF_CACHE_IN_TRANSACTION', message, { fields: { database: origin.database } })
     }
-    const { sql, parameters } = compiled
+    const { sql } = compiled
+    const parameters = ownParameters(compiled.parameters)
     return { database: origin.database, sql, parameters, compiled: compiled as CompiledQuery }
   }
 
@@ -254,7 +256,8 @@ export class CacheCore {
   }
 
   /** Other objects as part of a load. */
-  async #use(source: Source<Key>, keys: readonly Key[], { scope, fill }: LoadOptions): Promise<readonly Found[]> {
+  async #use(source: Source<Key>, given: readonly Key[], { scope, fill }: LoadOptions): Promise<readonly Found[]> {
+    const keys = given.map(ownKey)
     const ids = keys.map((key) => source.prefix + canonicalKey(key, source.name))
     if (ids.length === 1) return [await this.lookups.find<Key>(source, keys[0]!, ids[0]!, scope, fill)]
     return await this.lookups.findMany<Key>(source, keys, ids, scope, fill)

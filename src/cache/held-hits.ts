@@ -3,7 +3,7 @@
  * the reader needs is asked for once, not for each key.
  */
 
-import { canonicalKey, type Key } from './keys.ts'
+import { canonicalKey, ownKey, type Key } from './keys.ts'
 
 import type { CacheCore, CountedSource } from './core.ts'
 import type { Entry } from './entry.ts'
@@ -14,10 +14,11 @@ import type { Scope } from '../freshness/scope.ts'
 export class HeldHits {
   /** In the order of the keys, where they were found. */
   readonly values: unknown[]
+  /** A copy: whoever asked may use their array for something else before it is answered. */
+  readonly keys: readonly Key[]
   readonly #core: CacheCore
   readonly #scope: Scope
   readonly #source: CountedSource
-  readonly #keys: readonly Key[]
   readonly #ids: string[] = []
   #left: number[]
   /** One that only the reader's needs, which are not known yet, decide on. */
@@ -27,7 +28,7 @@ export class HeldHits {
     this.#core = core
     this.#scope = scope
     this.#source = source
-    this.#keys = keys
+    this.keys = keys.map(ownKey)
     this.values = Array.from({ length: keys.length })
     this.#left = [...keys.keys()]
   }
@@ -39,7 +40,7 @@ export class HeldHits {
 
   idOf(at: number): string {
     const { prefix, name } = this.#source
-    return (this.#ids[at] ??= prefix + canonicalKey(this.#keys[at], name))
+    return (this.#ids[at] ??= prefix + canonicalKey(this.keys[at], name))
   }
 
   async take(quick: QuickScope, status: CacheStatus): Promise<void> {
@@ -54,7 +55,7 @@ export class HeldHits {
     const nowMs = performance.now()
     const left: number[] = []
     for (const at of this.#left) {
-      const key = this.#keys[at]!
+      const key = this.keys[at]!
       const known = source.quick.get(key)
       if (known !== undefined && quick.isFresh(known, nowMs)) {
         this.#core.useQuick(source, key, known)

@@ -9,6 +9,11 @@ export type ScalarKey = string | number | bigint | boolean
 export type RecordKey = Readonly<Record<string, ScalarKey | null>>
 export type Key = ScalarKey | RecordKey
 
+/** The key as it is now: a record that its owner goes on to change would otherwise be loaded as another. */
+export function ownKey<K>(key: K): K {
+  return typeof key === 'object' && key !== null ? { ...key } : key
+}
+
 /** @throws FF_CACHE_KEY */
 export function canonicalKey(key: unknown, object: string): string {
   if (typeof key === 'string') return `s${key}`

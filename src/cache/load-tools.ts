@@ -35,51 +35,25 @@ export interface LoadToolsOptions {
 
 type Tools = ReturnType<MakeTools>
 
-/** Tools for one load after the other. */
+/** Tools for one load after the other. All of them are the object's own, so that a load may take it apart as it likes. */
 export function createMakeTools(options: LoadToolsOptions): MakeTools {
   const names = [...options.clusters.keys()]
-  /** Loads take it apart, so nothing in it may need a receiver. */
-  class RecordingTools implements LoadContext {
-    readonly #load: LoadOptions
-    readonly #databases: Record<string, Database<unknown>> = {}
-    #context: LoadContext | null = null
-    #join: JoinFunction<unknown> | null = null
-
-    constructor(load: LoadOptions) {
-      this.#load = load
+  return (load) => {
+    const context = recordingContext(options, load)
+    const tools: Record<string, unknown> = {}
+    for (const name of names) {
+      let made: Database<unknown> | null = null
+      const get = (): Database<unknown> => (made ??= recordingDatabase(options, name, load))
+      Object.defineProperty(tools, name, { enumerable: true, configurable: true, get })
     }
-
-    static {
-      for (const name of names) {
-        const get = function (this: RecordingTools): Database<unknown> {
-          return (this.#databases[name] ??= recordingDatabase(options, name, this.#load))
-        }
-        Object.defineProperty(this.prototype, name, { enumerable: true, get })
-      }
+    const { use, useMany, dependsOn } = context
+    const join = joinOf(options, tools, useMany, { recorded: true })
+    // Defined and not assigned: a database may have one of these names.
+    for (const [name, value] of Object.entries({ use, useMany, dependsOn, join })) {
+      Object.defineProperty(tools, name, { enumerable: true, configurable: true, value })
     }
-
-    get use(): LoadContext['use'] {
-      return this.#uses().use
-    }
-
-    get useMany(): LoadContext['useMany'] {
-      return this.#uses().useMany
-    }
-
-    get dependsOn(): LoadContext['dependsOn'] {
-      return this.#uses().dependsOn
-    }
-
-    get join(): JoinFunction<unknown> {
-      const databases = this as unknown as Readonly<Record<string, unknown>>
-      return (this.#join ??= joinOf(options, databases, this.useMany, { recorded: true }))
-    }
-
-    #uses(): LoadContext {
-      return (this.#context ??= recordingContext(options, this.#load))
-    }
+    return tools as Tools
   }
-  return (load) => new RecordingTools(load) as unknown as Tools
 }
 
 /** @throws FF_CACHE_QUERY */

@@ -13,6 +13,7 @@ import { evaluateReads, volatileParameter } from '../engines/postgres/reads/eval
 import { asOf, type Position } from '../engines/position.ts'
 import { CatalogueHolder } from './catalogue-holder.ts'
 import { isQueryObject, type Cluster } from './cluster.ts'
+import { ownParameters } from './parameters.ts'
 
 import type { Router } from './router.ts'
 import type { Logger } from '../core/log.ts'
@@ -70,23 +71,27 @@ export class RecordedReads {
   async #run(
     scope: Scope,
     sink: FillSink,
-    statement: Statement,
+    asGiven: Statement,
     given: readonly unknown[] | undefined,
   ): Promise<pg.QueryResult> {
     const cluster = this.#cluster
-    const { text, values = given } = typeof statement === 'string' ? { text: statement } : statement
+    const { text, values: asked = given } = typeof asGiven === 'string' ? { text: asGiven } : asGiven
+    // What is sent and what is recorded must be the same, whatever becomes of the caller's array.
+    const values = asked && ownParameters(asked)
     // A cursor would go on reading on a connection that was given back.
-    if (!cluster.isRead(text) || isQueryObject(statement)) throw mayOnlyRead(cluster.name)
+    if (!cluster.isRead(text) || isQueryObject(asGiven)) throw mayOnlyRead(cluster.name)
+    const statement =
+      typeof asGiven === 'string' || asGiven.values === undefined ? asGiven : { ...asGiven, values: [...values!] }
     const part = sink.part(cluster.name)
-    if (part === null) return await this.#runUnrecorded(scope, null, statement, given)
+    if (part === null) return await this.#runUnrecorded(scope, null, statement, values)
     if (this.#catalogues?.current === null) await this.#catalogues.load()
     // From here on to the sending of the statement without a pause: no message can come in between.
     const plan = this.#plan(text, values ?? [], part, sink)
     const visible = cluster.changes?.visible
-    if (plan === 'uncacheable') return await this.#runUnrecorded(scope, null, statement, given)
-    if (plan === null || !visible) return await this.#runUnrecorded(scope, part, statement, given)
+    if (plan === 'uncacheable') return await this.#runUnrecorded(scope, null, statement, values)
+    if (plan === null || !visible) return await this.#runUnrecorded(scope, part, statement, values)
     const known: Position = { epoch: visible.epoch, lsn: cluster.changes!.watermark }
-    const { result, replay } = await cluster.runFill(scope, statement, given)
+    const { result, replay } = await cluster.runFill(scope, statement, values)
     part.bound(asOf(replay ?? visible), replay !== null)
     if (replay !== null) part.validated(known)
     part.record(evaluateReads(plan, values ?? []))

@@ -54,6 +54,7 @@ const plain: CatalogueRow = {
   database: 'main',
   role: 'app',
   path: ['pg_catalog', 'public'],
+  unsteady: ['age', 'date', 'nextval'],
   relations: [
     relation(oids.a, 'a', all),
     relation(oids.b, 'b', 'id int8, a_id int4, k int4, t text, u uuid, n numeric'),

@@ -296,6 +296,15 @@ describe('scopes', () => {
   })
 })
 
+describe('a name that could be a function of its source, and is a column', () => {
+  reads({
+    'select g.upper from unnest(array[1]) g(upper)': '',
+    'select g.g from generate_series(1, 3) g': '',
+    'with recursive t(id, age) as (select id, k from b union all select b.id, t.age from t join b on b.id = t.age) select * from t':
+      'b',
+  })
+})
+
 describe('what is refused', () => {
   const refusals: Readonly<Record<string, string>> = {
     '': 'empty text',
@@ -323,6 +332,12 @@ describe('what is refused', () => {
     'select * from elsewhere': 'there is no table elsewhere in the catalogue, which may be out of date',
     'select nothing from a': 'there is no column nothing in the catalogue, which may be out of date',
     'select x.id from a': 'there is no column x.id in the catalogue, which may be out of date',
+    'select g.upper from unnest(array[1]) g':
+      'g.upper may be a call of the function upper: name the columns of g, as in g(upper)',
+    'select s.upper from (select id, id + 1 from a) s':
+      's.upper may be a call of the function upper: name the columns of s, as in s(upper)',
+    'select g.age from a, unnest(array[a.at]) g':
+      'g.age may be a call of the function age: name the columns of g, as in g(age)',
     'select my_function(id) from a': 'my_function() is not known to depend on its arguments alone',
     'select pg_backend_pid()': 'pg_backend_pid() is not known to depend on its arguments alone',
     "select nextval('counter')": 'nextval() is not known to depend on its arguments alone',

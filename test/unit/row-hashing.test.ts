@@ -115,13 +115,12 @@ describe('an update, where the whole row before is known', () => {
     assert.deepEqual(heard(count, 'delete', rowMessage(7, { old: row })), { rows: [hash(count)], wide: [] })
   })
 
-  test('that changes nothing is none, also where all columns are read and can be compared', () => {
+  test('always counts where all columns are read: the table may have more than the stream, generated ones', () => {
     const all = templateId(7, ['id'])
-    assert.deepEqual(heard(all, 'update', rowMessage(7, { old: row, new: row })).rows, [hash(all, '1')], 'a point')
     const [hasher, builder] = [new RowHasher(), new CommitBuilder()]
     const plan = planRelation({ oid: 7, columns: columns.slice(0, 4) }, [7], [all])
     hasher.add(plan, 'update', rowMessage(7, { old: row.slice(0, 4), new: row.slice(0, 4) }), builder)
-    assert.equal(builder.finish(1)?.hashes.length, 0)
+    assert.deepEqual([...(builder.finish(1)?.hashes ?? [])], [...hashRow(all, ['1'])])
   })
 
   test('always counts where a column is read that cannot be compared: of a strange type, or not in the stream', () => {

@@ -58,8 +58,8 @@ export function planRelation(
     if (columns.includes(-1)) blind.push(table)
     else {
       const identified = columns.every((column) => relation.columns[column]?.identity === true)
-      const all = relation.columns.map(({ name }) => name)
-      const matters = comparable(relation, reads === null ? all : [...names, ...reads], ownExact)
+      // All columns may be more than the stream has: those that are generated, for one.
+      const matters = reads === null ? null : comparable(relation, [...names, ...reads], ownExact)
       plans.push({ table, seed: seedOf(id), columns, identified, matters, likely: 0 })
     }
   }

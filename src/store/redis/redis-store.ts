@@ -234,7 +234,13 @@ class RedisStore implements Store {
     const read = (): Promise<StreamPage> => this.readPage(stream, after, limit)
     const wait = (leftMs: number): Promise<StreamPage | null> =>
       this.signals.wait(this.streamKey(stream), after, leftMs, limit)
-    const page = await readWhenNew(read, after, waitMs, wait, waitMs > 0 && this.ends.get(stream) === after)
+    const page = await readWhenNew(
+      read,
+      after,
+      waitMs,
+      wait,
+      waitMs > 0 && this.signals.steady && this.ends.get(stream) === after,
+    )
     if (waitMs > 0) this.remember(stream, page.entries.at(-1)?.number ?? page.last)
     return page
   }

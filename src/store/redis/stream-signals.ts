@@ -35,6 +35,11 @@ export class StreamSignals {
     this.dial = dial
   }
 
+  /** Whether a wait begins on a connection that has been there since the last one: to the same server. */
+  get steady(): boolean {
+    return this.idle.length > 0
+  }
+
   /**
    * Resolves when an entry behind `after` is there, after `leftMs` at the latest: with the page, if it is all there is
    * and follows on `after`. Rejects only when it is closed.

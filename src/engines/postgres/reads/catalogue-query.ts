@@ -26,6 +26,8 @@ export interface CatalogueRow {
   readonly types: readonly (readonly [number, string, string, string, number, boolean])[]
   /** schema, name, whether all of that name are trusted */
   readonly functions: readonly (readonly [string, string, boolean])[]
+  /** Names of the server's own functions of one argument that are not immutable. */
+  readonly unsteady: readonly string[]
   readonly operators: readonly (readonly [string, string, boolean])[]
   readonly own_equality: boolean
   readonly own_cast: string | null
@@ -88,6 +90,9 @@ select
   (select coalesce(json_agg(json_build_array(nspname, proname, trusted)), '[]') from (
     select n.nspname, f.proname, bool_and(f.trusted) as trusted
     from trusted_functions f join pg_catalog.pg_namespace n on n.oid = f.pronamespace group by 1, 2) f) as functions,
+  array(select distinct p.proname::text from pg_catalog.pg_proc p
+        where p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace and p.provolatile <> 'i' and p.oid < ${firstOwnOid}
+          and p.pronargs >= 1 and p.pronargs - p.pronargdefaults <= 1) as unsteady,
   (select coalesce(json_agg(json_build_array(nspname, oprname, trusted)), '[]') from (
     select nspname, oprname, bool_and(trusted) as trusted from own_operators group by 1, 2) o) as operators,
   exists (select 1 from own_operators o where o.oprname = '=' and (

@@ -67,6 +67,8 @@ export interface Catalogue {
   /** Types that are not PostgreSQL's own. */
   type(schema: string | null, name: string): CatalogueType | null
   functionOwner(schema: string | null, name: string): Owner
+  /** Whether a function of PostgreSQL's own that takes one argument has this name and does not depend on that alone. */
+  isUnsteady(name: string): boolean
   operatorOwner(schema: string | null, name: string): Owner
 }
 
@@ -82,6 +84,7 @@ function catalogueOf(row: CatalogueRow): Catalogue {
   const byName = named(relations, ({ schema, name }) => [schema, name])
   const types = named(row.types, ([, schema, name]) => [schema, name])
   const functions = named(row.functions, ([schema, name]) => [schema, name])
+  const unsteady = new Set(row.unsteady)
   const operators = named(row.operators, ([schema, name]) => [schema, name])
   // Rows are tuples, so they are not to be flattened.
   const all = <T>(known: ReadonlyMap<string, T>, schema: string | null, name: string): readonly T[] =>
@@ -98,6 +101,7 @@ function catalogueOf(row: CatalogueRow): Catalogue {
     relationByOid: (oid) => byOid.get(oid) ?? null,
     type: (schema, name) => typeOf(all(types, schema, name)[0]),
     functionOwner: (schema, name) => ownerOf(all(functions, schema, name)),
+    isUnsteady: (name) => unsteady.has(name),
     operatorOwner: (schema, name) => ownerOf(all(operators, schema, name)),
   }
 }

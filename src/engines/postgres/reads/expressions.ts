@@ -90,9 +90,25 @@ function inspectColumn(body: Tree, place: Place): void {
   const star = bodyOf(fields.at(-1), 'A_Star') !== null
   const path = namesOf(star ? fields.slice(0, -1) : fields)
   if (path === null) return refuse('ColumnRef is not known to read only')
-  if (!star) resolve(place.scope, path)
-  else if (path.length === 0) for (const item of place.scope.items) noteAll(item.columns)
+  if (!star) {
+    resolve(place.scope, path)
+    if (path.length > 1) checkAttribute(path, place)
+  } else if (path.length === 0) for (const item of place.scope.items) noteAll(item.columns)
   else noteAll((findItem(place.scope, path) ?? refuseUnknown(missingColumn(`${path.join('.')}.*`))).columns)
+}
+
+/**
+ * `g.price`, where `g` has no column of that name that we know, is `price(g)` to the server if there is such a function:
+ * nothing would tell of what it reads.
+ */
+function checkAttribute(path: readonly string[], place: Place): void {
+  const name = path.at(-1) ?? ''
+  const item = findItem(place.scope, path.slice(0, -1))
+  if (item === null || !item.open || item.columns.some((column) => column.name === name)) return
+  const { catalogue } = place.analysis
+  if (catalogue.functionOwner(null, name) === 'postgres' && !catalogue.isUnsteady(name)) return
+  const names = `name the columns of ${path.at(-2)}, as in ${path.at(-2)}(${name})`
+  refuse(`${path.join('.')} may be a call of the function ${name}: ${names}`)
 }
 
 function inspectAggregate(body: Tree, place: Place): void {

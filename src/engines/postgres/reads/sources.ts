@@ -114,7 +114,9 @@ function bindCte(cte: Cte, analysis: Analysis): BoundQuery {
   cte.used = true
   if (cte.busy) {
     cte.recursive = true
-    return { source: analysis.nextSource(), columns: [], open: true, guaranteed: [], push: () => undefined }
+    const source = analysis.nextSource()
+    const columns = cte.columnNames.map((name) => ({ name, variable: { source, type: null, family: null } }))
+    return { source, columns, open: true, guaranteed: [], push: () => undefined }
   }
   cte.busy = true
   const query = analysis.bind(cte.body, cte.scope, cte.frame, cte.place)
