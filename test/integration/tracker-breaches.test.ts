@@ -332,7 +332,12 @@ const promises: readonly Promised[] = [
       })
     },
     breaches: {
-      'coverage goes on': { file: 'tracker/run.ts', find: 'this.#coverage.suspend(true)', put: '' },
+      // And is told before anybody could have looked: as a rule, the message waits for whether its commit is visible.
+      'coverage goes on': {
+        file: 'tracker/run.ts',
+        find: 'this.#coverage.suspend(true)',
+        put: 'setImmediate(() => this.#publisher.wake())',
+      },
     },
   },
 ]
