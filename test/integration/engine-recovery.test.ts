@@ -221,7 +221,9 @@ test('a standby beyond help is made anew', async (t) => {
     await until(
       `the standby to be made anew after ${what}`,
       async () => {
-        if (cluster.processes().find((one) => one.role === 'replica')?.pid === before) return false
+        // It may serve a moment before it is counted among the processes.
+        const now = cluster.processes().find((one) => one.role === 'replica')?.pid
+        if (now === undefined || now === before) return false
         await primary.query('insert into kept select max(id) + 1 from kept')
         const replica = await connect(t, cluster.replicas[0]!)
         await untilReplayed(primary, replica)
