@@ -46,10 +46,12 @@ export function budgetTests(clients: () => Clients): void {
     const key = fresh()
     await one.spend(key, 100, 100)
     const again = await until('the budget is full', async () => {
+      const askedAt = performance.now()
       const spending = await two.spend(key, 100, 100)
-      return spending.granted ? spending : null
+      return spending.granted ? { ...spending, tookMs: performance.now() - askedAt } : null
     })
-    assert.equal(again.leftMs, 0)
+    // A store without one frozen clock a statement tells what has filled up again by the end of it.
+    assert.ok(again.leftMs <= again.tookMs, `${again.leftMs} ms are left after ${again.tookMs} ms`)
   })
 
   test('a budget, a record, a token and a lease may have the same key', async () => {
