@@ -4,7 +4,7 @@
  * two clones, and a PostgreSQL of their own with the same settings and contents; clones are asked in turn.
  *
  * - `cold_requests_per_s`: of the first seconds after the start.
- * - `requests_per_s`, `p99_ms`: after a warm-up; 32 connections, each with one request under way.
+ * - `requests_per_s`, `p99_ms`: after a warm-up and a lead-in; 32 connections, each with one request under way.
  * - `statements_per_request`: whatever the clones send to PostgreSQL, the asking for positions too.
  * - `cpu_us_per_request`: of all server processes: clones, PostgreSQL, Redis, the tracker; `clone_cpu_us_per_request`: of
  *   the clones alone.
@@ -23,11 +23,19 @@ import { createReport } from './support/report.ts'
 import type { CloneCounts } from './conduit-apps/clone.ts'
 
 const quick = process.argv.includes('--quick')
-/** `--only=fourfold`: one contender, to look at while working; nothing is recorded then. */
-const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice('--only='.length)
+/** `--only=fourfold,manual`: some contenders, to look at while working; nothing is recorded then. */
+const only = process.argv
+  .find((argument) => argument.startsWith('--only='))
+  ?.slice('--only='.length)
+  .split(',')
 const amounts = quick ? { users: 200, articles: 2_000 } : { users: 2_000, articles: 20_000 }
 const rounds = quick ? 2 : 4
 const spellMs = quick ? 1_500 : 5_000
+/**
+ * Before each spell, and not counted: while the others are measured a contender is idle, and Node then lets go of what
+ * it had compiled, which no server under load does.
+ */
+const leadInMs = quick ? 500 : 10_000
 /** Its first requests, with empty caches and cold code. */
 const coldMs = quick ? 1_000 : 5_000
 /**
@@ -54,7 +62,7 @@ const options: readonly ContenderOptions[] = [
   { name: 'manual', kind: 'manual' },
 ]
 const contenders = await startContenders(
-  options.filter(({ name }) => only === undefined || name === only),
+  options.filter(({ name }) => only === undefined || only.includes(name)),
   amounts,
 )
 let met = false
@@ -91,8 +99,10 @@ async function warmUp(entrant: Entrant, world: World): Promise<void> {
 }
 
 async function measure({ contender, ledger, figures }: Entrant, world: World, round: number): Promise<void> {
+  const common = { world, ledger, ports: contender.ports, loops }
+  await sendSpell({ ...common, ms: leadInMs, seed: 100 + round })
   const before = { statements: (await contender.counts()).statements, cpuMs: contender.cpuMs() }
-  const spell = await sendSpell({ world, ledger, ports: contender.ports, loops, ms: spellMs, seed: round + 1 })
+  const spell = await sendSpell({ ...common, ms: spellMs, seed: round + 1 })
   const { requests, seconds, latenciesMs } = spell
   const after = contender.cpuMs()
   const usOf = (part: keyof typeof after): number => ((after[part] - before.cpuMs[part]) * 1_000) / requests

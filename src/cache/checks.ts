@@ -8,6 +8,7 @@
 
 import type { Dated, MissReason, Verdict } from './entry.ts'
 import type { Cluster } from '../database/cluster.ts'
+import type { ChangeFollower } from '../freshness/changes/follower.ts'
 import type { Filter } from '../freshness/changes/filter.ts'
 import type { EntryPart } from '../freshness/changes/recorder.ts'
 import type { Scope } from '../freshness/scope.ts'
@@ -50,24 +51,18 @@ export class Checks {
       const filter = changes?.filter
       if (!changes || !filter) return 'database'
       if (changes.epoch !== part.epoch) return 'epoch'
-      const stale = this.#compare(entry, part, filter)
+      const stale = this.#compare(entry, part, changes, filter)
       if (stale !== null) return stale
     }
     return null
   }
 
-  #compare(entry: Dated, part: EntryPart, filter: Filter): MissReason | null {
+  #compare(entry: Dated, part: EntryPart, changes: ChangeFollower, filter: Filter): MissReason | null {
     const alone = entry.parts.length === 1
-    const { checked } = entry
-    if (alone && checked?.filter === filter && checked.version === filter.version) return null
+    if (alone && entry.checked && filter.staysQuiet(entry.checked, changes.watermark)) return null
     const stale = filter.staleness(part.dependencies, part.asOf)
     if (stale !== null || !alone) return stale
-    const at = Math.max(part.asOf, this.#clusters.get(part.database)?.changes?.watermark ?? 0)
-    if (checked) {
-      checked.filter = filter
-      checked.version = filter.version
-      checked.at = at
-    } else entry.checked = { filter, version: filter.version, at }
+    entry.checked = filter.quiet(part.dependencies, Math.max(part.asOf, changes.watermark))
     return null
   }
 

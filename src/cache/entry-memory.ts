@@ -14,8 +14,9 @@ import { cloneValue } from './clone.ts'
 import { freezeValue } from './freeze.ts'
 import { inspect, type Inspection } from './inspect.ts'
 
-import type { Checked, Entry } from './entry.ts'
+import type { Entry } from './entry.ts'
 import type { EntryMemory } from './lookups.ts'
+import type { Quiet } from '../freshness/changes/filter.ts'
 import type { EntryPart } from '../freshness/changes/recorder.ts'
 
 export interface EntryMemoryOptions {
@@ -49,7 +50,7 @@ class HeldEntry implements Entry {
   readonly filledAtMs: number
   readonly expiresAtMs: number
   readonly loadMs: number
-  checked: Checked | null
+  checked: Quiet | null
   onLeave: (() => void) | null = null
   /** Whether nothing stands in the value twice. */
   readonly once: boolean

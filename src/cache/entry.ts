@@ -1,16 +1,7 @@
 /** A cached value as the in-process tier holds it, and why a look-up had to go on. */
 
-import type { Lsn } from '../engines/position.ts'
-import type { Filter, Staleness } from '../freshness/changes/filter.ts'
+import type { Quiet, Staleness } from '../freshness/changes/filter.ts'
 import type { EntryPart } from '../freshness/changes/recorder.ts'
-
-/** What was checked when: an entry need not be compared again until the filter has taken another change. */
-export interface Checked {
-  filter: Filter
-  version: number
-  /** The watermark then: the value is what the database held there. */
-  at: Lsn
-}
 
 export interface Entry {
   readonly value: unknown
@@ -22,8 +13,8 @@ export interface Entry {
   readonly expiresAtMs: number
   /** How long the load took, in ms: what a hit saves. */
   readonly loadMs: number
-  /** The last comparison with the changes, where it found none; for entries of one database. */
-  checked?: Checked | null
+  /** The last comparison with the changes, where it found none: up to its `at` the value is what the database held. For entries of one database. */
+  checked?: Quiet | null
   /** Called when the in-process tier lets go of it. */
   onLeave?: (() => void) | null
 }

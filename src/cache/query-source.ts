@@ -1,6 +1,6 @@
 /** Cached queries: the recipe's first kind of cache. An entry's key is the query with all that its answer hangs on. */
 
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 import { parseDuration } from '../core/duration.ts'
 import { FourfoldError } from '../core/errors.ts'
@@ -50,7 +50,7 @@ export function createQuerySource(
     const text = [database, settingsOf(database), how, sql, ...parameters.map(parameterText)].map(
       (one) => `${one.length}:${one}`,
     )
-    const id = prefix + createHash('sha256').update(text.join('')).digest('base64url')
+    const id = prefix + hash('sha256', text.join(''), 'base64url')
     return { id, source: { name: 'query', prefix, ttlMs, values, clusterWide: true, load } }
   }
 }

@@ -112,6 +112,7 @@ export class Cluster {
   readonly #replicas: readonly Replica[]
   readonly #onWait = (): void => this.#primary.scheduleHeartbeat()
   #closing: Promise<void> | null = null
+  #identity: string | null = null
   /** The position query that runs, and the one that comes after it. */
   #index: Promise<WritePosition> | null = null
   #nextIndex: Promise<WritePosition> | null = null
@@ -263,12 +264,7 @@ export class Cluster {
 
   /** Whose connections these are, and with what settings: answers can hang on it. */
   get identity(): string {
-    const {
-      user,
-      database,
-      options = '',
-    } = this.#options.primary as { user?: string; database?: string; options?: string }
-    return JSON.stringify([user, database, options])
+    return (this.#identity ??= identityOf(this.#options.primary))
   }
 
   get level(): Level {
@@ -542,4 +538,9 @@ export function isQueryObject(statement: Statement): boolean {
 
 function releasedTwice(): never {
   throw new Error('Release called on client which has already been released to the pool.')
+}
+
+function identityOf(primary: PostgresAddress): string {
+  const { user, database, options = '' } = primary as { user?: string; database?: string; options?: string }
+  return JSON.stringify([user, database, options])
 }

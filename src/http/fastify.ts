@@ -42,14 +42,15 @@ export interface FourfoldPluginOptions {
 type Context = RequestContext<Fourfold<RegisteredSchemas>>
 
 const fourfoldPlugin: FastifyPluginAsync<FourfoldPluginOptions> = async (app, options) => {
-  const contexts = new WeakMap<FastifyRequest, Context>()
+  // A field and no WeakMap: whose keys come and go with every request, each collection of garbage must look through.
+  const field = Symbol('fourfold')
+  type Held = FastifyRequest & { [field]: Context | null }
 
   function contextOf(request: FastifyRequest): Context {
-    let context = contexts.get(request)
-    if (context === undefined) contexts.set(request, (context = openContext(request, options)))
-    return context
+    return ((request as Held)[field] ??= openContext(request, options))
   }
 
+  app.decorateRequest(field, null)
   app.decorateRequest('ff', {
     getter(this: FastifyRequest) {
       return contextOf(this).ff
@@ -61,8 +62,8 @@ const fourfoldPlugin: FastifyPluginAsync<FourfoldPluginOptions> = async (app, op
     },
   })
   app.addHook('onSend', async (request: FastifyRequest, reply: FastifyReply) => {
-    const context = contexts.get(request)
-    if (context === undefined) return
+    const context = (request as Held)[field]
+    if (context === null) return
     const answer = await context.finish(reply.statusCode)
     for (const cookie of answer.cookies) reply.header('set-cookie', cookie)
     reply.headers(answer.headers)

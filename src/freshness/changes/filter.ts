@@ -25,6 +25,19 @@ interface WatchedTable {
   tracking: 'full' | 'key'
   any: Lsn
   wide: Lsn
+  /** This one alone: the same list for all that depend on no other. */
+  readonly alone: readonly WatchedTable[]
+}
+
+/** A comparison that found no change: the filter's state then, and where to look for later changes. */
+export interface Quiet {
+  readonly filter: Filter
+  version: number
+  readonly holes: number
+  /** Everything that was compared is of these tables. Null: a name is of none. */
+  readonly tables: readonly WatchedTable[] | null
+  /** All changes up to here were known. */
+  at: Lsn
 }
 
 export const defaultSlots: number = 2 ** 20
@@ -32,6 +45,8 @@ export const defaultSlots: number = 2 ** 20
 export class Filter {
   /** Rises with everything that can make a valid entry invalid: who remembers it need not check again. */
   version = 0
+  /** Rises with every hole in what is known: what was found before it must be compared anew. */
+  #holes = 0
   readonly #slots: Float64Array
   readonly #mask: number
   readonly #tables = new Map<number, WatchedTable>()
@@ -73,7 +88,7 @@ export class Filter {
   forget(before: Lsn): void {
     if (before <= this.#floor) return
     this.#floor = before
-    this.version += 1
+    this.#openHole()
   }
 
   /**
@@ -93,7 +108,7 @@ export class Filter {
     for (const [oid, { since, tracking }] of coverage.tables) {
       const known = this.#tables.get(oid)
       if (known !== undefined) known.tracking = tracking
-      else this.#tables.set(oid, { since: begin(since), tracking, any: 0, wide: 0 })
+      else this.#tables.set(oid, watchedTable(begin(since), tracking))
     }
     for (const [id, since] of coverage.templates) {
       if (!this.#templates.has(id)) this.#templates.set(id, { since: begin(since) })
@@ -136,6 +151,30 @@ export class Filter {
     return this.#anyAbove(names, asOf) ? 'name' : null
   }
 
+  /**
+   * What to remember of a comparison that found no change.
+   *
+   * @param at the watermark, or where the value was read if that is later
+   */
+  quiet(dependencies: Dependencies, at: Lsn): Quiet {
+    return { filter: this, version: this.version, holes: this.#holes, tables: this.#tablesOf(dependencies), at }
+  }
+
+  /**
+   * Whether no table of a comparison has changed at all since, so that it need not be made again. False: it must be,
+   * and may find that it was other rows that changed.
+   *
+   * @param watermark up to where all changes are known now
+   */
+  staysQuiet(quiet: Quiet, watermark: Lsn): boolean {
+    if (quiet.version === this.version && quiet.filter === this) return true
+    if (quiet.filter !== this || quiet.tables === null || quiet.holes !== this.#holes) return false
+    for (const { any } of quiet.tables) if (any > quiet.at) return false
+    quiet.version = this.version
+    if (quiet.at < watermark) quiet.at = watermark
+    return true
+  }
+
   /** How many slots have ever been raised, 0 to 1: what false misses come from. */
   fill(): number {
     let used = 0
@@ -150,6 +189,14 @@ export class Filter {
       if (slots[hashes[at]! & mask]! > asOf && slots[hashes[at + 1]! & mask]! > asOf) return true
     }
     return false
+  }
+
+  /** Of what was found to be watched. */
+  #tablesOf({ tables, rows, names }: Dependencies): readonly WatchedTable[] | null {
+    if (names.length > 0) return null
+    if (tables.length + rows.length === 1) return this.#tables.get(tables[0] ?? rows[0]!.table)!.alone
+    const oids = new Set([...tables, ...rows.map(({ table }) => table)])
+    return [...oids].map((oid) => this.#tables.get(oid)!)
   }
 
   #raiseTable(oid: number, to: Lsn, wide: boolean): void {
@@ -172,9 +219,21 @@ export class Filter {
       const since = sinceOf(id) ?? to
       if (since <= from || since <= held.since) continue
       held.since = since
-      this.version += 1
+      this.#openHole()
     }
   }
+
+  #openHole(): void {
+    this.version += 1
+    this.#holes += 1
+  }
+}
+
+function watchedTable(since: Lsn, tracking: 'full' | 'key'): WatchedTable {
+  const alone: WatchedTable[] = []
+  const table = { since, tracking, any: 0, wide: 0, alone }
+  alone.push(table)
+  return table
 }
 
 function greater(one: Lsn, other: Lsn): Lsn {
