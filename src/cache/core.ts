@@ -256,9 +256,14 @@ export class CacheCore {
   }
 
   /** Other objects as part of a load. */
-  async #use(source: Source<Key>, given: readonly Key[], { scope, fill }: LoadOptions): Promise<readonly Found[]> {
+  async #use(
+    source: Source<Key>,
+    given: readonly Key[],
+    { scope, fill, group }: LoadOptions,
+  ): Promise<readonly Found[]> {
     const keys = given.map(ownKey)
     const ids = keys.map((key) => source.prefix + canonicalKey(key, source.name))
+    if (group !== undefined) return await group.find(source, keys, ids, fill)
     if (ids.length === 1) return [await this.lookups.find<Key>(source, keys[0]!, ids[0]!, scope, fill)]
     return await this.lookups.findMany<Key>(source, keys, ids, scope, fill)
   }

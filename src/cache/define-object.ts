@@ -48,7 +48,8 @@ export interface ObjectOptions<Databases, K extends Key, Value> {
   readonly load: (tools: LoadTools<Databases>, key: K) => Promise<Value | null>
   /**
    * The same for several keys at once: for each exactly what `load` gives. Keys that are missing in the map have the
-   * answer null. All entries of one batch depend on all that the batch read.
+   * answer null. All entries of one batch depend on all that the batch read. What only uses other objects needs none:
+   * the loads of one `getMany` look up together what they use.
    */
   readonly loadMany?: (tools: LoadTools<Databases>, keys: readonly K[]) => Promise<ReadonlyMap<K, Value | null>>
   /**

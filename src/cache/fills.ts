@@ -30,6 +30,8 @@ export interface Fill {
   readonly number: number
   /** How many wait for it beside whoever began it. */
   joined: number
+  /** How many gates stand between it and the first load: see {@link gateFill}. */
+  readonly gates: number
 }
 
 export interface FillLimits {
@@ -114,7 +116,15 @@ export class Fills {
     // Whoever waits for it gets the error; nobody may.
     resolvers.promise.catch(() => undefined)
     this.begun += 1
-    const fill: Fill = { id, parent, waitsFor: new Set(), done: resolvers.promise, number: this.begun, joined: 0 }
+    const fill: Fill = {
+      id,
+      parent,
+      waitsFor: new Set(),
+      done: resolvers.promise,
+      number: this.begun,
+      joined: 0,
+      gates: parent?.gates ?? 0,
+    }
     if (!this.#running.has(id)) this.#running.set(id, fill)
     return { ...resolvers, fill }
   }
@@ -195,7 +205,24 @@ function reaches(from: Fill, to: Fill, seen: Set<Fill>): boolean {
 /** A load of its own that nobody joins, as part of another. @throws FF_CACHE_CYCLE */
 export function loneFill(id: string, parent: Fill | null): Fill {
   refuseCycle(parent, id)
-  return { id, parent, waitsFor: new Set(), done: Promise.resolve({ value: null, entry: null }), number: 0, joined: 0 }
+  return { ...standIn, id, parent, waitsFor: new Set(), gates: parent?.gates ?? 0 }
+}
+
+const standIn = { done: Promise.resolve({ value: null, entry: null }), number: 0, joined: 0 }
+const maxGates = 100
+
+/**
+ * What stands for several loads while one look-up is made for all of them: they wait for it, and it for what is looked
+ * up. It is part of no one of them, since one may well use what another one is; so that a circle through gates ends,
+ * their number is bounded.
+ *
+ * @throws FF_CACHE_CYCLE
+ */
+export function gateFill(loads: readonly Fill[]): Fill {
+  const gates = 1 + Math.max(...loads.map((load) => load.gates))
+  const id = `${loads[0]!.id} and ${loads.length - 1} more`
+  if (gates > maxGates) throw cycle(loads[0]!, id)
+  return { ...standIn, id, parent: null, waitsFor: new Set(), gates }
 }
 
 function refuseCycle(parent: Fill | null, id: string): void {

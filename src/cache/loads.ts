@@ -7,6 +7,7 @@ import { Recording } from './recording.ts'
 
 import type { Clusters } from './checks.ts'
 import type { Fill, Filled, Fills } from './fills.ts'
+import type { LoadGroup } from './load-group.ts'
 import type { Found } from './lookups.ts'
 import type { Metrics } from './metrics.ts'
 import type { LoadOptions, Source } from './source.ts'
@@ -28,10 +29,18 @@ export class Loads {
     this.#keeper = keeper
   }
 
-  async one<K>(source: Source<K>, key: K, id: string, scope: Scope, fill: Fill, lease: Lease | null): Promise<Filled> {
+  async one<K>(
+    source: Source<K>,
+    key: K,
+    id: string,
+    scope: Scope,
+    fill: Fill,
+    lease: Lease | null,
+    group?: LoadGroup,
+  ): Promise<Filled> {
     const recording = new Recording(this.#options.clusters)
     try {
-      const { value, loadMs } = await this.#measure(source, () => source.load(key, { scope, recording, fill }))
+      const { value, loadMs } = await this.#measure(source, () => source.load(key, { scope, recording, fill, group }))
       const answer = checkDefined(source, value)
       const { filled, bytes } = this.#keeper.keep({ source, id, value: answer, recording, loadMs })
       this.#keeper.publish(id, filled.entry, bytes, lease)

@@ -12,6 +12,7 @@
 import { Elsewhere, nothingElsewhere } from './elsewhere.ts'
 import { loneFill } from './fills.ts'
 import { Keeper } from './keeper.ts'
+import { LoadGroup } from './load-group.ts'
 import { loadInTurn, Loads } from './loads.ts'
 import { Recording } from './recording.ts'
 import { isTimeToRenew } from './refresher.ts'
@@ -71,6 +72,16 @@ export interface Found {
   readonly missed: MissReason | null
 }
 
+/** How a load begins. */
+interface Start {
+  readonly scope: Scope
+  readonly parent: Fill | null
+  readonly missed: MissReason
+  /** What the tiers have is still good, and is loaded all the same. */
+  readonly early?: boolean
+  readonly group?: LoadGroup | undefined
+}
+
 /** How long a refresh waits until a change can be seen that has been told already. */
 const refreshWaitMs = 100
 const maxJoins = 3
@@ -88,7 +99,14 @@ export class Lookups {
     this.#elsewhere = new Elsewhere(options, this.#keeper)
   }
 
-  async find<K>(source: Source<K>, key: K, id: string, scope: Scope, parent: Fill | null): Promise<Found> {
+  async find<K>(
+    source: Source<K>,
+    key: K,
+    id: string,
+    scope: Scope,
+    parent: Fill | null,
+    group?: LoadGroup,
+  ): Promise<Found> {
     const { checks, fills, memory, metrics } = this.#options
     const { begun } = fills
     let missed: MissReason = 'absent'
@@ -124,7 +142,7 @@ export class Lookups {
       missed = verdict
     }
     metrics.missed(source.name, missed)
-    return await this.#start(source, key, id, scope, parent, missed)
+    return await this.#start(source, key, id, { scope, parent, missed, group })
   }
 
   /** Answers in the order of the keys. */
@@ -149,9 +167,10 @@ export class Lookups {
     const alone = source.loadMany === undefined || missing.length === 1
     const joined = missing.filter((id) => alone || fills.find(id) !== null)
     const batch = missing.filter((id) => !joined.includes(id))
+    const group = joined.length > 1 ? this.#groupFor(scope) : undefined
     for (const _ of batch) metrics.missed(source.name, 'absent')
     await Promise.all([
-      ...joined.map(async (id) => found.set(id, await this.find(source, wanted.get(id)!, id, scope, parent))),
+      ...joined.map(async (id) => found.set(id, await this.find(source, wanted.get(id)!, id, scope, parent, group))),
       batch.length > 0 && this.#loads.batch(source, batch, wanted, scope, parent, found),
     ])
     return ids.map((id) => found.get(id)!)
@@ -184,14 +203,14 @@ export class Lookups {
       // What was changed must be visible first: until then a load cannot be kept.
       if (changes) await changes.waitFor(watermarkOf(changes), refreshWaitMs, 'visible')
     }
-    if (this.#options.fills.find(id) === null) await this.#start(source, key, id, scope, null, missed)
+    if (this.#options.fills.find(id) === null) await this.#start(source, key, id, { scope, parent: null, missed })
   }
 
   #renewEarly<K>(source: Source<K>, key: K, id: string, scope: Scope, held: Entry): void {
     const { fills, log } = this.#options
     if (held.expiresAtMs === Infinity || fills.find(id) !== null) return
     if (!isTimeToRenew(held.loadMs, held.expiresAtMs, Date.now(), Math.random())) return
-    this.#start(source, key, id, scope, null, 'expired', true).catch((error: unknown) =>
+    this.#start(source, key, id, { scope, parent: null, missed: 'expired', early: true }).catch((error: unknown) =>
       log.debug({ error, id }, 'not renewed early'),
     )
   }
@@ -201,7 +220,7 @@ export class Lookups {
     const { fills, metrics, memory, log } = this.#options
     if (fills.find(id) === null) {
       metrics.missed(source.name, missed)
-      this.#start(source, key, id, scope, null, missed).catch((error: unknown) =>
+      this.#start(source, key, id, { scope, parent: null, missed }).catch((error: unknown) =>
         log.debug({ error, id }, 'not renewed'),
       )
     }
@@ -213,23 +232,29 @@ export class Lookups {
     source: Source<K>,
     key: K,
     id: string,
-    scope: Scope,
-    parent: Fill | null,
-    missed: MissReason,
-    early = false,
+    { scope, parent, missed, early = false, group }: Start,
   ): Promise<Found> {
     let from: From = 'load'
     const fill = this.#options.fills.start(id, parent, async (running) => {
-      // What the tiers have is still good where it is loaded early.
-      const shared = early ? nothingElsewhere : await this.#elsewhere.find(source, id, scope, missed, running)
+      // What the tiers have is still good where it is loaded early; a group has asked them for all its entries at once,
+      // and takes no leases, which would have its loads begin one after the other.
+      const shared = early || group ? nothingElsewhere : await this.#elsewhere.find(source, id, scope, missed, running)
       if (shared.entry !== null) {
         from = 'tier'
         return { value: this.#options.memory.handOut(shared.entry, source.values), entry: shared.entry }
       }
-      return await this.#loads.one(source, key, id, scope, running, shared.lease)
+      return await this.#loads.one(source, key, id, scope, running, shared.lease, group)
     })
     const { value, entry } = await fill.done
     return { value, entry, from, missed }
+  }
+
+  /** For loads that begin together. */
+  #groupFor(scope: Scope): LoadGroup {
+    return new LoadGroup(async (source, keys, ids, fill) => {
+      if (ids.length === 1) return [await this.find(source, keys[0]!, ids[0]!, scope, fill)]
+      return await this.findMany(source, keys, ids, scope, fill)
+    })
   }
 
   async #findHeld<K>(source: Source<K>, id: string, scope: Scope, found: Map<string, Found>): Promise<void> {

@@ -1,6 +1,7 @@
 /** What look-ups look for: an object's entry, or a query's rows. One path serves both. */
 
 import type { Fill } from './fills.ts'
+import type { LoadGroup } from './load-group.ts'
 import type { Recording } from './recording.ts'
 import type { Scope } from '../freshness/scope.ts'
 
@@ -10,6 +11,8 @@ export interface LoadOptions {
   readonly recording: Recording
   /** The load itself, for what it uses in turn. */
   readonly fill: Fill
+  /** The loads that began together with it, where there are any. */
+  readonly group?: LoadGroup | undefined
 }
 
 export interface Source<K = unknown> {

@@ -5,7 +5,7 @@
 
 import { readFileSync } from 'node:fs'
 
-import { killAllClones, replaceTracker, stallStandby, stopOneClone, type Scene } from './faults.ts'
+import { killAllClones, replaceTracker, stallStandby, stopTracker, type Scene } from './faults.ts'
 
 import type { Plant } from '../../support/plant.ts'
 import type { Wanted } from './app.ts'
@@ -27,6 +27,8 @@ export interface Breach {
   readonly writers?: number
   /** What is read through the cache. Default: everything. */
   readonly reads?: readonly Wanted['kind'][]
+  /** Of the reads, how many go through the cache. Default 0.9. */
+  readonly cachedShare?: number
   /** Of each session. Default: all levels. */
   readonly levels?: readonly Level[]
   /** In how many ways sums are asked for, so that some are asked for the first time at any moment. */
@@ -170,9 +172,14 @@ export const breaches: readonly Breach[] = [
         put: "if (level === 'session' || level === 'monotonic') {",
       },
     ],
+    // What a reader sees from a server no clone has heard of yet.
+    levels: Array.from({ length: 10 }, () => 'monotonic' as const),
+    reads: ['row', 'object'],
+    cachedShare: 0.6,
+    writeShare: 0,
     outsideMs: 50,
     outside: ['update', 'put', 'bulk'],
-    meanwhile: stopOneClone,
+    meanwhile: stopTracker,
   },
   {
     rule: 23,

@@ -32,7 +32,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'SIGSTOP to the tracker',
-    run: ({ system, stoppedMs }) => stopFor(system.processes('tracker')[0], stoppedMs),
+    run: stopTracker,
   },
   {
     name: 'SIGSTOP to the server process of the change stream',
@@ -162,6 +162,16 @@ export async function killTracker({ system }: Scene): Promise<void> {
   await kill(system.processes('tracker')[0])
 }
 
+/** What it is asked meanwhile it answers before it has heard of what others have shown by then. */
+async function stopOneClone({ system, stoppedMs }: Scene): Promise<void> {
+  await stopFor(pickOne(system.processes('clone')), stoppedMs)
+}
+
+/** What is committed meanwhile no clone hears of, while the servers show it. */
+export async function stopTracker({ system, stoppedMs }: Scene): Promise<void> {
+  await stopFor(system.processes('tracker')[0], stoppedMs)
+}
+
 /** Once many commits wait; until another one reads the stream, and for a while after. */
 export async function replaceTracker(scene: Scene): Promise<void> {
   await pause(1_500)
@@ -186,11 +196,6 @@ export async function killAllClones({ system }: Scene): Promise<void> {
   }
   await waitFor('clones that answer', answers, 30_000)
   await pause(3_000)
-}
-
-/** What it is asked meanwhile it answers before it has heard of what others have shown by then. */
-export async function stopOneClone({ system, stoppedMs }: Scene): Promise<void> {
-  await stopFor(pickOne(system.processes('clone')), stoppedMs)
 }
 
 /** Commits wait for a standby that does not answer: they are in the change stream, and nobody sees them. */

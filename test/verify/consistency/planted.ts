@@ -41,13 +41,14 @@ export async function catchBreach({ scene, breach, withinMs, path }: Planting): 
     levels = allLevels,
     reads,
     variants,
+    cachedShare = 0.9,
     outside: kinds,
     outsideMs: everyMs = 200,
     writers,
     meanwhile,
   } = breach ?? {}
   const onTable = (key: string): void => void late.push(key)
-  const options = { url: system.url, history, name, levels, writeShare, cachedShare: 0.9, late, reads, variants }
+  const options = { url: system.url, history, name, levels, writeShare, cachedShare, late, reads, variants }
   const traffic = new Traffic(options)
   const outside = new OutsideWriters({ servers: ground.servers, history, name, everyMs, onTable, kinds, writers })
   traffic.start()

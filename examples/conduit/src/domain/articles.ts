@@ -1,12 +1,13 @@
 /** Articles, one at a time: reading, publishing, changing, favourites. Lists are in `article-lists.ts`. */
 import type { Cache } from 'fourfold'
 import { sql } from 'kysely'
-import { article, articleIdAt, favoritesCount, favoritesOf, tagList } from '../objects/articles.ts'
+import { articleBody, articleCard, articleIdAt, favoritesOf } from '../objects/articles.ts'
+import { followedBy } from '../objects/people.ts'
 import type { Executor } from '../schema.ts'
 import { notFound } from '../refusal.ts'
 import { slugCandidates, slugOf } from '../slugs.ts'
 import { refusingGone, violates } from './conflicts.ts'
-import { type FoundProfile, profilesSeenBy } from './profiles.ts'
+import type { FoundProfile } from './profiles.ts'
 import { replaceTags } from './tags.ts'
 
 /** An article as lists show it. */
@@ -39,27 +40,28 @@ export type ArticleChanges = Partial<NewArticle>
 /** The article at that slug, as `viewer` (a user's id, or null) sees it. */
 export async function findArticle(cache: Cache, slug: string, viewer: number | null): Promise<Article | undefined> {
   const id = await cache.get(articleIdAt, slug)
-  const [found] = id === null ? [] : await articlesSeenBy(cache, viewer, [id])
-  return found
+  if (id === null) return undefined
+  const [[found], body] = await Promise.all([articlesSeenBy(cache, viewer, [id]), cache.get(articleBody, id)])
+  return found && body !== null ? { ...found, body } : undefined
 }
 
 /** The articles of these ids that there are, in their order, as `viewer` sees them. */
-export async function articlesSeenBy(cache: Cache, viewer: number | null, ids: readonly number[]): Promise<Article[]> {
-  const rows = (await cache.getMany(article, ids)).filter((row) => row !== null)
-  const found = rows.map((row) => row.id)
-  const authorIds = rows.map((row) => row.authorId)
-  const [authors, tags, counts, favorites] = await Promise.all([
-    profilesSeenBy(cache, viewer, authorIds),
-    cache.getMany(tagList, found),
-    cache.getMany(favoritesCount, found),
+export async function articlesSeenBy(
+  cache: Cache,
+  viewer: number | null,
+  ids: readonly number[],
+): Promise<ArticleSummary[]> {
+  const [cards, favorites, followed] = await Promise.all([
+    cache.getMany(articleCard, ids),
     viewer === null ? null : cache.get(favoritesOf, viewer),
+    viewer === null ? null : cache.get(followedBy, viewer),
   ])
-  return rows.flatMap(({ authorId: _, ...row }, index) => {
-    const author = authors[index]
-    const shown = { tagList: tags[index] ?? [], favoritesCount: counts[index] ?? 0 }
-    // An author who is gone took their articles along.
-    return author ? [{ ...row, ...shown, favorited: favorites?.has(row.id) ?? false, author }] : []
-  })
+  return cards
+    .filter((card) => card !== null)
+    .map((card) => {
+      const author = { ...card.author, following: followed?.has(card.author.id) ?? false }
+      return { ...card, author, favorited: favorites?.has(card.id) ?? false }
+    })
 }
 
 /** Publishes an article and answers its slug, which no other article has. */

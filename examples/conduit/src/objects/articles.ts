@@ -1,21 +1,29 @@
 /**
- * Articles as cached objects, by their ids. What changes at another pace is an object of its own: a favourite ends a
- * count, not an article. None of them knows who reads.
+ * Articles as cached objects, by their ids. What changes at another pace is an object of its own, and a card puts
+ * together what lists show of an article: a favourite ends a count and one card, and the card's other parts stay. None
+ * of them knows who reads.
  */
 import { sql } from 'kysely'
 import { anyOf, defineObject } from './define.ts'
+import { type PublicProfile, profile } from './people.ts'
 import { tagName } from './tags.ts'
 
-/** What stands in the table of articles. */
+/** What stands in the table of articles, but for the text. */
 export interface ArticleRow {
   readonly id: number
   readonly slug: string
   readonly title: string
   readonly description: string
-  readonly body: string
   readonly authorId: number
   readonly createdAt: Date
   readonly updatedAt: Date
+}
+
+/** What everybody sees of an article in a list. */
+export interface ArticleCard extends Omit<ArticleRow, 'authorId'> {
+  readonly tagList: readonly string[]
+  readonly favoritesCount: number
+  readonly author: PublicProfile
 }
 
 const COLUMNS = [
@@ -23,7 +31,6 @@ const COLUMNS = [
   'slug',
   'title',
   'description',
-  'body',
   'author_id as authorId',
   'created_at as createdAt',
   'updated_at as updatedAt',
@@ -38,6 +45,15 @@ export const article = defineObject({
     return new Map(rows.map((row) => [row.id, row]))
   },
   loadManyBy: 'id',
+})
+
+/** An article's text. */
+export const articleBody = defineObject({
+  name: 'article-body',
+  load: async ({ main }, id: number): Promise<string | null> => {
+    const row = await main.selectFrom('articles').select('body').where('id', '=', id).executeTakeFirst()
+    return row?.body ?? null
+  },
 })
 
 /** The id of the article at that slug. */
@@ -105,6 +121,19 @@ export const favoritesCount = defineObject({
     return counts
   },
   loadManyBy: 'article_id',
+})
+
+/** Cards that are loaded together look their parts up together, so a card needs no batch of its own. */
+export const articleCard = defineObject({
+  name: 'article-card',
+  load: async ({ use }, id: number): Promise<ArticleCard | null> => {
+    const row = await use(article, id)
+    if (row === null) return null
+    const { authorId, ...shown } = row
+    const [author, tags, fans] = await Promise.all([use(profile, authorId), use(tagList, id), use(favoritesCount, id)])
+    // An author who is gone took their articles along.
+    return author && { ...shown, tagList: tags ?? [], favoritesCount: fans ?? 0, author }
+  },
 })
 
 /** The ids of the articles that the user of that id has among their favourites. */
