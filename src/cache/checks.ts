@@ -59,7 +59,9 @@ export class Checks {
 
   #compare(entry: Dated, part: EntryPart, changes: ChangeFollower, filter: Filter): MissReason | null {
     const alone = entry.parts.length === 1
-    if (alone && entry.checked && filter.staysQuiet(entry.checked, changes.watermark)) return null
+    const again =
+      alone && entry.checked ? filter.compareAgain(entry.checked, part.dependencies, changes.watermark) : 'unknown'
+    if (again !== 'unknown') return again
     const stale = filter.staleness(part.dependencies, part.asOf)
     if (stale !== null || !alone) return stale
     entry.checked = filter.quiet(part.dependencies, Math.max(part.asOf, changes.watermark))

@@ -81,9 +81,7 @@ export class QuickScope {
     const { filter } = quick.changes
     if (filter === null || !this.#knows(quick.cluster, filter, nowMs)) return false
     if (quick.filter !== filter || quick.version !== filter.version) {
-      const { checked } = quick.entry
-      const quiet = checked ? filter.staysQuiet(checked, quick.changes.watermark) : false
-      if (!quiet && this.#checks.staleness(quick.entry) !== null) return false
+      if (this.#checks.staleness(quick.entry) !== null) return false
       quick.filter = filter
       quick.version = filter.version
     }

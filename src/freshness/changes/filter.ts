@@ -29,13 +29,14 @@ interface WatchedTable {
   readonly alone: readonly WatchedTable[]
 }
 
-/** A comparison that found no change: the filter's state then, and where to look for later changes. */
+/** A comparison that found no change: it need not be made again but for what has changed since. */
 export interface Quiet {
   readonly filter: Filter
+  /** The filter's, then. */
   version: number
   readonly holes: number
-  /** Everything that was compared is of these tables. Null: a name is of none. */
-  readonly tables: readonly WatchedTable[] | null
+  /** Of what was compared, in its order: first the whole tables, then the rows. */
+  readonly tables: readonly WatchedTable[]
   /** All changes up to here were known. */
   at: Lsn
 }
@@ -156,23 +157,33 @@ export class Filter {
    *
    * @param at the watermark, or where the value was read if that is later
    */
-  quiet(dependencies: Dependencies, at: Lsn): Quiet {
-    return { filter: this, version: this.version, holes: this.#holes, tables: this.#tablesOf(dependencies), at }
+  quiet({ tables, rows }: Dependencies, at: Lsn): Quiet {
+    const [first, ...more] = [...tables, ...rows.map(({ table }) => table)].map((oid) => this.#tables.get(oid)!)
+    const alone = first !== undefined && more.length === 0
+    return {
+      filter: this,
+      version: this.version,
+      holes: this.#holes,
+      tables: alone ? first.alone : first === undefined ? [] : [first, ...more],
+      at,
+    }
   }
 
   /**
-   * Whether no table of a comparison has changed at all since, so that it need not be made again. False: it must be,
-   * and may find that it was other rows that changed.
+   * The comparison of the same dependencies again, for changes since: most of the time no table has any, and rows of
+   * those that have none need not be looked at.
    *
    * @param watermark up to where all changes are known now
+   * @returns 'unknown' where only {@link staleness} can tell
    */
-  staysQuiet(quiet: Quiet, watermark: Lsn): boolean {
-    if (quiet.version === this.version && quiet.filter === this) return true
-    if (quiet.filter !== this || quiet.tables === null || quiet.holes !== this.#holes) return false
-    for (const { any } of quiet.tables) if (any > quiet.at) return false
+  compareAgain(quiet: Quiet, dependencies: Dependencies, watermark: Lsn): Staleness | 'unknown' | null {
+    if (quiet.filter !== this || quiet.holes !== this.#holes) return 'unknown'
+    if (quiet.version === this.version) return null
+    const stale = this.#changedSince(quiet, dependencies)
+    if (stale !== null) return stale
     quiet.version = this.version
     if (quiet.at < watermark) quiet.at = watermark
-    return true
+    return null
   }
 
   /** How many slots have ever been raised, 0 to 1: what false misses come from. */
@@ -191,12 +202,15 @@ export class Filter {
     return false
   }
 
-  /** Of what was found to be watched. */
-  #tablesOf({ tables, rows, names }: Dependencies): readonly WatchedTable[] | null {
-    if (names.length > 0) return null
-    if (tables.length + rows.length === 1) return this.#tables.get(tables[0] ?? rows[0]!.table)!.alone
-    const oids = new Set([...tables, ...rows.map(({ table }) => table)])
-    return [...oids].map((oid) => this.#tables.get(oid)!)
+  #changedSince({ tables, at }: Quiet, { tables: whole, rows, names }: Dependencies): Staleness | null {
+    for (let place = 0; place < tables.length; place += 1) {
+      const { any, wide } = tables[place]!
+      if (any <= at) continue
+      if (place < whole.length) return 'table'
+      if (wide > at) return 'wide'
+      if (this.#anyAbove(rows[place - whole.length]!.hashes, at)) return 'row'
+    }
+    return this.#anyAbove(names, at) ? 'name' : null
   }
 
   #raiseTable(oid: number, to: Lsn, wide: boolean): void {
