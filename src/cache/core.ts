@@ -263,8 +263,9 @@ export class CacheCore {
   ): Promise<readonly Found[]> {
     const keys = given.map(ownKey)
     const ids = keys.map((key) => source.prefix + canonicalKey(key, source.name))
-    if (group !== undefined) return await group.find(source, keys, ids, fill)
-    if (ids.length === 1) return [await this.lookups.find<Key>(source, keys[0]!, ids[0]!, scope, fill)]
+    if (ids.length === 1 || (group !== undefined && source.loadMany !== undefined)) {
+      return await Promise.all(ids.map((id, at) => this.lookups.find<Key>(source, keys[at]!, id, scope, fill, group)))
+    }
     return await this.lookups.findMany<Key>(source, keys, ids, scope, fill)
   }
 

@@ -49,7 +49,7 @@ export interface ObjectOptions<Databases, K extends Key, Value> {
   /**
    * The same for several keys at once: for each exactly what `load` gives. Keys that are missing in the map have the
    * answer null. All entries of one batch depend on all that the batch read. What only uses other objects needs none:
-   * the loads of one `getMany` look up together what they use.
+   * what the loads of one `getMany` use is loaded together.
    */
   readonly loadMany?: (tools: LoadTools<Databases>, keys: readonly K[]) => Promise<ReadonlyMap<K, Value | null>>
   /**

@@ -50,8 +50,17 @@ export class Elsewhere {
   /**
    * The second tier; and where it has nothing, the right to load for all clones, or what another clone loads
    * meanwhile. Readers whom only the database can serve need not ask.
+   *
+   * @param batched whether it is to be one of a batch: these take no leases, which they would get one after the other
    */
-  async find<K>(source: Source<K>, id: string, scope: Scope, missed: MissReason, fill: Fill): Promise<FoundElsewhere> {
+  async find<K>(
+    source: Source<K>,
+    id: string,
+    scope: Scope,
+    missed: MissReason,
+    fill: Fill,
+    batched: boolean,
+  ): Promise<FoundElsewhere> {
     const { shared, store, holder } = this.#options
     if (!shared.present || missed === 'database' || missed === 'behind' || this.#keeper.unkept.has(id))
       return nothingElsewhere
@@ -59,7 +68,7 @@ export class Elsewhere {
     for (let pauseMs = leasePollMs; ; pauseMs = Math.min(100, pauseMs * 1.5)) {
       const entry = await this.#findOneShared(source, id, scope)
       if (entry !== null || performance.now() > untilMs) return { entry, lease: null }
-      if (!this.#isWorthALease(source, fill)) return nothingElsewhere
+      if (batched || !this.#isWorthALease(source, fill)) return nothingElsewhere
       let lease: Lease | null
       try {
         lease = await store.acquireLease(`fill:${id}`, `${holder}:${id}`, leaseMs)

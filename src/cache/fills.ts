@@ -30,8 +30,8 @@ export interface Fill {
   readonly number: number
   /** How many wait for it beside whoever began it. */
   joined: number
-  /** How many gates stand between it and the first load: see {@link gateFill}. */
-  readonly gates: number
+  /** The loads that it is a part of, where it is part of several: see {@link gateFill}. */
+  readonly behind?: readonly Fill[]
 }
 
 export interface FillLimits {
@@ -123,7 +123,6 @@ export class Fills {
       done: resolvers.promise,
       number: this.begun,
       joined: 0,
-      gates: parent?.gates ?? 0,
     }
     if (!this.#running.has(id)) this.#running.set(id, fill)
     return { ...resolvers, fill }
@@ -205,35 +204,40 @@ function reaches(from: Fill, to: Fill, seen: Set<Fill>): boolean {
 /** A load of its own that nobody joins, as part of another. @throws FF_CACHE_CYCLE */
 export function loneFill(id: string, parent: Fill | null): Fill {
   refuseCycle(parent, id)
-  return { ...standIn, id, parent, waitsFor: new Set(), gates: parent?.gates ?? 0 }
+  return { ...standIn, id, parent, waitsFor: new Set() }
 }
 
 const standIn = { done: Promise.resolve({ value: null, entry: null }), number: 0, joined: 0 }
-const maxGates = 100
 
-/**
- * What stands for several loads while one look-up is made for all of them: they wait for it, and it for what is looked
- * up. It is part of no one of them, since one may well use what another one is; so that a circle through gates ends,
- * their number is bounded.
- *
- * @throws FF_CACHE_CYCLE
- */
-export function gateFill(loads: readonly Fill[]): Fill {
-  const gates = 1 + Math.max(...loads.map((load) => load.gates))
-  const id = `${loads[0]!.id} and ${loads.length - 1} more`
-  if (gates > maxGates) throw cycle(loads[0]!, id)
-  return { ...standIn, id, parent: null, waitsFor: new Set(), gates }
+/** What stands for several loads while one batch is loaded for all of them: they wait for it. */
+export function gateFill(behind: readonly Fill[]): Fill {
+  const id = `${behind[0]!.id} and ${behind.length - 1} more`
+  return { ...standIn, id, parent: null, behind, waitsFor: new Set() }
+}
+
+/** Whether a load is part of one that is part of several. */
+export function isBehindGate(fill: Fill): boolean {
+  for (let at: Fill | null = fill; at !== null; at = at.parent) if (at.behind !== undefined) return true
+  return false
 }
 
 function refuseCycle(parent: Fill | null, id: string): void {
-  for (let at = parent; at !== null; at = at.parent) if (at.id === id) throw cycle(parent!, id)
+  const chain = parent && chainTo(id, parent, new Set())
+  if (chain === null) return
+  const message = `A cached object uses itself: ${[...chain, id].join(' -> ')}. Load what both need in an object of its own`
+  throw new FourfoldError('FF_CACHE_CYCLE', message, { fields: { chain: [...chain, id] } })
 }
 
-function cycle(parent: Fill, id: string): FourfoldError {
-  const chain: string[] = [id]
-  for (let at: Fill | null = parent; at !== null; at = at.parent) chain.unshift(at.id)
-  const message = `A cached object uses itself: ${chain.join(' -> ')}. Load what both need in an object of its own`
-  return new FourfoldError('FF_CACHE_CYCLE', message, { fields: { chain } })
+/** From the load of that id down to this one, which is part of it; null where it is not. */
+function chainTo(id: string, from: Fill, seen: Set<Fill>): string[] | null {
+  if (from.id === id) return [id]
+  if (seen.has(from)) return null
+  seen.add(from)
+  for (const above of from.behind ?? (from.parent === null ? [] : [from.parent])) {
+    const chain = chainTo(id, above, seen)
+    if (chain !== null) return [...chain, from.id]
+  }
+  return null
 }
 
 function busy(why: string): FourfoldError {

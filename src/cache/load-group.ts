@@ -1,94 +1,83 @@
 /**
- * Loads that began together, for keys of one object that was asked for several: what they use of another object at the
- * same time is looked up at once, by one look into the second tier and one batch. So an object that is made of others
- * needs no batch of its own. The idea is DataLoader's, with the group in place of a request: loads of different
- * readers never meet in one.
+ * Loads that began together, for keys of one object that was asked for several: what they need to have loaded at the same
+ * time, of an object with a `loadMany`, is loaded as one batch. So an object that is made of others needs no batch of its
+ * own. The idea is DataLoader's, with the group in place of a request: loads of different readers never meet in one.
  *
- * Invariants:
- * - Each load's recording gets what this load used and nothing that another used.
- * - Whoever waits for a look-up of the group is seen to wait for it, so that loads that need each other's entries do not
- *   wait in a circle.
+ * Only loads are put together. Each look-up is made for the load that asked, as if that were alone: what it finds, what it
+ * may join, what it would wait for in a circle, and how it fails.
  */
 
 import { isFourfoldError } from '../core/errors.ts'
-import { gateFill, type Fill } from './fills.ts'
 
-import type { Key } from './keys.ts'
-import type { Found } from './lookups.ts'
+import type { Fill, Filled } from './fills.ts'
 import type { Source } from './source.ts'
 
-/** Looks keys up as a part of a load. */
-export type FindFor = (
-  source: Source<Key>,
-  keys: readonly Key[],
-  ids: readonly string[],
-  fill: Fill,
-) => Promise<readonly Found[]>
-
-interface Wanted {
-  readonly keys: readonly Key[]
-  readonly ids: readonly string[]
+/** One of several entries that are to be loaded. */
+export interface Member<K> {
+  readonly key: K
+  readonly id: string
   readonly fill: Fill
-  readonly resolve: (found: readonly Found[] | Promise<readonly Found[]>) => void
+}
+
+/** Several loads of one object: together, or one of them alone. */
+export interface GroupLoads<K> {
+  /** In the order of the members. */
+  together(members: readonly Member<K>[]): Promise<readonly Filled[]>
+  alone(member: Member<K>): Promise<Filled>
+}
+
+interface Waiting {
+  readonly member: Member<any>
+  readonly resolve: (filled: Filled | Promise<Filled>) => void
   readonly reject: (error: unknown) => void
 }
 
+interface Gathered {
+  readonly loads: GroupLoads<any>
+  readonly waiting: Waiting[]
+}
+
 export class LoadGroup {
-  readonly #find: FindFor
-  #waiting = new Map<Source<Key>, Wanted[]>()
+  #gathered = new Map<Source<any>, Gathered>()
 
-  constructor(find: FindFor) {
-    this.#find = find
-  }
-
-  /** @param fill the load that asks */
-  find(source: Source<Key>, keys: readonly Key[], ids: readonly string[], fill: Fill): Promise<readonly Found[]> {
+  load<K>(source: Source<K>, member: Member<K>, loads: GroupLoads<K>): Promise<Filled> {
     return new Promise((resolve, reject) => {
-      const wanted: Wanted = { keys, ids, fill, resolve, reject }
-      const others = this.#waiting.get(source)
-      if (others !== undefined) return void others.push(wanted)
-      this.#waiting.set(source, [wanted])
+      const one: Waiting = { member, resolve, reject }
+      const others = this.#gathered.get(source)
+      if (others !== undefined) return void others.waiting.push(one)
+      this.#gathered.set(source, { loads, waiting: [one] })
       // When all loads that were woken up together have said what they need.
-      if (this.#waiting.size === 1) void Promise.resolve().then(() => process.nextTick(() => this.#findAll()))
+      if (this.#gathered.size === 1) void Promise.resolve().then(() => process.nextTick(() => this.#begin()))
     })
   }
 
-  #findAll(): void {
-    const waiting = this.#waiting
-    this.#waiting = new Map()
-    for (const [source, wanted] of waiting) void this.#findTogether(source, wanted)
+  #begin(): void {
+    const gathered = this.#gathered
+    this.#gathered = new Map()
+    for (const one of gathered.values()) void this.#loadAll(one)
   }
 
-  async #findTogether(source: Source<Key>, wanted: readonly Wanted[]): Promise<void> {
-    const [first, ...others] = wanted as readonly [Wanted, ...Wanted[]]
-    if (others.length === 0) return first.resolve(this.#find(source, first.keys, first.ids, first.fill))
+  async #loadAll({ loads, waiting: all }: Gathered): Promise<void> {
+    const byId = Map.groupBy(all, ({ member }) => member.id)
+    // A second load of one entry is there because the first could not be waited for.
+    for (const [, ...others] of byId.values()) for (const one of others) one.resolve(loads.alone(one.member))
+    const waiting = [...byId.values()].map(([first]) => first!)
+    if (waiting.length === 1) return waiting[0]!.resolve(loads.alone(waiting[0]!.member))
     try {
-      const gate = gateFill(wanted.map(({ fill }) => fill))
-      const found = await this.#findThrough(gate, source, wanted)
-      let at = 0
-      for (const { keys, resolve } of wanted) resolve(found.slice(at, (at += keys.length)))
+      const filled = await loads.together(waiting.map(({ member }) => member))
+      for (const [at, { resolve }] of waiting.entries()) resolve(filled[at]!)
     } catch (error) {
-      this.#tellApart(error, source, wanted)
+      // One key's failure is not the others'; but a database that cannot serve is not asked once more for each.
+      for (const { member, resolve, reject } of waiting) {
+        if (isOfAll(error)) reject(error)
+        else resolve(loads.alone(member))
+      }
     }
   }
+}
 
-  async #findThrough(gate: Fill, source: Source<Key>, wanted: readonly Wanted[]): Promise<readonly Found[]> {
-    const keys = wanted.flatMap((one) => one.keys)
-    const ids = wanted.flatMap((one) => one.ids)
-    for (const { fill } of wanted) fill.waitsFor.add(gate)
-    try {
-      return await this.#find(source, keys, ids, gate)
-    } finally {
-      for (const { fill } of wanted) fill.waitsFor.delete(gate)
-    }
-  }
+const ofAll = new Set(['FF_CACHE_BUSY', 'FF_DATABASE_UNAVAILABLE', 'FF_DATABASE_CONNECTION_LOST'])
 
-  /** A failing key fails those that asked for it, and not all: unless it says that the database cannot serve now. */
-  #tellApart(error: unknown, source: Source<Key>, wanted: readonly Wanted[]): void {
-    const all = isFourfoldError(error) && error.retryable
-    for (const { keys, ids, fill, resolve, reject } of wanted) {
-      if (all) reject(error)
-      else resolve(this.#find(source, keys, ids, fill))
-    }
-  }
+function isOfAll(error: unknown): boolean {
+  return isFourfoldError(error) && ofAll.has(error.code)
 }

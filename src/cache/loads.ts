@@ -1,18 +1,25 @@
 /** Loads: one entry or a batch of them, measured, recorded, and kept where they can be. */
 
 import { FourfoldError } from '../core/errors.ts'
-import { loneFill } from './fills.ts'
+import { gateFill, loneFill } from './fills.ts'
 import { keysOf, type Keeper, type Kept } from './keeper.ts'
 import { Recording } from './recording.ts'
 
 import type { Clusters } from './checks.ts'
 import type { Fill, Filled, Fills } from './fills.ts'
-import type { LoadGroup } from './load-group.ts'
+import type { LoadGroup, Member } from './load-group.ts'
 import type { Found } from './lookups.ts'
 import type { Metrics } from './metrics.ts'
 import type { LoadOptions, Source } from './source.ts'
 import type { Scope } from '../freshness/scope.ts'
 import type { Lease } from '../store/store.ts'
+
+/** How one entry is loaded. */
+export interface LoadHow {
+  readonly scope: Scope
+  readonly lease: Lease | null
+  readonly group?: LoadGroup | undefined
+}
 
 export interface LoadsOptions {
   readonly clusters: Clusters
@@ -29,15 +36,8 @@ export class Loads {
     this.#keeper = keeper
   }
 
-  async one<K>(
-    source: Source<K>,
-    key: K,
-    id: string,
-    scope: Scope,
-    fill: Fill,
-    lease: Lease | null,
-    group?: LoadGroup,
-  ): Promise<Filled> {
+  async one<K>(source: Source<K>, { key, id, fill }: Member<K>, how: LoadHow): Promise<Filled> {
+    const { scope, lease, group } = how
     const recording = new Recording(this.#options.clusters)
     try {
       const { value, loadMs } = await this.#measure(source, () => source.load(key, { scope, recording, fill, group }))
@@ -51,6 +51,14 @@ export class Loads {
     }
   }
 
+  /** As one of a group: what others of it want of the same object at this moment is loaded with it. */
+  async inGroup<K>(source: Source<K>, member: Member<K>, group: LoadGroup, scope: Scope): Promise<Filled> {
+    return await group.load(source, member, {
+      alone: (one) => this.one(source, one, { scope, lease: null }),
+      together: (members) => this.#together(source, members, scope),
+    })
+  }
+
   /** One load for several entries, which others may join one by one. */
   async batch<K>(
     source: Source<K>,
@@ -60,19 +68,11 @@ export class Loads {
     parent: Fill | null,
     found: Map<string, Found>,
   ): Promise<void> {
-    const { fills, clusters } = this.#options
-    const recording = new Recording(clusters, source.loadManyBy ?? null)
-    const results = new Map<string, Kept>()
-    const wantedKeys = ids.map((id) => wanted.get(id)!)
+    const { fills } = this.#options
+    let results: ReadonlyMap<string, Kept> = new Map()
     const batch = fills.start(`${ids[0]!} and ${ids.length - 1} more`, parent, async (fill) => {
-      const { value, loadMs } = await this.#measure(source, () =>
-        source.loadMany!(wantedKeys, { scope, recording, fill }),
-      )
-      const keys = keysOf(source, ids)
-      for (const id of ids) {
-        const answer = (value as ReadonlyMap<string, unknown>).get(id) ?? null
-        results.set(id, this.#keeper.keep({ source, id, value: answer, recording, loadMs, keys }))
-      }
+      const keys = ids.map((id) => wanted.get(id)!)
+      results = await this.#loadMany(source, ids, keys, scope, fill)
       return { value: null, entry: null }
     })
     // So that others can join one of them.
@@ -82,6 +82,42 @@ export class Loads {
       this.#keeper.publish(id, filled.entry, bytes, null)
       found.set(id, { ...filled, from: 'load', missed: 'absent' })
     }
+  }
+
+  /** The same for loads that have begun each by itself. */
+  async #together<K>(source: Source<K>, members: readonly Member<K>[], scope: Scope): Promise<Filled[]> {
+    const gate = gateFill(members.map(({ fill }) => fill))
+    const ids = members.map(({ id }) => id)
+    const keys = members.map(({ key }) => key)
+    for (const { fill } of members) fill.waitsFor.add(gate)
+    try {
+      const results = await this.#loadMany(source, ids, keys, scope, gate)
+      return ids.map((id) => {
+        const { filled, bytes } = results.get(id)!
+        this.#keeper.publish(id, filled.entry, bytes, null)
+        return filled
+      })
+    } finally {
+      for (const { fill } of members) fill.waitsFor.delete(gate)
+    }
+  }
+
+  async #loadMany<K>(
+    source: Source<K>,
+    ids: readonly string[],
+    keys: readonly K[],
+    scope: Scope,
+    fill: Fill,
+  ): Promise<ReadonlyMap<string, Kept>> {
+    const recording = new Recording(this.#options.clusters, source.loadManyBy ?? null)
+    const { value, loadMs } = await this.#measure(source, () => source.loadMany!(keys, { scope, recording, fill }))
+    const share = keysOf(source, ids)
+    return new Map(
+      ids.map((id) => {
+        const answer = (value as ReadonlyMap<string, unknown>).get(id) ?? null
+        return [id, this.#keeper.keep({ source, id, value: answer, recording, loadMs, keys: share })]
+      }),
+    )
   }
 
   async #measure<K, T>(source: Source<K>, load: () => Promise<T>): Promise<{ value: T; loadMs: number }> {

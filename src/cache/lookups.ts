@@ -9,8 +9,9 @@
  * - Nothing here needs the second tier or the store to be right or alive: both only save loads.
  */
 
+import { isFourfoldError } from '../core/errors.ts'
 import { Elsewhere, nothingElsewhere } from './elsewhere.ts'
-import { loneFill } from './fills.ts'
+import { isBehindGate, loneFill } from './fills.ts'
 import { Keeper } from './keeper.ts'
 import { LoadGroup } from './load-group.ts'
 import { loadInTurn, Loads } from './loads.ts'
@@ -130,7 +131,9 @@ export class Lookups {
       if (this.#keeper.unkept.has(id) && !mayShare) break
       if (fills.wouldWaitForItself(parent, running)) break
       joins += 1
-      const { entry, value, direct = false } = await fills.join(running, parent)
+      const joined = await fills.join(running, parent).catch((error: unknown) => nullForGateCycle(error, running))
+      if (joined === null) break
+      const { entry, value, direct = false } = joined
       if (entry === null) {
         // It cannot be checked, and need not be where the database was asked after this reader came.
         if (mayShare && direct) return { value, entry: null, from: 'joined', missed }
@@ -167,7 +170,7 @@ export class Lookups {
     const alone = source.loadMany === undefined || missing.length === 1
     const joined = missing.filter((id) => alone || fills.find(id) !== null)
     const batch = missing.filter((id) => !joined.includes(id))
-    const group = joined.length > 1 ? this.#groupFor(scope) : undefined
+    const group = joined.length > 1 ? new LoadGroup() : undefined
     for (const _ of batch) metrics.missed(source.name, 'absent')
     await Promise.all([
       ...joined.map(async (id) => found.set(id, await this.find(source, wanted.get(id)!, id, scope, parent, group))),
@@ -236,25 +239,19 @@ export class Lookups {
   ): Promise<Found> {
     let from: From = 'load'
     const fill = this.#options.fills.start(id, parent, async (running) => {
-      // What the tiers have is still good where it is loaded early; a group has asked them for all its entries at once,
-      // and takes no leases, which would have its loads begin one after the other.
-      const shared = early || group ? nothingElsewhere : await this.#elsewhere.find(source, id, scope, missed, running)
+      const batched = group !== undefined && source.loadMany !== undefined
+      // What the tiers have is still good where it is loaded early.
+      const shared = early ? nothingElsewhere : await this.#elsewhere.find(source, id, scope, missed, running, batched)
       if (shared.entry !== null) {
         from = 'tier'
         return { value: this.#options.memory.handOut(shared.entry, source.values), entry: shared.entry }
       }
-      return await this.#loads.one(source, key, id, scope, running, shared.lease, group)
+      const member = { key, id, fill: running }
+      if (batched) return await this.#loads.inGroup(source, member, group, scope)
+      return await this.#loads.one(source, member, { scope, lease: shared.lease, group })
     })
     const { value, entry } = await fill.done
     return { value, entry, from, missed }
-  }
-
-  /** For loads that begin together. */
-  #groupFor(scope: Scope): LoadGroup {
-    return new LoadGroup(async (source, keys, ids, fill) => {
-      if (ids.length === 1) return [await this.find(source, keys[0]!, ids[0]!, scope, fill)]
-      return await this.findMany(source, keys, ids, scope, fill)
-    })
   }
 
   async #findHeld<K>(source: Source<K>, id: string, scope: Scope, found: Map<string, Found>): Promise<void> {
@@ -263,6 +260,12 @@ export class Lookups {
     if (held === undefined || (await checks.ask(held, scope)) !== 'fresh') return
     found.set(id, this.#hit(source, held, 'memory', null))
   }
+}
+
+/** A load that a batch uses can meet a circle that only the batch makes: who joined it finds out by a load of their own. */
+function nullForGateCycle(error: unknown, fill: Fill): null {
+  if (isFourfoldError(error) && error.code === 'FF_CACHE_CYCLE' && isBehindGate(fill)) return null
+  throw error
 }
 
 function watermarkOf(changes: ChangeFollower): Position {

@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
 import { define, type LoadTools, type ObjectDefinition } from '../../src/cache/define-object.ts'
 import { cacheGround, untilKept, type CacheSchema } from '../support/cache-app.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -185,5 +187,87 @@ suite('objects that are made of others, several at once', () => {
     })
     const found = await reader('ada').cache.getMany(whole, [6, 7, 8])
     assert.deepEqual(found, ['user 6', 'without: seven is not to be had', 'user 8'])
+  })
+
+  test('are loaded once each, also where they share parts at different depths', { timeout: 20_000 }, async () => {
+    const { reader } = ground()
+    let loads = 0
+    const stair: ObjectDefinition<number, number> = defineObject({
+      name: 'stair',
+      ttl: '1m',
+      load: async ({ use }, id): Promise<number> => {
+        loads += 1
+        await nextTurn()
+        if (id > 100) return 0
+        const steps = await Promise.all([use(stair, id + 2), use(stair, id + 3)])
+        return 1 + Math.max(...steps.map(Number))
+      },
+    })
+    assert.deepEqual(await reader('ada').cache.getMany(stair, [1, 2]), [50, 50])
+    assert.ok(loads <= 103, `${loads} loads of 103 entries`)
+  })
+
+  test('that use themselves through several at once are refused soon', { timeout: 20_000 }, async () => {
+    const { reader } = ground()
+    let loads = 0
+    const node: ObjectDefinition<number, unknown> = defineObject({
+      name: 'node',
+      ttl: '1m',
+      load: async ({ useMany }, id): Promise<unknown> => {
+        loads += 1
+        await nextTurn()
+        return await useMany(node, [1 + (id % 3), 1 + ((id + 1) % 3)])
+      },
+    })
+    await assert.rejects(reader('ada').cache.getMany(node, [1, 2, 3]), { code: 'FF_CACHE_CYCLE' })
+    assert.ok(loads < 50, `${loads} loads`)
+  })
+
+  test('get copies of their own of a part that is copied', async () => {
+    const { reader } = ground()
+    const part = defineObject<number, number[]>({
+      name: 'copied-part',
+      ttl: '1m',
+      values: 'cloned',
+      load: async () => [0],
+      loadMany: async (_tools, ids) => new Map(ids.map((id) => [id, [0]])),
+    })
+    const whole = defineObject<number, number[]>({
+      name: 'whole-of-copies',
+      ttl: '1m',
+      load: async ({ use }, id) => {
+        const own = (await use(part, 1)) ?? []
+        own.push(id)
+        return own
+      },
+    })
+    const found = await reader('ada').cache.getMany(whole, [1, 2, 3])
+    assert.deepEqual(found, [
+      [0, 1],
+      [0, 2],
+      [0, 3],
+    ])
+  })
+
+  test('do not wait for a part that only another needs', { timeout: 20_000 }, async () => {
+    const { reader } = ground()
+    const held = Promise.withResolvers<void>()
+    const part = defineObject<number, string>({
+      name: 'held-part',
+      ttl: '1m',
+      load: async (_tools, id) => {
+        if (id === 1) await held.promise
+        return `part ${id}`
+      },
+    })
+    const whole = defineObject<number, string>({
+      name: 'whole-of-held',
+      ttl: '1m',
+      load: async ({ use }, id) => `with ${await use(part, id)}`,
+    })
+    const all = reader('ada').cache.getMany(whole, [1, 2])
+    assert.equal(await reader('bob').cache.get(whole, 2), 'with part 2')
+    held.resolve()
+    assert.deepEqual(await all, ['with part 1', 'with part 2'])
   })
 })

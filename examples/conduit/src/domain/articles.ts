@@ -1,7 +1,7 @@
 /** Articles, one at a time: reading, publishing, changing, favourites. Lists are in `article-lists.ts`. */
 import type { Cache } from 'fourfold'
 import { sql } from 'kysely'
-import { articleBody, articleCard, articleIdAt, favoritesOf } from '../objects/articles.ts'
+import { type ArticleCard, articleCard, articleIdAt, articleInFull, favoritesOf } from '../objects/articles.ts'
 import { followedBy } from '../objects/people.ts'
 import type { Executor } from '../schema.ts'
 import { notFound } from '../refusal.ts'
@@ -41,8 +41,8 @@ export type ArticleChanges = Partial<NewArticle>
 export async function findArticle(cache: Cache, slug: string, viewer: number | null): Promise<Article | undefined> {
   const id = await cache.get(articleIdAt, slug)
   if (id === null) return undefined
-  const [[found], body] = await Promise.all([articlesSeenBy(cache, viewer, [id]), cache.get(articleBody, id)])
-  return found && body !== null ? { ...found, body } : undefined
+  const [found, sight] = await Promise.all([cache.get(articleInFull, id), sightOf(cache, viewer)])
+  return found === null ? undefined : seen(found, sight)
 }
 
 /** The articles of these ids that there are, in their order, as `viewer` sees them. */
@@ -51,17 +51,28 @@ export async function articlesSeenBy(
   viewer: number | null,
   ids: readonly number[],
 ): Promise<ArticleSummary[]> {
-  const [cards, favorites, followed] = await Promise.all([
-    cache.getMany(articleCard, ids),
-    viewer === null ? null : cache.get(favoritesOf, viewer),
-    viewer === null ? null : cache.get(followedBy, viewer),
-  ])
-  return cards
-    .filter((card) => card !== null)
-    .map((card) => {
-      const author = { ...card.author, following: followed?.has(card.author.id) ?? false }
-      return { ...card, author, favorited: favorites?.has(card.id) ?? false }
-    })
+  const [cards, sight] = await Promise.all([cache.getMany(articleCard, ids), sightOf(cache, viewer)])
+  return cards.filter((card) => card !== null).map((card) => seen(card, sight))
+}
+
+/** What a viewer adds to what everybody sees. */
+interface Sight {
+  readonly favorites: ReadonlySet<number> | null
+  readonly followed: ReadonlySet<number> | null
+}
+
+async function sightOf(cache: Cache, viewer: number | null): Promise<Sight> {
+  if (viewer === null) return { favorites: null, followed: null }
+  const [favorites, followed] = await Promise.all([cache.get(favoritesOf, viewer), cache.get(followedBy, viewer)])
+  return { favorites, followed }
+}
+
+function seen<Card extends ArticleCard>(
+  card: Card,
+  { favorites, followed }: Sight,
+): Card & { readonly favorited: boolean; readonly author: FoundProfile } {
+  const author = { ...card.author, following: followed?.has(card.author.id) ?? false }
+  return { ...card, author, favorited: favorites?.has(card.id) ?? false }
 }
 
 /** Publishes an article and answers its slug, which no other article has. */

@@ -4,6 +4,7 @@
  * of them knows who reads.
  */
 import { sql } from 'kysely'
+import type { LoadContext } from 'fourfold'
 import { anyOf, defineObject } from './define.ts'
 import { type PublicProfile, profile } from './people.ts'
 import { tagName } from './tags.ts'
@@ -45,15 +46,6 @@ export const article = defineObject({
     return new Map(rows.map((row) => [row.id, row]))
   },
   loadManyBy: 'id',
-})
-
-/** An article's text. */
-export const articleBody = defineObject({
-  name: 'article-body',
-  load: async ({ main }, id: number): Promise<string | null> => {
-    const row = await main.selectFrom('articles').select('body').where('id', '=', id).executeTakeFirst()
-    return row?.body ?? null
-  },
 })
 
 /** The id of the article at that slug. */
@@ -123,18 +115,34 @@ export const favoritesCount = defineObject({
   loadManyBy: 'article_id',
 })
 
-/** Cards that are loaded together look their parts up together, so a card needs no batch of its own. */
+/** Parts of cards that are loaded together are loaded in one batch each, so a card needs no batch of its own. */
 export const articleCard = defineObject({
   name: 'article-card',
   load: async ({ use }, id: number): Promise<ArticleCard | null> => {
     const row = await use(article, id)
-    if (row === null) return null
-    const { authorId, ...shown } = row
-    const [author, tags, fans] = await Promise.all([use(profile, authorId), use(tagList, id), use(favoritesCount, id)])
-    // An author who is gone took their articles along.
-    return author && { ...shown, tagList: tags ?? [], favoritesCount: fans ?? 0, author }
+    return row && cardOf(use, row)
   },
 })
+
+/** An article with its text: of one statement, so that nobody sees the title of one edition above the text of another. */
+export const articleInFull = defineObject({
+  name: 'article-in-full',
+  load: async ({ main, use }, id: number): Promise<(ArticleCard & { readonly body: string }) | null> => {
+    const query = main.selectFrom('articles').select([...COLUMNS, 'body'])
+    const row = await query.where('id', '=', id).executeTakeFirst()
+    return row === undefined ? null : cardOf(use, row)
+  },
+})
+
+/** Null where the author is gone, who took their articles along. */
+async function cardOf<Row extends ArticleRow>(
+  use: LoadContext['use'],
+  { authorId, ...shown }: Row,
+): Promise<(Omit<Row, 'authorId'> & Pick<ArticleCard, 'tagList' | 'favoritesCount' | 'author'>) | null> {
+  const { id } = shown
+  const [author, tags, fans] = await Promise.all([use(profile, authorId), use(tagList, id), use(favoritesCount, id)])
+  return author && { ...shown, tagList: tags ?? [], favoritesCount: fans ?? 0, author }
+}
 
 /** The ids of the articles that the user of that id has among their favourites. */
 export const favoritesOf = defineObject({

@@ -1,7 +1,7 @@
 /** All cached objects: for `defineApp`, which checks their names against each other. */
 import type { ObjectDefinition } from 'fourfold'
 import { articleCount, articlePage } from './article-lists.ts'
-import { article, articleBody, articleCard, articleIdAt, favoritesCount, favoritesOf, tagList } from './articles.ts'
+import { article, articleCard, articleIdAt, articleInFull, favoritesCount, favoritesOf, tagList } from './articles.ts'
 import { commentsOn } from './comments.ts'
 import { feedCount, feedPage } from './feeds.ts'
 import { account, followedBy, profile, userIdNamed } from './people.ts'
@@ -9,6 +9,6 @@ import { tagIdNamed, tagName } from './tags.ts'
 
 export const objects: readonly ObjectDefinition[] = [
   ...[account, profile, userIdNamed, followedBy],
-  ...[article, articleBody, articleCard, articleIdAt, tagList, favoritesCount, favoritesOf],
+  ...[article, articleCard, articleIdAt, articleInFull, tagList, favoritesCount, favoritesOf],
   ...[articlePage, articleCount, feedPage, feedCount, commentsOn, tagName, tagIdNamed],
 ]
