@@ -44,7 +44,7 @@ type Context = RequestContext<Fourfold<RegisteredSchemas>>
 const fourfoldPlugin: FastifyPluginAsync<FourfoldPluginOptions> = async (app, options) => {
   // A field and no WeakMap: whose keys come and go with every request, each collection of garbage must look through.
   const field = Symbol('fourfold')
-  type Held = FastifyRequest & { [field]: Context | null }
+  type Held = FastifyRequest & { [field]?: Context | null }
 
   function contextOf(request: FastifyRequest): Context {
     return ((request as Held)[field] ??= openContext(request, options))
@@ -63,7 +63,8 @@ const fourfoldPlugin: FastifyPluginAsync<FourfoldPluginOptions> = async (app, op
   })
   app.addHook('onSend', async (request: FastifyRequest, reply: FastifyReply) => {
     const context = (request as Held)[field]
-    if (context === null) return
+    // Undefined: of a part of the app that was registered before this plugin.
+    if (context === null || context === undefined) return
     const answer = await context.finish(reply.statusCode)
     for (const cookie of answer.cookies) reply.header('set-cookie', cookie)
     reply.headers(answer.headers)
