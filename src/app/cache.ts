@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 
 import { CacheCore } from '../cache/core.ts'
 import { createClassRegistry } from '../cache/classes.ts'
-import { createEntryMemory } from '../cache/entry-memory.ts'
+import { createEntryMemory, defaultMemoryBytes } from '../cache/entry-memory.ts'
 import { SharedEntries } from '../cache/shared-entries.ts'
 import { Scope } from '../freshness/scope.ts'
 import { connectTier } from '../store/connect-tier.ts'
@@ -36,7 +36,7 @@ export async function createAppCache(options: AppCacheOptions): Promise<CacheCor
   const core = new CacheCore({
     clusters: new Map(Object.entries(databases.clusters)),
     reads: databases.reads,
-    memory: createEntryMemory({ maxBytes: config.cache.memoryBytes, classes }),
+    memory: createEntryMemory({ maxBytes: config.cache.memoryBytes ?? defaultMemoryBytes(), classes }),
     shared,
     store,
     build,

@@ -155,8 +155,8 @@ export const appSchema = {
       fields: {
         memory: {
           kind: 'bytes',
-          default: '64MiB',
-          summary: 'How much each process keeps, by an estimate; what was used least lately goes first.',
+          summary:
+            'How much each process keeps, by an estimate; what was used least lately goes first. Default: an eighth of the heap that V8 allows itself, from 32 MiB to 256 MiB.',
         },
         tierUrl: {
           kind: 'text',

@@ -6,6 +6,8 @@
  * for another.
  */
 
+import { getHeapStatistics } from 'node:v8'
+
 import { LRUCache } from 'lru-cache'
 
 import { FourfoldError } from '../core/errors.ts'
@@ -20,7 +22,7 @@ import type { Quiet } from '../freshness/changes/filter.ts'
 import type { EntryPart } from '../freshness/changes/recorder.ts'
 
 export interface EntryMemoryOptions {
-  /** Default: 64 MiB. */
+  /** Default: {@link defaultMemoryBytes}. */
   readonly maxBytes?: number
   /** Default: none. */
   readonly classes?: ClassRegistry
@@ -37,11 +39,20 @@ export interface BoundedEntryMemory extends EntryMemory {
   counts(): EntryMemoryCounts
 }
 
-export const defaultMemoryBytes: number = 64 * 1024 * 1024
+const mib = 1024 * 1024
+
+/**
+ * An eighth of the heap that V8 allows itself, which follows the memory of the machine or container and
+ * `--max-old-space-size`: from 32 MiB to 256 MiB.
+ */
+export function defaultMemoryBytes(): number {
+  return Math.min(256 * mib, Math.max(32 * mib, Math.floor(getHeapStatistics().heap_size_limit / 8)))
+}
 
 /** Of an entry without its value, its id and its dependencies: this object, its places in the map and in the order of use. */
 const entryBytes = 220
-const partBytes = 350
+/** Of a part without its dependencies, with what is remembered of its last comparison. */
+const partBytes = 450
 
 /** An entry as it is kept: with what its copies need to know. */
 class HeldEntry implements Entry {
@@ -68,7 +79,7 @@ class HeldEntry implements Entry {
 
 /** An empty tier. */
 export function createEntryMemory(options: EntryMemoryOptions = {}): BoundedEntryMemory {
-  const { maxBytes = defaultMemoryBytes, classes = createClassRegistry() } = options
+  const { maxBytes = defaultMemoryBytes(), classes = createClassRegistry() } = options
   let evictions = 0
   const entries = new LRUCache<string, HeldEntry>({
     // With 0, nothing fits.
