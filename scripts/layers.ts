@@ -36,6 +36,7 @@ export const packageHomes: Readonly<Record<string, readonly string[]>> = {
   redis: ['store/redis'],
   memcache: ['store/memcached'],
   'lru-cache': ['cache'],
+  'find-my-way': ['pages'],
   undici: ['clones/balancer'],
   fastify: ['http'],
   '@fastify/send': ['http'],

@@ -16,8 +16,10 @@ export type { OpenOptions } from './app/open.ts'
 export type { Connections, DatabaseConnections } from './app/connections.ts'
 export type { AsOptions, Fourfold, Schemas } from './app/fourfold.ts'
 export type { AppOptions, DatabaseOptions, ResolvedConfig } from './app/config.ts'
-export { define, defineObject } from './cache/define-object.ts'
-export type { Definitions, LoadContext, LoadTools, ObjectDefinition, ObjectOptions } from './cache/define-object.ts'
+export { define } from './app/define.ts'
+export type { Definitions } from './app/define.ts'
+export { defineObject } from './cache/define-object.ts'
+export type { LoadContext, LoadTools, ObjectDefinition, ObjectOptions } from './cache/define-object.ts'
 export type { Cache, GetOptions as CacheGetOptions } from './cache/cache.ts'
 export type { Explanation } from './cache/explain.ts'
 export { loader } from './cache/join/loader.ts'
@@ -44,5 +46,15 @@ export type {
 } from './files/files.ts'
 export type { Level } from './freshness/level.ts'
 export type { ReaderSource } from './freshness/reader.ts'
+export { definePage } from './pages/define-page.ts'
+export type {
+  EdgeOptions,
+  PageContext,
+  PageDefinition,
+  PageOptions,
+  PageTools,
+  ParamsOf,
+  Rendered,
+} from './pages/define-page.ts'
 export type { Session } from './sessions/session.ts'
 export type { Store } from './store/store.ts'

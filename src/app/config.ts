@@ -3,6 +3,7 @@
  * `docs/reference/configuration.md` all come from {@link appSchema}; a setting is added here and nowhere else.
  */
 
+import { bakingSchema, workersSchema } from './config-baking.ts'
 import { checkFiles, filesSchema } from './config-files.ts'
 import { isAddressOrRange } from '../clones/balancer/trust.ts'
 import { readPorts } from '../clones/hosts/listen.ts'
@@ -244,6 +245,8 @@ export const appSchema = {
         },
       },
     },
+    workers: workersSchema as typeof workersSchema,
+    baking: bakingSchema as typeof bakingSchema,
     rollout: {
       kind: 'group',
       summary: 'How a new build takes over from the one before: `fourfold rollout`.',
@@ -386,6 +389,7 @@ export const appSchema = {
       summary: 'Answers who the reader of a request is, where that is not the session: `(request) => string | null`.',
     },
     objects: { kind: 'code', list: true, summary: 'The cached objects: `[article, profile]`.' },
+    pages: { kind: 'code', list: true, summary: 'The pages that are baked in advance: `[articlePage]`.' },
     seed: { kind: 'code', summary: 'Fills the database: `async (ff, options) => …`. Run by `fourfold seed`.' },
     server: { kind: 'code', summary: 'Makes the HTTP server: `async (ff) => …`.' },
   },

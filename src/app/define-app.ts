@@ -10,6 +10,7 @@ import { getCallSites } from 'node:util'
 import type { AppOptions, DatabaseOptions } from './config.ts'
 import type { Fourfold } from './fourfold.ts'
 import type { ObjectDefinition } from '../cache/define-object.ts'
+import type { PageDefinition } from '../pages/define-page.ts'
 import type { Session } from '../sessions/session.ts'
 import type { RequestListener, Server } from 'node:http'
 
@@ -53,13 +54,15 @@ interface FastifyLike {
 
 export interface AppDefinition<Databases extends DatabaseDefinitions> extends Omit<
   AppOptions,
-  'databases' | 'identify' | 'objects' | 'seed' | 'server'
+  'databases' | 'identify' | 'objects' | 'pages' | 'seed' | 'server'
 > {
   readonly databases: Databases
   /** Who the reader of a request is, where that is not the session: a stable key such as `user:7`, or null. */
   readonly identify?: (request: IncomingRequest) => string | null | Promise<string | null>
   /** The cached objects: their names and classes are then known from the start. Others become known when first used. */
   readonly objects?: readonly ObjectDefinition[]
+  /** The pages that are baked in advance. They are answered before any route of `server`. */
+  readonly pages?: readonly PageDefinition[]
   /** Fills the database. */
   readonly seed?: (ff: Fourfold<SchemasOf<Databases>>, options: SeedOptions) => Promise<void>
   /** Makes the HTTP server of one clone. It must not listen: the clone does. */

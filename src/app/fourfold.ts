@@ -14,6 +14,7 @@ import type { Logger } from '../core/log.ts'
 import type { Cluster } from '../database/cluster.ts'
 import type { Files } from '../files/files.ts'
 import type { Level } from '../freshness/level.ts'
+import type { Pages } from '../pages/pages.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Store } from '../store/store.ts'
 
@@ -40,6 +41,8 @@ export interface Fourfold<S extends Schemas = Schemas> {
   readonly cache: Cache
   /** Joins rows with the objects and rows that belong to them, in one step for each field and level. */
   readonly join: JoinFunction<S>
+  /** The pages that are baked in advance. */
+  readonly pages: Pages
   readonly store: Store
   readonly sessions: Sessions
   /** Uploads and profile pictures, in a central place. */
@@ -70,6 +73,7 @@ export interface Root {
   readonly databasesOf: DatabasesOf
   readonly filesOf: (scope: Scope) => Files
   readonly cache: CacheCore
+  readonly pages: Pages
   readonly store: Store
   readonly sessions: Sessions
   readonly log: Logger
@@ -80,7 +84,7 @@ export interface Root {
 
 /** The instance for one scope. */
 export function createInstance<S extends Schemas>(root: Root, scope: Scope): Fourfold<S> {
-  const { clusters, store, sessions, log, config, identify, close } = root
+  const { clusters, pages, store, sessions, log, config, identify, close } = root
   const as = (options: AsOptions, work?: (ff: Fourfold<S>) => Promise<unknown>): unknown => {
     const instance = createInstance<S>(root, deriveScope(scope, options))
     return work === undefined ? instance : work(instance)
@@ -96,6 +100,7 @@ export function createInstance<S extends Schemas>(root: Root, scope: Scope): Fou
     get join() {
       return (join ??= createScopedJoin(this.databases, Object.keys(clusters), this.cache))
     },
+    pages,
     store,
     sessions,
     // Made when it is first asked for: most requests have nothing to do with files.

@@ -17,6 +17,8 @@ import { connectAppStore, givenStoreUrl } from './store-address.ts'
 import { createLogger, type Logger } from '../core/log.ts'
 import { Scope } from '../freshness/scope.ts'
 import { developmentSecrets } from '../sessions/development-secrets.ts'
+import { Pages } from '../pages/pages.ts'
+import { writeManifest } from '../pages/route-record.ts'
 import { createSessions } from '../sessions/sessions.ts'
 
 import type { App, DatabaseDefinitions, SchemasOf } from './define-app.ts'
@@ -84,11 +86,19 @@ export async function open<Databases extends DatabaseDefinitions>(
       closers,
       build: options.build,
     })
+    const pages = new Pages({ definitions: app.definition.pages ?? [], core: cache, build: options.build ?? '', log })
+    if (pages.sources.length > 0) {
+      const manifest = { routes: pages.routes.routes, identifies: app.definition.identify !== undefined }
+      await writeManifest(store, options.build ?? '', manifest).catch((error: unknown) =>
+        log.warn({ error }, 'the pages were not told to balancers: clones answer them'),
+      )
+    }
     const root = {
       clusters,
       databasesOf,
       filesOf,
       cache,
+      pages,
       store,
       sessions,
       log,

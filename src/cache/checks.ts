@@ -74,6 +74,22 @@ export class Checks {
     return false
   }
 
+  /**
+   * Whether an entry, over or not, shows all that a scope's reader has written: all of it was read at the reader's token
+   * or later. Enough for `session` and `eventual`, and for no other level.
+   */
+  async showsOwnWrites(entry: Dated, scope: Scope): Promise<boolean> {
+    if (scope.pinned) return false
+    for (const { database, epoch, asOf } of entry.parts) {
+      const cluster = this.#clusters.get(database)
+      if (cluster === undefined || cluster.isStrict(scope)) return false
+      const required = await scope.require(cluster.tokens)
+      if (required.kind !== 'position' || required.position.epoch !== epoch || required.position.lsn > asOf)
+        return false
+    }
+    return true
+  }
+
   /** Whether an entry that is over was the database's contents recently enough for an `eventual` reader. */
   isYoungEnough(entry: Dated, scope: Scope): boolean {
     const [part] = entry.parts

@@ -20,7 +20,7 @@ import type { SharedEntries } from './shared-entries.ts'
 import type { ObjectDefinition } from './define-object.ts'
 import type { Entry, MissReason } from './entry.ts'
 import type { ExplainedPart, Explanation } from './explain.ts'
-import type { LoadOptions, Source } from './source.ts'
+import type { KeptEntry, LoadOptions, Source } from './source.ts'
 import type { Logger } from '../core/log.ts'
 import type { RecordedReads } from '../database/recorded-reads.ts'
 import type { EntryPart } from '../freshness/changes/recorder.ts'
@@ -45,6 +45,7 @@ export interface CacheOptions {
   readonly limits?: FillLimits
   /** For loads that nobody waits for: nobody's, strict. */
   readonly refreshScope: Scope
+  readonly onKept?: (kept: KeptEntry) => Promise<void>
   readonly log: Logger
 }
 
@@ -73,19 +74,20 @@ export class CacheCore {
   readonly #names = new Map<string, ObjectDefinition>()
   readonly #refresher: Refresher
   readonly #tools: LoadToolsOptions
-  readonly #makeTools: MakeTools
+  /** Makes what the load of an entry of this app is given. */
+  readonly makeTools: MakeTools
   readonly #misses = new Map<string, Miss>()
   readonly querySource: ReturnType<typeof createQuerySource>
 
   constructor(options: CacheOptions) {
-    const { clusters, memory, shared, store, holder, log, build } = options
+    const { clusters, memory, shared, log, build } = options
     this.#options = options
     this.memory = memory
     this.checks = new Checks(clusters)
     this.#refresher = new Refresher(log, () => this.#messages())
     const fills = new Fills(options.limits)
     const { checks, metrics } = this
-    this.lookups = new Lookups({ clusters, checks, memory, shared, fills, metrics, store, holder, log })
+    this.lookups = new Lookups({ ...options, checks, memory, shared, fills, metrics })
     this.querySource = createQuerySource(
       build,
       (database) => clusters.get(database)?.identity ?? '',
@@ -98,7 +100,7 @@ export class CacheCore {
       isFresh: (entry) => this.checks.staleness(entry) === null,
       touchDatabase: () => this.#touchDatabase(),
     }
-    this.#makeTools = createMakeTools(this.#tools)
+    this.makeTools = createMakeTools(this.#tools)
     for (const object of options.objects ?? []) this.sourceOf(object)
   }
 
@@ -106,7 +108,7 @@ export class CacheCore {
   sourceOf(object: ObjectDefinition): CountedSource {
     const known = this.#sources.get(object)
     if (known !== undefined) return known
-    const source = createObjectSource(object, this.#options.build, this.#makeTools)
+    const source = createObjectSource(object, this.#options.build, this.makeTools)
     const other = this.#names.get(source.name)
     if (other !== undefined && other !== object) {
       const message = `Two cached objects are called ${source.name}: expected a name of its own for each`

@@ -62,6 +62,8 @@ export interface ObjectOptions<Databases, K extends Key, Value> {
   readonly ttl?: number | string
   /** How the in-process tier hands values out: the same frozen one to everybody, or a copy to each. Default `frozen`. */
   readonly values?: 'frozen' | 'cloned'
+  /** Whether workers load it again when it is over, before anybody asks. Needs workers and a shared tier. Default false. */
+  readonly bake?: boolean
   /** Part of the key of every entry: raise it when the meaning of the value changes and the code of `load` does not. */
   readonly version?: number
 }
@@ -70,23 +72,7 @@ export interface ObjectDefinition<K extends Key = any, Value = any> extends Obje
   readonly kind: 'object'
 }
 
-export interface Definitions<Databases> {
-  /** Declares a cached object. */
-  defineObject<K extends Key, Value>(options: ObjectOptions<Databases, K, Value>): ObjectDefinition<K, Value>
-}
-
-/**
- * Binds definitions to the types of the app's schemas; holds no state and opens nothing.
- *
- * ```ts
- * export const { defineObject } = define<{ main: Schema }>()
- * ```
- */
-export function define<Databases>(): Definitions<Databases> {
-  return { defineObject }
-}
-
-/** The same without schemas: the databases are of type `any` inside. */
+/** Declares a cached object; without schemas: the databases are of type `any` inside. See `define` for a typed one. */
 export function defineObject<K extends Key, Value>(options: ObjectOptions<any, K, Value>): ObjectDefinition<K, Value> {
   return Object.freeze({ ...options, kind: 'object' as const })
 }

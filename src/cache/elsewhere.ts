@@ -83,6 +83,7 @@ export class Elsewhere {
   /** Asking for the right to load costs as much as a cheap load: it is for loads that are dear, or that many wait for. */
   #isWorthALease<K>(source: Source<K>, fill: Fill): boolean {
     const { loads, loadMs } = this.#options.metrics.of(source.name)
+    if (source.baked === true) return true
     return source.clusterWide && (fill.joined > 0 || loads === 0 || loadMs / loads >= dearMs)
   }
 

@@ -18,6 +18,7 @@ import { inspect, type Inspection } from './inspect.ts'
 
 import type { Entry } from './entry.ts'
 import type { EntryMemory } from './lookups.ts'
+import type { ValueSharing } from './source.ts'
 import type { Quiet } from '../freshness/changes/filter.ts'
 import type { EntryPart } from '../freshness/changes/recorder.ts'
 
@@ -89,7 +90,7 @@ export function createEntryMemory(options: EntryMemoryOptions = {}): BoundedEntr
       entry.onLeave?.()
     },
   })
-  const settle = (value: unknown, values: 'frozen' | 'cloned', name?: string): Inspection => {
+  const settle = (value: unknown, values: ValueSharing, name?: string): Inspection => {
     const inspection = inspect(value, classes, name)
     if (values === 'frozen') {
       if (inspection.unfreezable !== null) throw refuseBytes(inspection.unfreezable)
@@ -111,7 +112,7 @@ export function createEntryMemory(options: EntryMemoryOptions = {}): BoundedEntr
       return held
     },
     handOut: (entry, values) => {
-      if (values === 'frozen') return entry.value
+      if (values !== 'cloned') return entry.value
       return cloneValue(entry.value, classes, entry instanceof HeldEntry && entry.once)
     },
     counts: () => ({ entries: entries.size, bytes: entries.calculatedSize, evictions }),

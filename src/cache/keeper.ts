@@ -12,7 +12,7 @@ import type { EntryMemory } from './lookups.ts'
 import type { Metrics } from './metrics.ts'
 import type { Recording } from './recording.ts'
 import type { SharedEntries } from './shared-entries.ts'
-import type { Source } from './source.ts'
+import type { KeptEntry, Source } from './source.ts'
 import type { Logger } from '../core/log.ts'
 import type { Lease, Store } from '../store/store.ts'
 
@@ -22,8 +22,12 @@ export interface KeeperOptions {
   readonly shared: SharedEntries
   readonly metrics: Metrics
   readonly store: Store
+  readonly onKept?: ((kept: KeptEntry) => Promise<void>) | undefined
   readonly log: Logger
 }
+
+/** What an entry is of, for whoever is told that it is kept. */
+export type Told = Pick<KeptEntry, 'source' | 'key'>
 
 /** What came of a load, and its bytes for the second tier. */
 export interface Kept {
@@ -86,12 +90,15 @@ export class Keeper {
   }
 
   /** Behind the answer: nobody waits for the second tier. The lease goes when others can find the entry. */
-  publish(id: string, entry: Entry | null, bytes: Uint8Array | null, lease: Lease | null): void {
+  publish(id: string, entry: Entry | null, bytes: Uint8Array | null, lease: Lease | null, of?: Told): void {
     const { shared, store, log } = this.#options
     const shares = entry !== null && bytes !== null && shared.present
-    if (!shares && lease === null) return
+    const tell = entry !== null && of?.source.baked === true ? this.#options.onKept : undefined
+    if (!shares && lease === null && tell === undefined) return
     const work = (async () => {
       if (shares) await shared.set(id, bytes, entry.expiresAtMs)
+      // Whoever hears of it looks for it.
+      await tell?.({ ...of!, id, entry: entry! })
       if (lease !== null) await store.releaseLease(lease)
     })().catch((error: unknown) => log.debug({ error, id }, 'an entry was not shared'))
     this.#background.add(work)

@@ -43,7 +43,7 @@ export class Loads {
       const { value, loadMs } = await this.#measure(source, () => source.load(key, { scope, recording, fill, group }))
       const answer = checkDefined(source, value)
       const { filled, bytes } = this.#keeper.keep({ source, id, value: answer, recording, loadMs })
-      this.#keeper.publish(id, filled.entry, bytes, lease)
+      this.#keeper.publish(id, filled.entry, bytes, lease, { source, key })
       return filled
     } catch (error) {
       this.#keeper.publish(id, null, null, lease)
@@ -79,7 +79,7 @@ export class Loads {
     for (const id of ids) fills.startMember(id, batch, () => results.get(id)!.filled)
     await batch.done
     for (const [id, { filled, bytes }] of results) {
-      this.#keeper.publish(id, filled.entry, bytes, null)
+      this.#keeper.publish(id, filled.entry, bytes, null, { source, key: wanted.get(id)! })
       found.set(id, { ...filled, from: 'load', missed: 'absent' })
     }
   }
@@ -92,9 +92,9 @@ export class Loads {
     for (const { fill } of members) fill.waitsFor.add(gate)
     try {
       const results = await this.#loadMany(source, ids, keys, scope, gate)
-      return ids.map((id) => {
+      return ids.map((id, at) => {
         const { filled, bytes } = results.get(id)!
-        this.#keeper.publish(id, filled.entry, bytes, null)
+        this.#keeper.publish(id, filled.entry, bytes, null, { source, key: keys[at]! })
         return filled
       })
     } finally {

@@ -23,7 +23,7 @@ import type { Entry, MissReason } from './entry.ts'
 import type { Fill, Fills } from './fills.ts'
 import type { Metrics } from './metrics.ts'
 import type { SharedEntries } from './shared-entries.ts'
-import type { Source } from './source.ts'
+import type { KeptEntry, Source, ValueSharing } from './source.ts'
 import type { Logger } from '../core/log.ts'
 import type { Position } from '../engines/position.ts'
 import type { ChangeFollower } from '../freshness/changes/follower.ts'
@@ -38,15 +38,15 @@ export interface EntryMemory {
    *
    * @throws FF_CACHE_VALUE where its value cannot be kept as it is declared to be
    */
-  set(id: string, entry: Entry, values: 'frozen' | 'cloned'): Entry
+  set(id: string, entry: Entry, values: ValueSharing): Entry
   /**
    * A value that is not kept, as it would be handed out if it were: what a reader may do with it must not hang on that.
    *
    * @throws FF_CACHE_VALUE
    */
-  protect(value: unknown, values: 'frozen' | 'cloned', name: string): unknown
+  protect(value: unknown, values: ValueSharing, name: string): unknown
   /** The value for one reader: itself, or a copy. */
-  handOut(entry: Entry, values: 'frozen' | 'cloned'): unknown
+  handOut(entry: Entry, values: ValueSharing): unknown
 }
 
 export interface LookupOptions {
@@ -59,6 +59,8 @@ export interface LookupOptions {
   readonly store: Store
   /** Names this process among those that ask for leases. */
   readonly holder: string
+  /** Hears of entries that are to be loaded ahead of demand, once others can find them. */
+  readonly onKept?: ((kept: KeptEntry) => Promise<void>) | undefined
   readonly log: Logger
 }
 
@@ -184,6 +186,16 @@ export class Lookups {
     const recording = new Recording(this.#options.clusters)
     const values = await loadInTurn(source, keys, ids, { scope, recording, fill: loneFill('a transaction', null) })
     return values.map((value) => this.#options.memory.protect(value, source.values, source.name))
+  }
+
+  /**
+   * What an entry was before it was over, where its reader may have it still: it shows the reader's own last write. For
+   * when nothing newer can be made.
+   */
+  async before(id: string, scope: Scope): Promise<Entry | null> {
+    const { memory, shared, checks } = this.#options
+    const held = memory.get(id) ?? (await shared.getMany([id]))[0]?.open() ?? null
+    return held !== null && (await checks.showsOwnWrites(held, scope)) ? held : null
   }
 
   /** Waits for what is being written to the second tier. */

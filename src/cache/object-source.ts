@@ -19,7 +19,7 @@ export type MakeTools = (options: LoadOptions) => Record<string, unknown> & Load
  * @throws FF_CACHE_OBJECT
  */
 export function createObjectSource(definition: ObjectDefinition, build: string, tools: MakeTools): Source<Key> {
-  const { name, load, loadMany, loadManyBy, ttl, values = 'frozen' } = definition
+  const { name, load, loadMany, loadManyBy, ttl, values = 'frozen', bake = false } = definition
   check(definition)
   const ttlMs = ttl === undefined ? null : parseDuration(ttl)
   const prefix = `${build}:${hashVersion}:o:${name}:${codeOf(definition)}:`
@@ -37,6 +37,7 @@ export function createObjectSource(definition: ObjectDefinition, build: string, 
     ttlMs,
     values,
     clusterWide: true,
+    ...(bake && { baked: true }),
     load: async (key, options) => {
       await checkKey(definition, key)
       return await load(tools(options) as never, key)

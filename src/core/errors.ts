@@ -380,6 +380,21 @@ export const errorRegistry = {
     retryable: false,
     httpStatus: 500,
   },
+  FF_PAGE_DEFINITION: {
+    summary: 'A page is declared wrongly: its path is no pattern or another page has it, or there is no render.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_PAGE_PERSONAL: {
+    summary: 'The render of a page asked for the session or the request: a page is the same for everybody.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_PAGE_ANSWER: {
+    summary: 'What a render answered is not for everybody, or no whole document: it sets cookies, is private, or failed.',
+    retryable: false,
+    httpStatus: 500,
+  },
   FF_CACHE_CYCLE: {
     summary: 'The load of an object uses, directly or through others, the very entry that it loads.',
     retryable: false,

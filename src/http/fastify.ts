@@ -14,6 +14,8 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Fourfold, Schemas } from '../app/fourfold.ts'
 import type { Level } from '../freshness/level.ts'
 import type { Session } from '../sessions/session.ts'
+import { writeAnswer } from '../pages/answer.ts'
+import { findPageAnswer } from './pages.ts'
 import { RequestContext } from './request-context.ts'
 
 /** Declare `schemas` here, by declaration merging, and every `request.ff` knows them. */
@@ -60,6 +62,13 @@ const fourfoldPlugin: FastifyPluginAsync<FourfoldPluginOptions> = async (app, op
     getter(this: FastifyRequest) {
       return contextOf(this).session
     },
+  })
+  app.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
+    const page = options.ff.pages.match(request.raw.method, request.raw.url)
+    if (page === null) return
+    const answer = await findPageAnswer(options.ff, contextOf(request), page, request.raw)
+    reply.hijack()
+    writeAnswer(reply.raw, answer)
   })
   app.addHook('onSend', async (request: FastifyRequest, reply: FastifyReply) => {
     const context = (request as Held)[field]

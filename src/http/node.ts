@@ -8,9 +8,11 @@ import type { Fourfold, Schemas } from '../app/fourfold.ts'
 import type { IncomingRequest } from '../app/define-app.ts'
 import { isFourfoldError } from '../core/errors.ts'
 import type { Level } from '../freshness/level.ts'
+import { writeAnswer } from '../pages/answer.ts'
 import type { Session } from '../sessions/session.ts'
 import { answerError } from './error-answer.ts'
 import { holdResponse } from './held-response.ts'
+import { findPageAnswer } from './pages.ts'
 import { addAnswer, RequestContext } from './request-context.ts'
 
 export { serveAssets, type AssetHandler, type ServeAssetsOptions } from './assets.ts'
@@ -68,6 +70,11 @@ export function withFourfold<S extends Schemas>(
     const fail = (error: unknown): void => {
       if (!isFourfoldError(error)) ff.log.error({ error, url: raw.url }, 'a request failed')
       answerError(raw, response, error)
+    }
+    const page = ff.pages.match(raw.method, raw.url)
+    if (page !== null) {
+      findPageAnswer(ff, context, page, raw).then((answer) => writeAnswer(response, answer), fail)
+      return
     }
     const begun = holdResponse(response, { prepare: (statusCode, head) => addAnswer(context, statusCode, head), fail })
     run(handler, request, response).catch((error: unknown) => {

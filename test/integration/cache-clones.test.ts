@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
-import { define } from '../../src/cache/define-object.ts'
+import { define } from '../../src/app/define.ts'
 import { Fills } from '../../src/cache/fills.ts'
 import { FourfoldError } from '../../src/core/errors.ts'
 import { cacheGround, countedObjects, untilKept, type CacheSchema } from '../support/cache-app.ts'

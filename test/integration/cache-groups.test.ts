@@ -5,7 +5,8 @@ import { suite, test } from 'node:test'
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
-import { define, type LoadTools, type ObjectDefinition } from '../../src/cache/define-object.ts'
+import { define } from '../../src/app/define.ts'
+import { type LoadTools, type ObjectDefinition } from '../../src/cache/define-object.ts'
 import { cacheGround, untilKept, type CacheSchema } from '../support/cache-app.ts'
 import { waitFor } from '../support/wait-for.ts'
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 
-import { define } from '../../src/cache/define-object.ts'
+import { define } from '../../src/app/define.ts'
 import { cacheGround, untilKept, type CacheSchema } from '../support/cache-app.ts'
 
 const { defineObject } = define<{ main: CacheSchema }>()

@@ -3,7 +3,8 @@ import { suite, test } from 'node:test'
 
 import { CompiledQuery, sql } from 'kysely'
 
-import { define, defineObject } from '../../src/cache/define-object.ts'
+import { define } from '../../src/app/define.ts'
+import { defineObject } from '../../src/cache/define-object.ts'
 import { cacheGround, countedObjects, untilKept, User } from '../support/cache-app.ts'
 import { waitFor } from '../support/wait-for.ts'
 

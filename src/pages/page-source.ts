@@ -1,0 +1,89 @@
+/** From a page's definition to what look-ups need: an entry whose value is the document. */
+
+import { createHash } from 'node:crypto'
+
+import { parseDuration } from '../core/duration.ts'
+import { FourfoldError } from '../core/errors.ts'
+import { hashVersion } from '../freshness/changes/hash.ts'
+import { documentOf, htmlResponse } from './rendered.ts'
+import { urlOf, type PageKey, type PageRoute } from './routes.ts'
+
+import type { MakeTools } from '../cache/object-source.ts'
+import type { Source } from '../cache/source.ts'
+import type { PageContext, PageDefinition } from './define-page.ts'
+
+/** A page that an app has, with the source of its entries. */
+export interface PageSource extends Source<PageKey> {
+  readonly route: PageRoute
+  readonly definition: PageDefinition
+}
+
+/** What a render has no business with; whoever reaches for it is told. */
+const personal = ['session', 'request', 'req', 'headers', 'cookies', 'user', 'reader']
+
+/** @throws FF_PAGE_DEFINITION */
+export function createPageSource(definition: PageDefinition, build: string, tools: MakeTools): PageSource {
+  const { path, query = [], ttl, render } = definition
+  check(definition)
+  const prefix = `${build}:${hashVersion}:p:${path}:${codeOf(definition)}:`
+  const route = { path, query, prefix }
+  return {
+    name: path,
+    prefix,
+    ttlMs: ttl === undefined ? null : parseDuration(ttl),
+    values: 'own',
+    clusterWide: true,
+    baked: true,
+    route,
+    definition,
+    load: async (key, options) => {
+      const given = addContext(tools(options), definition, key)
+      const params = Object.fromEntries(Object.entries(key).filter(([name]) => !name.startsWith('?')))
+      const rendered = await render(given as never, params as never)
+      return await documentOf(definition, rendered, urlOf(route, key))
+    },
+  }
+}
+
+function addContext(tools: ReturnType<MakeTools>, definition: PageDefinition, key: PageKey): object {
+  const { path, query = [] } = definition
+  const context: PageContext = {
+    query: Object.fromEntries(query.map((name) => [name, key[`?${name}`]])),
+    url: urlOf({ path, query }, key),
+    notFound: (html = notFoundPage) => htmlResponse(html, 404),
+  }
+  for (const [name, value] of Object.entries(context)) Object.defineProperty(tools, name, { enumerable: true, value })
+  for (const name of personal) {
+    if (name in tools) continue
+    const get = (): never => {
+      const message =
+        `The render of ${path} asked for \`${name}\`: a page is the same for everybody, so there is none. ` +
+        'Let the page fetch what is personal, or serve it by a route of the app'
+      throw new FourfoldError('FF_PAGE_PERSONAL', message, { fields: { path, name } })
+    }
+    Object.defineProperty(tools, name, { enumerable: false, get })
+  }
+  return tools
+}
+
+const notFoundPage =
+  '<!doctype html><html lang="en"><meta charset="utf-8"><title>Not found</title><h1>404 Not found</h1></html>\n'
+
+function check({ path, render, query }: PageDefinition): void {
+  const mistake = (expected: string): FourfoldError =>
+    new FourfoldError('FF_PAGE_DEFINITION', `The page ${JSON.stringify(path)}: ${expected}`, { fields: { path } })
+  if (typeof path !== 'string' || !path.startsWith('/')) throw mistake('expected a path that begins with "/"')
+  if (typeof render !== 'function') throw mistake('expected a function render')
+  if (
+    query !== undefined &&
+    !(Array.isArray(query) && query.every((name) => typeof name === 'string' && name !== ''))
+  ) {
+    throw mistake('query: expected a list of names')
+  }
+}
+
+/** Where there is no build, the code of the render tells pages apart. */
+function codeOf({ render, version = 0, headers, browser, edge }: PageDefinition): string {
+  const text = [version, String(render), JSON.stringify([headers, browser, edge])].join('\u0000')
+  return createHash('sha256').update(text).digest('base64url').slice(0, 12)
+}

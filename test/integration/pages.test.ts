@@ -1,0 +1,181 @@
+/** Pages in a clone: found, rendered, answered as fresh as their reader needs them. */
+
+import assert from 'node:assert/strict'
+import { createServer, type Server } from 'node:http'
+import { after, before, suite, test } from 'node:test'
+
+import Fastify from 'fastify'
+
+import { fourfold } from '../../src/http/fastify.ts'
+import { withFourfold } from '../../src/http/node.ts'
+import { definePage } from '../../src/pages/define-page.ts'
+import { cacheGround } from '../support/cache-app.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+let renders = 0
+let failing = false
+const filler = '<p>text</p>'.repeat(200)
+const article = definePage({
+  path: '/article/:slug',
+  query: ['part'],
+  render: async ({ main, notFound, query }: any, { slug }) => {
+    renders += 1
+    if (failing) throw new Error('no butter')
+    const row = await main.selectFrom('articles').selectAll().where('slug', '=', slug).executeTakeFirst()
+    return row === undefined ? notFound(`<h1>no ${slug}</h1>`) : `<h1>${row.title}</h1>${query.part ?? ''}${filler}`
+  },
+})
+const nosy = definePage({ path: '/nosy', render: ({ session }: any) => `<h1>${session}</h1>` })
+const cookies = definePage({
+  path: '/cookies',
+  render: () => new Response('x', { headers: { 'set-cookie': 'a=b' } }),
+})
+const feed = definePage({
+  path: '/feed.xml',
+  edge: { fresh: '1h', staleWhileRevalidate: '1d' },
+  browser: '1m',
+  ttl: '1h',
+  render: () => new Response('<rss/>', { headers: { 'content-type': 'application/rss+xml' } }),
+})
+
+for (const adapter of ['node', 'fastify'] as const) {
+  suite(`pages in a clone, by ${adapter}`, () => {
+    const ground = cacheGround([], { config: { pages: [article, nosy, cookies, feed] } })
+    let server: Server
+    let base = ''
+    const get = (path: string, init: RequestInit = {}): Promise<Response> =>
+      fetch(base + path, { redirect: 'manual', ...init })
+    const kept = (path: string): Promise<unknown> =>
+      waitFor(
+        `${path} is kept`,
+        async () => (await get(path)).headers.get('cache-status') === 'fourfold; hit; detail=memory',
+      )
+
+    before(async () => {
+      const { ff } = ground()
+      const write = async (scoped: any): Promise<void> => {
+        await scoped.databases.main
+          .updateTable('articles')
+          .set({ title: 'by me' })
+          .where('slug', '=', 'slug-9')
+          .execute()
+      }
+      if (adapter === 'fastify') {
+        const app = Fastify()
+        await app.register(fourfold, { ff })
+        app.post('/write', async (request) => (await write(request.ff), 'written'))
+        app.get('/other', () => 'other')
+        await app.ready()
+        server = app.server
+      } else {
+        server = createServer(
+          withFourfold(ff, async (request, response) => {
+            if (request.method === 'POST') await write(request.ff)
+            response.end('other')
+          }),
+        )
+      }
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      base = `http://127.0.0.1:${(server.address() as { port: number }).port}`
+    })
+    after(() => new Promise((resolve) => (server.close(resolve), server.closeAllConnections())))
+
+    test('a page is rendered once and answered from memory until a row that it shows changes', async () => {
+      await kept('/article/slug-1')
+      const before = renders
+      assert.match(await (await get('/article/slug-1')).text(), /title 1<\/h1>/)
+      assert.equal(renders, before)
+      await ground().outside.query(`update articles set title = 'new' where slug = 'slug-1'`)
+      await waitFor('the new page', async () => (await (await get('/article/slug-1')).text()).includes('<h1>new</h1>'))
+      assert.equal(await (await get('/other')).text(), 'other')
+    })
+
+    test('parameters of the query make another page where they are allowed, and none where not', async () => {
+      assert.match(await (await get('/article/slug-2?part=two')).text(), /<\/h1>two/)
+      await kept('/article/slug-2')
+      const before = renders
+      assert.match(await (await get('/article/slug-2?utm_source=x')).text(), /title 2<\/h1><p>/)
+      assert.equal(renders, before)
+    })
+
+    test('a page that is not there is a 404 until it is', async () => {
+      await waitFor('the 404 is kept', async () => {
+        const answer = await get('/article/later')
+        assert.equal(answer.status, 404)
+        return answer.headers.get('cache-status') === 'fourfold; hit; detail=memory'
+      })
+      await ground().outside.query(`insert into articles values (900, 'later', 1, 'came later')`)
+      await waitFor('the page', async () => (await get('/article/later')).status === 200)
+      await ground().outside.query(`delete from articles where id = 900`)
+      await waitFor('the 404', async () => (await get('/article/later')).status === 404)
+    })
+
+    test('encodings, conditions and HEAD', async () => {
+      await kept('/article/slug-3')
+      const plain = await get('/article/slug-3', { headers: { 'accept-encoding': 'identity' } })
+      const br = await get('/article/slug-3', { headers: { 'accept-encoding': 'gzip, br' } })
+      const gzip = await get('/article/slug-3', { headers: { 'accept-encoding': 'gzip, br;q=0' } })
+      assert.deepEqual(
+        [plain, br, gzip].map((answer) => answer.headers.get('content-encoding')),
+        [null, 'br', 'gzip'],
+      )
+      const texts = await Promise.all([plain, br, gzip].map((answer) => answer.text()))
+      assert.equal(new Set(texts).size, 1)
+      const tags = [plain, br, gzip].map((answer) => answer.headers.get('etag')!)
+      assert.equal(new Set(tags).size, 3)
+      for (const tag of [...tags, `W/${tags[0]!}`, `"other", ${tags[1]!}`, '*']) {
+        const answer = await get('/article/slug-3', { headers: { 'if-none-match': tag } })
+        assert.deepEqual([answer.status, await answer.text(), answer.headers.has('content-length')], [304, '', false])
+        assert.equal(answer.headers.get('vary'), 'accept-encoding')
+      }
+      assert.equal((await get('/article/slug-3', { headers: { 'if-none-match': '"other"' } })).status, 200)
+      const head = await get('/article/slug-3', { method: 'HEAD', headers: { 'accept-encoding': 'br' } })
+      assert.equal(head.headers.get('content-length'), br.headers.get('content-length'))
+      assert.equal(await head.text(), '')
+      assert.equal(plain.headers.get('cache-control'), 'public, no-cache')
+      const rss = await get('/feed.xml')
+      assert.equal(rss.headers.get('content-type'), 'application/rss+xml')
+      assert.equal(rss.headers.get('cache-control'), 'public, max-age=60, must-revalidate')
+      assert.equal(rss.headers.get('cdn-cache-control'), 'max-age=3600, stale-while-revalidate=86400')
+    })
+
+    test('what is personal is refused', async () => {
+      const nosyAnswer = await get('/nosy', { headers: { accept: 'application/json' } })
+      assert.equal(nosyAnswer.status, 500)
+      const { ff } = ground()
+      for (const [path, code] of [
+        ['/nosy', 'FF_PAGE_PERSONAL'],
+        ['/cookies', 'FF_PAGE_ANSWER'],
+      ] as const) {
+        await assert.rejects(ff.pages.find(ff.pages.match('GET', path)!, ff.scope), { code })
+      }
+    })
+
+    test('who wrote sees it, and a render that fails keeps the page for whoever has written nothing', async () => {
+      await kept('/article/slug-9')
+      const written = await get('/write', { method: 'POST' })
+      const cookie = written.headers
+        .getSetCookie()
+        .map((one) => one.split(';')[0])
+        .join('; ')
+      assert.match(await (await get('/article/slug-9', { headers: { cookie } })).text(), /by me/)
+      await kept('/article/slug-9')
+      await ground().outside.query(`update articles set title = 'broken' where slug = 'slug-9'`)
+      failing = true
+      try {
+        await waitFor('the page of before', async () => {
+          const answer = await get('/article/slug-9')
+          assert.equal(answer.status, 200)
+          assert.match(await answer.text(), /by me/)
+          return answer.headers.get('cache-status') === 'fourfold; hit; detail=failed'
+        })
+        const again = await get('/write', { method: 'POST', headers: { cookie } })
+        assert.equal(again.status, 200)
+        assert.equal((await get('/article/slug-9', { headers: { cookie } })).status, 500)
+      } finally {
+        failing = false
+      }
+      assert.match(await (await get('/article/slug-9', { headers: { cookie } })).text(), /by me/)
+    })
+  })
+}
