@@ -7,6 +7,7 @@ import { createClassRegistry } from '../cache/classes.ts'
 import { createEntryMemory, defaultMemoryBytes } from '../cache/entry-memory.ts'
 import { SharedEntries } from '../cache/shared-entries.ts'
 import { Scope } from '../freshness/scope.ts'
+import { announce, announcementOf } from '../pages/announcements.ts'
 import { connectTier } from '../store/connect-tier.ts'
 
 import type { ResolvedConfig } from './config.ts'
@@ -42,6 +43,7 @@ export async function createAppCache(options: AppCacheOptions): Promise<CacheCor
     build,
     holder: randomBytes(9).toString('base64url'),
     objects: app.definition.objects ?? [],
+    onKept: (kept) => announce(store, build, announcementOf(kept)),
     refreshScope: new Scope({ level: 'strict', reader: null }),
     log,
   })

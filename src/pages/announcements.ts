@@ -11,9 +11,11 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Packr } from 'msgpackr'
 
 import type { Key } from '../cache/keys.ts'
+import type { KeptEntry } from '../cache/source.ts'
 import type { Logger } from '../core/log.ts'
 import type { EntryPart } from '../freshness/changes/recorder.ts'
 import type { Store } from '../store/store.ts'
+import type { PageDocument } from './document.ts'
 
 /** An entry that was put into the shared tier. */
 export interface Announcement {
@@ -40,6 +42,13 @@ const retryMs = 200
 export async function announce(store: Store, build: string, announcement: Announcement): Promise<void> {
   const { id, source, key, parts, expiresAtMs, loadMs, found } = announcement
   await store.appendToStream(streamOf(build), packr.pack([id, source, key, parts, expiresAtMs, loadMs, found]), kept)
+}
+
+/** What is told of an entry: of a page that was not found, that it is not there. */
+export function announcementOf({ source, key, id, entry }: KeptEntry): Announcement {
+  const { parts, expiresAtMs, loadMs, value } = entry
+  const found = value !== null && !((value as Partial<PageDocument>).status! >= 400)
+  return { id, source: source.name, key: key as Key, parts, expiresAtMs, loadMs, found }
 }
 
 export interface FollowOptions {
