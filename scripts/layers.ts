@@ -5,7 +5,8 @@
 
 /** From the bottom up. Folders in one row stand on one level and do not import each other. */
 export const layers: readonly (readonly string[])[] = [
-  ['core'],
+  // What runs in browsers imports nothing.
+  ['core', 'client'],
   ['engines'],
   ['store'],
   ['freshness'],
