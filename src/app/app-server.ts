@@ -4,6 +4,7 @@ import { createServer, Server, type RequestListener } from 'node:http'
 
 import { listenOnLoopback, type CloneListener } from '../clones/child.ts'
 import { listenOn, listenOnFirst } from '../clones/hosts/listen.ts'
+import { formatAddress } from '../clones/protocol.ts'
 import { FourfoldError } from '../core/errors.ts'
 
 import type { App, AppServer } from './define-app.ts'
@@ -26,6 +27,16 @@ export interface ListenPlace {
  * @throws FF_APP_INVALID, FF_CLONES_LISTEN
  */
 export async function listenApp(app: App, ff: Fourfold, place?: ListenPlace): Promise<CloneListener> {
+  const listener = await listenMade(app, ff, place)
+  const { host, port } = listener.address as { host: string; port: number }
+  // Routes that are baked are asked for here.
+  ff.pages.servesAt(`http://${formatAddress({ host: anyAddress.has(host) ? '127.0.0.1' : host, port })}`)
+  return listener
+}
+
+const anyAddress = new Set(['0.0.0.0', '::'])
+
+async function listenMade(app: App, ff: Fourfold, place: ListenPlace | undefined): Promise<CloneListener> {
   if (app.definition.server === undefined) {
     throw new FourfoldError(
       'FF_APP_INVALID',

@@ -6,6 +6,7 @@ import { CacheCore } from '../cache/core.ts'
 import { createClassRegistry } from '../cache/classes.ts'
 import { createEntryMemory, defaultMemoryBytes } from '../cache/entry-memory.ts'
 import { SharedEntries } from '../cache/shared-entries.ts'
+import { SnapshotKeeper } from '../freshness/changes/snapshot-keeper.ts'
 import { Scope } from '../freshness/scope.ts'
 import { announce, announcementOf } from '../pages/announcements.ts'
 import { connectTier } from '../store/connect-tier.ts'
@@ -16,6 +17,7 @@ import type { OpenedDatabases } from './databases.ts'
 import type { App } from './define-app.ts'
 import type { Logger } from '../core/log.ts'
 import type { Store } from '../store/store.ts'
+import type { CacheTier } from '../store/tier.ts'
 
 export interface AppCacheOptions {
   readonly app: App<any>
@@ -25,6 +27,8 @@ export interface AppCacheOptions {
   readonly store: Store
   readonly log: Logger
   readonly build: string | undefined
+  /** How often what is known of changes is written down for processes that start. Default: 30,000. */
+  readonly snapshotEveryMs?: number | undefined
   /** Filled with what closes it again. */
   readonly closers: (() => Promise<unknown> | void)[]
 }
@@ -34,6 +38,7 @@ export async function createAppCache(options: AppCacheOptions): Promise<CacheCor
   const tier = await connectTier({ url: tierUrl(config, connections), deadlineMs: config.store.deadlineMs, log })
   const classes = createClassRegistry()
   const shared = new SharedEntries({ tier, classes, compressAbove: config.cache.compressAboveBytes, log })
+  const holder = randomBytes(9).toString('base64url')
   const core = new CacheCore({
     clusters: new Map(Object.entries(databases.clusters)),
     reads: databases.reads,
@@ -41,7 +46,7 @@ export async function createAppCache(options: AppCacheOptions): Promise<CacheCor
     shared,
     store,
     build,
-    holder: randomBytes(9).toString('base64url'),
+    holder,
     objects: app.definition.objects ?? [],
     onKept: (kept) => announce(store, build, announcementOf(kept)),
     refreshScope: new Scope({ level: 'strict', reader: null }),
@@ -51,11 +56,23 @@ export async function createAppCache(options: AppCacheOptions): Promise<CacheCor
     await core.close()
     await shared.close()
   })
+  for (const keeper of snapshotKeepers(options, tier, holder)) {
+    keeper.start()
+    closers.push(() => keeper.stop())
+  }
   return core
 }
 
+function snapshotKeepers(options: AppCacheOptions, tier: CacheTier, holder: string): SnapshotKeeper[] {
+  const { databases, store, log, snapshotEveryMs: everyMs } = options
+  return Object.entries(databases.clusters).flatMap(([database, { changes: follower }]) => {
+    if (follower === null) return []
+    return new SnapshotKeeper({ database, follower, tier, store, holder, ...(everyMs !== undefined && { everyMs }), log })
+  })
+}
+
 /** Unless it is given: the store's own server where it can keep entries. An app that keeps everything in its database has none. */
-function tierUrl({ cache }: ResolvedConfig, { storeUrl }: Connections): string {
+export function tierUrl({ cache }: ResolvedConfig, { storeUrl }: Connections): string {
   if (cache.tierUrl !== undefined) return cache.tierUrl
   return /^(?:unix:|rediss?:)/.test(storeUrl) ? storeUrl : 'none'
 }

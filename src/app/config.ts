@@ -389,6 +389,11 @@ export const appSchema = {
       summary: 'Answers who the reader of a request is, where that is not the session: `(request) => string | null`.',
     },
     objects: { kind: 'code', list: true, summary: 'The cached objects: `[article, profile]`.' },
+    bakeRoutes: {
+      kind: 'code',
+      list: true,
+      summary: "Routes of `server` that are baked as nobody sees them: `['/legacy/*']`.",
+    },
     pages: { kind: 'code', list: true, summary: 'The pages that are baked in advance: `[articlePage]`.' },
     seed: { kind: 'code', summary: 'Fills the database: `async (ff, options) => …`. Run by `fourfold seed`.' },
     server: { kind: 'code', summary: 'Makes the HTTP server: `async (ff) => …`.' },

@@ -28,10 +28,18 @@ export interface OpenedDatabases {
 }
 
 export async function openDatabases(options: OpenDatabasesOptions): Promise<OpenedDatabases> {
+  const [clusters, analyser] = await Promise.all([openClusters(options), loadReadAnalyser()])
+  const reads = new Map(
+    Object.entries(clusters).map(([name, cluster]) => [name, new RecordedReads(cluster, analyser, options.log)]),
+  )
+  return { clusters, reads }
+}
+
+/** The databases alone, for a process that wants to know how far their changes have come. */
+export async function openClusters(options: OpenDatabasesOptions): Promise<Readonly<Record<string, Cluster>>> {
   const { config, connections, store, log, closers } = options
-  const [classifier, analyser] = await Promise.all([loadClassifier(), loadReadAnalyser()])
+  const classifier = await loadClassifier()
   const clusters: Record<string, Cluster> = {}
-  const reads = new Map<string, RecordedReads>()
   for (const [name, { primary, replicas, poolSize, changes: followed }] of Object.entries(connections.databases)) {
     const { level, replicaWaitMs, maxStalenessMs, statementTimeoutMs, connectTimeoutMs, onPrimaryDown } = settingsOf(
       config,
@@ -41,7 +49,6 @@ export async function openDatabases(options: OpenDatabasesOptions): Promise<Open
     const changes = followed === true ? new ChangeFollower({ database: name, store, log }) : null
     const cluster = new Cluster({ name, primary, replicas, poolSize, classifier, store, log, changes, ...rules })
     clusters[name] = cluster
-    reads.set(name, new RecordedReads(cluster, analyser, log))
     closers.push(async () => {
       await changes?.stop()
       await cluster.close()
@@ -49,7 +56,7 @@ export async function openDatabases(options: OpenDatabasesOptions): Promise<Open
     changes?.start()
     await cluster.start()
   }
-  return { clusters, reads }
+  return clusters
 }
 
 export type TrackersOptions = Omit<OpenDatabasesOptions, 'closers'>

@@ -11,6 +11,7 @@ import type { AppOptions, DatabaseOptions } from './config.ts'
 import type { Fourfold } from './fourfold.ts'
 import type { ObjectDefinition } from '../cache/define-object.ts'
 import type { PageDefinition } from '../pages/define-page.ts'
+import type { BakeRoute } from '../pages/route-source.ts'
 import type { Session } from '../sessions/session.ts'
 import type { RequestListener, Server } from 'node:http'
 
@@ -54,7 +55,7 @@ interface FastifyLike {
 
 export interface AppDefinition<Databases extends DatabaseDefinitions> extends Omit<
   AppOptions,
-  'databases' | 'identify' | 'objects' | 'pages' | 'seed' | 'server'
+  'databases' | 'identify' | 'objects' | 'pages' | 'bakeRoutes' | 'seed' | 'server'
 > {
   readonly databases: Databases
   /** Who the reader of a request is, where that is not the session: a stable key such as `user:7`, or null. */
@@ -63,6 +64,8 @@ export interface AppDefinition<Databases extends DatabaseDefinitions> extends Om
   readonly objects?: readonly ObjectDefinition[]
   /** The pages that are baked in advance. They are answered before any route of `server`. */
   readonly pages?: readonly PageDefinition[]
+  /** Routes of `server` that are baked too, without a rewrite: `['/legacy/*']`. What they read through `request.ff` ends them. */
+  readonly bakeRoutes?: readonly (string | BakeRoute)[]
   /** Fills the database. */
   readonly seed?: (ff: Fourfold<SchemasOf<Databases>>, options: SeedOptions) => Promise<void>
   /** Makes the HTTP server of one clone. It must not listen: the clone does. */

@@ -2,6 +2,8 @@
 
 import { ScopedCache, type Cache } from '../cache/cache.ts'
 import { createJoin } from '../cache/join/create-join.ts'
+import { createBakingParts } from '../pages/baking-instance.ts'
+import { refusePersonal, type RouteBake } from '../pages/route-bakes.ts'
 import { createDatabase, type Database } from '../database/database.ts'
 import { fixedReader, type ReaderSource } from '../freshness/reader.ts'
 import { Scope } from '../freshness/scope.ts'
@@ -62,6 +64,9 @@ export interface Fourfold<S extends Schemas = Schemas> {
   /** Carries the freshness of one reader over to another: at login, logout and changes of id. False: unsettled. */
   carryTokens(from: string, to: string): Promise<boolean>
 
+  /** For a route that is asked by a bake: its reads are recorded by that. Adapters ask for it. */
+  forBake(bake: RouteBake): Fourfold<S>
+
   /** Stops everything that opening started. May be called twice. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -117,6 +122,16 @@ export function createInstance<S extends Schemas>(root: Root, scope: Scope): Fou
       const carried = await Promise.all(Object.values(clusters).map((cluster) => cluster.tokens.carry(from, to)))
       return carried.every(Boolean)
     },
+    forBake: (bake) => ({
+      ...createInstance<S>(root, bake.load.scope),
+      ...(createBakingParts(root.cache, Object.keys(clusters), bake) as Pick<
+        Fourfold<S>,
+        'databases' | 'cache' | 'join'
+      >),
+      as: (() => {
+        throw refusePersonal(bake, 'ff.as')
+      }) as never,
+    }),
     close,
     [Symbol.asyncDispose]: close,
   }

@@ -3,6 +3,7 @@
 import type { AppOptions, ResolvedConfig } from './config.ts'
 import type { TrackerSettings } from './databases.ts'
 import type { Connections } from './connections.ts'
+import type { PageFrontSettings } from './page-front.ts'
 import type { Build } from '../clones/build/snapshot.ts'
 import type { GroupOptions } from '../clones/supervisor.ts'
 
@@ -54,10 +55,14 @@ export function cloneGroup(options: CloneGroupOptions): GroupOptions {
   }
 }
 
-/** @param port asked for at every start: where any free port was wanted, a second start must take the first one's */
+/**
+ * @param port asked for at every start: where any free port was wanted, a second start must take the first one's
+ * @param pages what the balancer answers pages with; null: clones answer them
+ */
 export function balancerGroup(
   { balancer, clones, sessions, logLevel }: ResolvedConfig,
   port: () => number,
+  pages: PageFrontSettings | null = null,
 ): GroupOptions {
   return {
     kind: 'balancer',
@@ -65,7 +70,13 @@ export function balancerGroup(
     together: false,
     spec: () => ({
       entry: processEntry('balancer'),
-      settings: { ...balancer, readerCookie: sessions.cookie, port: port(), logLevel },
+      settings: {
+        ...balancer,
+        readerCookie: sessions.cookie,
+        port: port(),
+        logLevel,
+        ...(pages === null ? {} : { pages }),
+      },
       graceMs: clones.graceMs,
     }),
   }

@@ -49,6 +49,7 @@ export async function listenAnnounced(options: AnnouncedOptions): Promise<CloneL
     guardServer(server, {
       keys,
       id: () => announcement?.id ?? null,
+      isOwn: (headers) => ff.pages.bakes.of(headers) !== null,
       pauses: {
         check: () => announcement?.pauses.check(),
         recently: () => announcement?.pauses.recently() === true,

@@ -31,6 +31,8 @@ export interface OpenOptions {
   /** Names the app's code: entries of the cache that other code made are not used. Default: a hash of each load's code. */
   readonly build?: string
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** How often what is known of changes is written down for processes that start, in ms. Default: 30,000. */
+  readonly snapshotEveryMs?: number
   readonly log?: Logger
 }
 
@@ -85,8 +87,16 @@ export async function open<Databases extends DatabaseDefinitions>(
       log,
       closers,
       build: options.build,
+      snapshotEveryMs: options.snapshotEveryMs,
     })
-    const pages = new Pages({ definitions: app.definition.pages ?? [], core: cache, build: options.build ?? '', log })
+    const pages = new Pages({
+      definitions: app.definition.pages ?? [],
+      bakeRoutes: app.definition.bakeRoutes ?? [],
+      core: cache,
+      build: options.build ?? '',
+      sessionCookie: config.sessions.cookie,
+      log,
+    })
     if (pages.sources.length > 0) {
       const manifest = { routes: pages.routes.routes, identifies: app.definition.identify !== undefined }
       await writeManifest(store, options.build ?? '', manifest).catch((error: unknown) =>

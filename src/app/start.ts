@@ -15,6 +15,7 @@ import { startControlServer } from './control-server.ts'
 import { balancerGroup, cloneGroup, storeGroup, trackerGroup, withSecrets, type CloneGroupOptions } from './groups.ts'
 import { endLeftovers } from './leftovers.ts'
 import { open } from './open.ts'
+import { pageFrontSettings, type PageFrontSettings } from './page-front.ts'
 import { controlHandlers, Rollouts } from './rollouts.ts'
 import { seedOnce, type SeedProgress } from './seeding.ts'
 import { socketPathFor } from './socket-path.ts'
@@ -61,8 +62,8 @@ export interface RunningSystem {
   stop(): Promise<void>
 }
 
-/** Processes with pools beside the clones: the supervisor while it seeds, and one for commands run beside the system. */
-const otherProcesses = 2
+/** Processes with pools beside the clones: the supervisor while it seeds, one for commands run beside the system, and the balancer where it answers pages. */
+const otherProcesses = 3
 /** During a rollout two builds run side by side. */
 const buildsAtOnce = 2
 
@@ -124,7 +125,8 @@ async function startParts(
   closers.push(() => routes.close())
   const build = begun?.build ?? null
   const clones = { appFile: options.appFile, config, overrides: options.overrides, connections, secrets, build }
-  const url = await runFront(supervisor, options, clones)
+  const pages = pageFrontSettings(app, config, connections, secrets)
+  const url = await runFront(supervisor, options, clones, pages)
   if (begun !== null) {
     const rollouts = new Rollouts({ ...clones, ...begun, supervisor, routes, log })
     closers.push(() => rollouts.close())
@@ -191,6 +193,7 @@ async function runFront(
   supervisor: Supervisor,
   { config, signal }: StartOptions,
   clones: CloneGroupOptions,
+  pages: PageFrontSettings | null,
 ): Promise<string> {
   let { port } = config.balancer
   // A start that is called off does not wait until clones are ready that nobody will ask.
@@ -198,7 +201,7 @@ async function runFront(
   signal?.addEventListener('abort', callOff)
   const started = await Promise.allSettled([
     supervisor.run(cloneGroup(clones)),
-    supervisor.run(balancerGroup(config, () => port)),
+    supervisor.run(balancerGroup(config, () => port, pages)),
   ])
   signal?.removeEventListener('abort', callOff)
   for (const outcome of started) if (outcome.status === 'rejected') throw outcome.reason

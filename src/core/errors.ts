@@ -390,8 +390,14 @@ export const errorRegistry = {
     retryable: false,
     httpStatus: 500,
   },
+  FF_PAGE_ROUTE: {
+    summary: 'A route of the app that is to be baked failed, or this process does not serve the app.',
+    retryable: true,
+    httpStatus: 502,
+  },
   FF_PAGE_ANSWER: {
-    summary: 'What a render answered is not for everybody, or no whole document: it sets cookies, is private, or failed.',
+    summary:
+      'What a render answered is not for everybody, or no whole document: it sets cookies, is private, or failed.',
     retryable: false,
     httpStatus: 500,
   },

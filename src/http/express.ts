@@ -97,7 +97,7 @@ export function fourfold({ ff, level, cacheStatus = false }: FourfoldMiddlewareO
     const prepare = part.claimAnswer()
     if (prepare !== undefined)
       holdResponse(response, { prepare, fail: (error) => answerError(request, response, error) })
-    next()
+    part.answerPage(response, next)
   }
 }
 

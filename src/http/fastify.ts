@@ -64,9 +64,10 @@ const fourfoldPlugin: FastifyPluginAsync<FourfoldPluginOptions> = async (app, op
     },
   })
   app.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
-    const page = options.ff.pages.match(request.raw.method, request.raw.url)
+    const page = options.ff.pages.match(request.raw)
     if (page === null) return
     const answer = await findPageAnswer(options.ff, contextOf(request), page, request.raw)
+    if (answer === null) return
     reply.hijack()
     writeAnswer(reply.raw, answer)
   })

@@ -17,11 +17,13 @@ import type { Context, MiddlewareHandler } from 'hono'
 import type { IncomingRequest } from '../app/define-app.ts'
 import type { Fourfold, Schemas } from '../app/fourfold.ts'
 import type { Level } from '../freshness/level.ts'
+import type { PageAnswer } from '../pages/answer.ts'
 import type { Session } from '../sessions/session.ts'
 import type { CsrfOptions } from './guards/csrf.ts'
 import { createCsrf, createLimit, type RateLimitHandler } from './guards/hono.ts'
 import type { RateLimitOptions } from './guards/rate-limit.ts'
 import type { Head } from './held-response.ts'
+import { findPageAnswer } from './pages.ts'
 import { addAnswer, RequestContext } from './request-context.ts'
 import type { RawRequest } from './secure.ts'
 
@@ -61,9 +63,26 @@ export function fourfold({ ff, level, cacheStatus }: FourfoldMiddlewareOptions):
       cacheStatus,
     })
     giveVariables(c, context)
+    const page = ff.pages.match(pageTarget(c))
+    const answer = page && (await findPageAnswer(ff, context, page, pageTarget(c)))
+    if (answer !== null) return pageResponse(answer)
     await next()
     await addAnswer(context, c.res.status, headOf(c))
+    return undefined
   }
+}
+
+function pageTarget(c: Context): { method: string; url: string; headers: RawRequest['headers'] } {
+  const { pathname, search } = new URL(c.req.url)
+  return { method: c.req.method, url: pathname + search, headers: rawRequest(c).headers }
+}
+
+function pageResponse({ status, headers, body }: PageAnswer): Response {
+  const fields = Array.from({ length: headers.length / 2 }, (_, at): [string, string] => [
+    headers[2 * at]!,
+    headers[2 * at + 1]!,
+  ])
+  return new Response(body as Uint8Array<ArrayBuffer> | null, { status, headers: fields })
 }
 
 /** Variables that are made when first asked for; Hono's own are made when the middleware runs. */

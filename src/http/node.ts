@@ -71,17 +71,22 @@ export function withFourfold<S extends Schemas>(
       if (!isFourfoldError(error)) ff.log.error({ error, url: raw.url }, 'a request failed')
       answerError(raw, response, error)
     }
-    const page = ff.pages.match(raw.method, raw.url)
-    if (page !== null) {
-      findPageAnswer(ff, context, page, raw).then((answer) => writeAnswer(response, answer), fail)
-      return
+    const handle = (): void => {
+      const begun = holdResponse(response, {
+        prepare: (statusCode, head) => addAnswer(context, statusCode, head),
+        fail,
+      })
+      run(handler, request, response).catch((error: unknown) => {
+        if (!begun()) return fail(error)
+        ff.log.error({ error, url: raw.url }, 'a request failed after its answer had begun')
+        response.destroy()
+      })
     }
-    const begun = holdResponse(response, { prepare: (statusCode, head) => addAnswer(context, statusCode, head), fail })
-    run(handler, request, response).catch((error: unknown) => {
-      if (!begun()) return fail(error)
-      ff.log.error({ error, url: raw.url }, 'a request failed after its answer had begun')
-      response.destroy()
-    })
+    const page = ff.pages.match(raw)
+    if (page === null) return handle()
+    findPageAnswer(ff, context, page, raw)
+      .then((answer) => (answer === null ? handle() : writeAnswer(response, answer)))
+      .catch(fail)
   }
 }
 

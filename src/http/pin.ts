@@ -4,9 +4,9 @@
  */
 
 import { cookieName, readCookie, serializeCookie } from '../sessions/cookies.ts'
+import { pinCookieName } from '../sessions/presented-reader.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 
-const pinName = 'ff_pin'
 const minPinMs = 10_000
 
 /**
@@ -23,11 +23,11 @@ export type PinnedDatabases = Readonly<Record<string, { readonly maxStalenessMs:
 export function pinCookie(sessions: Sessions, databases: PinnedDatabases, secure: boolean): string {
   const lifeMs = pinMs(databases)
   const value = sessions.signer.sign('pin', String(sessions.now() + lifeMs))
-  return serializeCookie(pinName, value, { secure, maxAgeSeconds: Math.ceil(lifeMs / 1000) })
+  return serializeCookie(pinCookieName, value, { secure, maxAgeSeconds: Math.ceil(lifeMs / 1000) })
 }
 
 export function isPinned(sessions: Sessions, cookieHeader: string | undefined, secure: boolean): boolean {
-  const cookie = readCookie(cookieHeader, cookieName(pinName, secure))
+  const cookie = readCookie(cookieHeader, cookieName(pinCookieName, secure))
   const verified = cookie === null ? null : sessions.signer.verify('pin', cookie)
   return verified !== null && sessions.now() < Number(verified.value)
 }

@@ -12,6 +12,8 @@ import type { Session } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Head } from './held-response.ts'
 import { isPinned, pinCookie, type PinnedDatabases } from './pin.ts'
+import { refusePersonal, type RouteBake, type RouteBakes } from '../pages/route-bakes.ts'
+import { carriesCredentials, type CredentialSettings } from './credentials.ts'
 import { RequestReader, type Identity } from './request-reader.ts'
 import { isSecure, type RawRequest } from './secure.ts'
 
@@ -32,10 +34,12 @@ export interface ScopedInstance {
 /** What a request needs of the running app. */
 export interface RequestHost<Scoped extends ScopedInstance = ScopedInstance> {
   readonly sessions: Sessions
-  readonly config: { readonly databases: PinnedDatabases }
+  readonly config: { readonly databases: PinnedDatabases; readonly baking?: CredentialSettings }
   as(options: ScopeRequest): Scoped
   /** Raises `to`'s freshness tokens to at least those of `from`. False: the store has not taken it yet. */
   carryTokens(from: string, to: string): Promise<boolean>
+  readonly pages: { readonly bakes: RouteBakes; readonly sources: readonly unknown[] }
+  forBake(bake: RouteBake): Scoped
 }
 
 /** A session that the adapter keeps by itself. */
@@ -86,8 +90,15 @@ export class RequestContext<Scoped extends ScopedInstance> {
     return this.#session !== null || this.#scoped !== null || this.#reader !== null
   }
 
+  /** The bake that this request is part of; null for a client's. */
+  get bake(): RouteBake | null {
+    return this.#options.host.pages.bakes.of(this.#options.raw.headers)
+  }
+
   get session(): Session {
     if (this.#session !== null) return this.#session
+    const bake = this.bake
+    if (bake !== null) throw refusePersonal(bake, 'session')
     const { sessions } = this.#options.host
     const cookie = readCookie(this.#options.raw.headers.cookie, sessions.cookieName(this.#secure))
     this.#session = sessions.open(cookie, {
@@ -98,9 +109,17 @@ export class RequestContext<Scoped extends ScopedInstance> {
     return this.#session
   }
 
+  /** Whether somebody reads whom a session or the app's `identify` names. */
+  async isKnown(): Promise<boolean> {
+    const session = this.#options.kept ?? this.session
+    return session.reader !== null || (await this.#requestReader().isIdentified())
+  }
+
   get ff(): Scoped {
     if (this.#scoped !== null) return this.#scoped
     const { host, raw } = this.#options
+    const bake = this.bake
+    if (bake !== null) return (this.#scoped = host.forBake(bake))
     const reader = this.#requestReader()
     const level = this.#options.level?.()
     const pinned = isPinned(host.sessions, raw.headers.cookie, this.#secure)
@@ -115,7 +134,8 @@ export class RequestContext<Scoped extends ScopedInstance> {
    * @throws what `session.save()` throws, unless the answer tells of a failure already
    */
   async finish(statusCode: number): Promise<AnswerHeaders> {
-    if (!this.used) return nothing
+    if (!this.used || this.bake !== null) return nothing
+    await this.#noteIdentity()
     await this.#session?.close({ failing: statusCode >= 500 })
     if ((this.#options.kept ?? this.#session)?.handedOver === true) await this.#requestReader().afterHandover()
     return this.#answerHeaders()
@@ -129,6 +149,16 @@ export class RequestContext<Scoped extends ScopedInstance> {
   /** To be called before a kept session ends or gets another id, while the request can still be identified by it. */
   beforeHandover(): Promise<void> {
     return this.#requestReader().beforeHandover()
+  }
+
+  /** For balancers, which cannot ask the app: what its `identify` makes of this session alone. */
+  async #noteIdentity(): Promise<void> {
+    const { host, raw, kept } = this.#options
+    const { pages, config, sessions } = host
+    const identity = this.#reader?.identity ?? null
+    if (identity === null || this.#session === null || kept !== undefined || config.baking === undefined) return
+    if (pages.sources.length === 0 || carriesCredentials(raw.headers, sessions, config.baking)) return
+    await this.#session.noteIdentified(identity)
   }
 
   #answerHeaders(): AnswerHeaders {

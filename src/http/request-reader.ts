@@ -13,6 +13,7 @@ import { FourfoldError } from '../core/errors.ts'
 import type { ReaderSource } from '../freshness/reader.ts'
 import { cookieName, readCookie, serializeCookie } from '../sessions/cookies.ts'
 import { sessionLate } from '../sessions/session-errors.ts'
+import { readerCookie, readerHeader, signReader, verifyReader } from '../sessions/presented-reader.ts'
 import { newReaderKey } from '../sessions/session-record.ts'
 import type { Signer } from '../sessions/signer.ts'
 import type { AnswerHeaders } from './request-context.ts'
@@ -29,8 +30,6 @@ export interface RequestReaderOptions {
   readonly carry: (from: string, to: string) => Promise<boolean>
 }
 
-export const readerHeader = 'fourfold-reader'
-const readerCookie = 'ff_reader'
 const readerCookieSeconds = 30 * 24 * 3600
 
 interface Known {
@@ -51,6 +50,7 @@ export class RequestReader implements ReaderSource {
   #drop = false
   #settled = true
   #closed = false
+  #identity: string | null = null
 
   constructor(options: RequestReaderOptions) {
     this.#options = options
@@ -61,6 +61,11 @@ export class RequestReader implements ReaderSource {
   /** False once a token could not be carried over to this client's new reader. */
   get settled(): boolean {
     return this.#settled
+  }
+
+  /** What the app's `identify` answered, empty for nobody; null where it has not answered. */
+  get identity(): string | null {
+    return this.#identity
   }
 
   /** @throws FF_STORE_UNAVAILABLE while the tokens of an earlier reader cannot be carried over: read the primary. */
@@ -79,6 +84,11 @@ export class RequestReader implements ReaderSource {
     if (presented.by === 'header') this.#tell = key
     else if (identified) this.#drop = true
     return key
+  }
+
+  /** Whether the app named the reader. */
+  async isIdentified(): Promise<boolean> {
+    return (await this.#find()).identified
   }
 
   async ensure(): Promise<string> {
@@ -130,7 +140,7 @@ export class RequestReader implements ReaderSource {
       const cookies = this.#drop ? [serializeCookie(readerCookie, '', { secure, maxAgeSeconds: 0 })] : []
       return { cookies, headers: {} }
     }
-    const signed = signer.sign('reader', Buffer.from(this.#tell).toString('base64url'))
+    const signed = signReader(signer, this.#tell)
     return {
       cookies: [serializeCookie(readerCookie, signed, { secure, maxAgeSeconds: readerCookieSeconds })],
       headers: { [readerHeader]: signed },
@@ -144,6 +154,7 @@ export class RequestReader implements ReaderSource {
 
   async #ask(): Promise<Known> {
     const identity = await this.#options.identify?.()
+    if (this.#options.identify !== undefined) this.#identity = String(identity ?? '')
     if (identity !== null && identity !== undefined) return { key: String(identity), identified: true }
     const session = this.#options.session().reader
     return { key: session ?? this.#made ?? this.#presented?.key ?? null, identified: false }
@@ -160,8 +171,8 @@ function readPresented(
     ['header', header],
     ['cookie', cookie],
   ] as const) {
-    const verified = typeof signed === 'string' ? signer.verify('reader', signed) : null
-    if (verified !== null) return { key: Buffer.from(verified.value, 'base64url').toString(), by }
+    const key = typeof signed === 'string' ? verifyReader(signer, signed) : null
+    if (key !== null) return { key, by }
   }
   return null
 }

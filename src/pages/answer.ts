@@ -12,19 +12,24 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 
 type Coding = 'br' | 'gzip' | 'identity'
 
+/** All that can be answered with one coding, made once. */
 interface Representation {
-  readonly body: Buffer
-  /** As it stands in a field. */
-  readonly etag: string
-  /** Flat. */
-  readonly headers: string[]
-  /** Of a 304: flat. */
-  readonly unchanged: string[]
+  readonly whole: PageAnswer
+  readonly head: PageAnswer
+  readonly unchanged: PageAnswer
 }
 
 export interface PageRequest {
   readonly method?: string | undefined
   readonly headers: IncomingHttpHeaders
+}
+
+/** What of a request decides how a page is answered. */
+export interface PageConditions {
+  readonly head: boolean
+  readonly acceptEncoding: string | undefined
+  readonly ifNoneMatch: string | undefined
+  readonly ifModifiedSince: string | undefined
 }
 
 /** Whether it is a 304 has nothing to do with its document's status, which is 200 then. */
@@ -38,18 +43,39 @@ export interface PageAnswer {
 /** A document with what is sent of it. */
 export class AnsweredPage {
   readonly document: PageDocument
-  readonly #made: { br?: Representation; gzip?: Representation; identity?: Representation } = {}
+  readonly #more: readonly string[]
+  #br: Representation | null = null
+  #gzip: Representation | null = null
+  #identity: Representation | null = null
 
-  constructor(document: PageDocument) {
+  /** @param more headers of each answer besides the document's: flat */
+  constructor(document: PageDocument, more: readonly string[] = []) {
     this.document = document
+    this.#more = more
   }
 
   answer({ method, headers }: PageRequest): PageAnswer {
+    return this.answerTo({
+      head: method === 'HEAD',
+      acceptEncoding: headers['accept-encoding'] as string | undefined,
+      ifNoneMatch: headers['if-none-match'],
+      ifModifiedSince: headers['if-modified-since'],
+    })
+  }
+
+  /** The same answer to whom the same is due: not to be changed. */
+  answerTo({ head, acceptEncoding, ifNoneMatch, ifModifiedSince }: PageConditions): PageAnswer {
     const { document } = this
-    const coding = document.plain === null ? codingFor(headers['accept-encoding']) : 'identity'
-    const made = (this.#made[coding] ??= represent(document, coding))
-    if (isUnchanged(document, headers)) return { status: 304, headers: made.unchanged, body: null }
-    return { status: document.status, headers: made.headers, body: method === 'HEAD' ? null : made.body }
+    const made = this.#madeFor(document.plain === null ? codingFor(acceptEncoding) : 'identity')
+    const conditional = ifNoneMatch !== undefined || ifModifiedSince !== undefined
+    if (conditional && isUnchanged(document, ifNoneMatch, ifModifiedSince)) return made.unchanged
+    return head ? made.head : made.whole
+  }
+
+  #madeFor(coding: Coding): Representation {
+    if (coding === 'br') return (this.#br ??= represent(this.document, coding, this.#more))
+    if (coding === 'gzip') return (this.#gzip ??= represent(this.document, coding, this.#more))
+    return (this.#identity ??= represent(this.document, coding, this.#more))
   }
 }
 
@@ -59,18 +85,19 @@ export function writeAnswer(response: ServerResponse, { status, headers, body }:
   else response.end(body)
 }
 
-function represent(document: PageDocument, coding: Coding): Representation {
+function represent(document: PageDocument, coding: Coding, more: readonly string[]): Representation {
   const body = bodyFor(document, coding)
   const etag = `"${document.tag}${coding === 'identity' ? '' : `-${coding}`}"`
   // What is kept as it is has one form, whatever is accepted.
   const varies = document.plain === null ? ['vary', 'accept-encoding'] : []
   const encoded = coding === 'identity' ? [] : ['content-encoding', coding]
   const common = ['etag', etag, ...varies]
+  const { status } = document
+  const headers = [...document.headers, ...common, ...encoded, ...more, 'content-length', String(body.length)]
   return {
-    body,
-    etag,
-    headers: [...document.headers, ...common, ...encoded, 'content-length', String(body.length)],
-    unchanged: [...keptFields(document.headers), ...common],
+    whole: { status, headers, body },
+    head: { status, headers, body: null },
+    unchanged: { status: 304, headers: [...keptFields(document.headers), ...common, ...more], body: null },
   }
 }
 
@@ -81,17 +108,20 @@ function bodyFor({ plain, gzip, br }: PageDocument, coding: Coding): Buffer {
 }
 
 /** What a 304 repeats (RFC 9110, 15.4.5). */
-const ofUnchanged = new Set(['cache-control', 'cdn-cache-control', 'content-location', 'expires', 'surrogate-control'])
+const ofUnchanged = new Set(['cache-control', 'cdn-cache-control', 'content-location', 'expires', 'surrogate-control', 'vary'])
 
 function keptFields(headers: readonly string[]): string[] {
   return headers.filter((_, at) => ofUnchanged.has(headers[at - (at % 2)]!))
 }
 
 /** RFC 9110, 13.1.2: the weak comparison, with any representation. Only a 200 can be unchanged. */
-function isUnchanged({ tag, status, headers: own }: PageDocument, headers: IncomingHttpHeaders): boolean {
-  const given = headers['if-none-match']
+function isUnchanged(
+  { tag, status, headers: own }: PageDocument,
+  given: string | undefined,
+  since: string | undefined,
+): boolean {
   if (status !== 200) return false
-  if (given === undefined) return isOlder(own, headers['if-modified-since'])
+  if (given === undefined) return isOlder(own, since)
   if (given.trim() === '*') return true
   for (const one of given.split(',')) {
     const text = one.trim().replace(/^W\//, '')

@@ -4,6 +4,7 @@
  */
 
 import type { LoadTools } from '../cache/define-object.ts'
+import type { PageReaders } from './readers.ts'
 
 /** The parameters that a path names: `'/article/:slug'` has `{ slug: string }`. */
 export type ParamsOf<Path extends string> = string extends Path
@@ -46,8 +47,12 @@ export interface PageOptions<Databases, Path extends string> {
   readonly params?:
     | readonly ParamsOf<Path>[]
     | ((tools: LoadTools<Databases>) => Promise<readonly ParamsOf<Path>[]> | readonly ParamsOf<Path>[])
-  /** Query parameters that make another page. Others are ignored. Default: none. */
+  /** Query parameters that make another page. Default: none. An address that has one of them twice is no page. */
   readonly query?: readonly string[]
+  /** What other parameters of the query mean: nothing, or that the app's own route answers. Default: `ignore`. */
+  readonly otherQuery?: 'ignore' | 'route'
+  /** For whom it is; others are answered by the app's own route at the same address. Default: `everybody`. */
+  readonly readers?: PageReaders
   /** A cron expression: all of `params` is baked again at these times too, once in the cluster. */
   readonly schedule?: string
   /** The page is over after this, whatever happens. Needed where a render reads what cannot be followed. */

@@ -15,7 +15,7 @@ import type { PageContext, PageDefinition } from './define-page.ts'
 /** A page that an app has, with the source of its entries. */
 export interface PageSource extends Source<PageKey> {
   readonly route: PageRoute
-  readonly definition: PageDefinition
+  readonly definition: Pick<PageDefinition, 'path' | 'params' | 'schedule'>
 }
 
 /** What a render has no business with; whoever reaches for it is told. */
@@ -23,10 +23,10 @@ const personal = ['session', 'request', 'req', 'headers', 'cookies', 'user', 're
 
 /** @throws FF_PAGE_DEFINITION */
 export function createPageSource(definition: PageDefinition, build: string, tools: MakeTools): PageSource {
-  const { path, query = [], ttl, render } = definition
+  const { path, query = [], ttl, render, otherQuery, readers = 'everybody' } = definition
   check(definition)
   const prefix = `${build}:${hashVersion}:p:${path}:${codeOf(definition)}:`
-  const route = { path, query, prefix }
+  const route = { path, query, prefix, readers, strict: otherQuery === 'route' }
   return {
     name: path,
     prefix,
@@ -69,7 +69,7 @@ function addContext(tools: ReturnType<MakeTools>, definition: PageDefinition, ke
 const notFoundPage =
   '<!doctype html><html lang="en"><meta charset="utf-8"><title>Not found</title><h1>404 Not found</h1></html>\n'
 
-function check({ path, render, query }: PageDefinition): void {
+function check({ path, render, query, readers, otherQuery }: PageDefinition): void {
   const mistake = (expected: string): FourfoldError =>
     new FourfoldError('FF_PAGE_DEFINITION', `The page ${JSON.stringify(path)}: ${expected}`, { fields: { path } })
   if (typeof path !== 'string' || !path.startsWith('/')) throw mistake('expected a path that begins with "/"')
@@ -80,10 +80,16 @@ function check({ path, render, query }: PageDefinition): void {
   ) {
     throw mistake('query: expected a list of names')
   }
+  if (readers !== undefined && !['everybody', 'anonymous', 'scripted'].includes(readers)) {
+    throw mistake(`readers: expected 'everybody', 'anonymous' or 'scripted', got ${JSON.stringify(readers)}`)
+  }
+  if (otherQuery !== undefined && otherQuery !== 'ignore' && otherQuery !== 'route') {
+    throw mistake(`otherQuery: expected 'ignore' or 'route', got ${JSON.stringify(otherQuery)}`)
+  }
 }
 
 /** Where there is no build, the code of the render tells pages apart. */
-function codeOf({ render, version = 0, headers, browser, edge }: PageDefinition): string {
-  const text = [version, String(render), JSON.stringify([headers, browser, edge])].join('\u0000')
+function codeOf({ render, version = 0, headers, browser, edge, readers }: PageDefinition): string {
+  const text = [version, String(render), JSON.stringify([headers, browser, edge, readers])].join('\u0000')
   return createHash('sha256').update(text).digest('base64url').slice(0, 12)
 }

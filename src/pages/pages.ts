@@ -6,8 +6,12 @@
  * last write it shows (`session`, `eventual`). Others get the failure.
  */
 
+import { isFourfoldError } from '../core/errors.ts'
 import { AnsweredPage } from './answer.ts'
 import { createPageSource, type PageSource } from './page-source.ts'
+import { isForPage, type ReaderHeaders } from './readers.ts'
+import { bakeHeader, RouteBakes } from './route-bakes.ts'
+import { createRouteSource, type BakeRoute } from './route-source.ts'
 import { PageRoutes, type PageMatch } from './routes.ts'
 
 import type { CacheCore } from '../cache/core.ts'
@@ -20,9 +24,13 @@ import type { PageDocument } from './document.ts'
 
 export interface PagesOptions {
   readonly definitions: readonly PageDefinition[]
+  /** Routes of the app that are baked, too. */
+  readonly bakeRoutes?: readonly (string | BakeRoute)[]
   readonly core: CacheCore
   /** Names the app's code. */
   readonly build: string
+  /** The name of the session's cookie, without the prefix that it has over TLS. */
+  readonly sessionCookie: string
   readonly log: Logger
 }
 
@@ -32,31 +40,79 @@ export interface FoundPage {
   readonly from: From | 'failed'
 }
 
+/** What of a request says which page it asks for. */
+export interface PageTarget {
+  readonly method?: string | undefined
+  readonly url?: string | undefined
+  readonly headers?: Readonly<Record<string, string | string[] | undefined>>
+}
+
 const getMethods = new Set(['GET', 'HEAD'])
+const leftToTheApp = new Set([
+  'FF_PAGE_PERSONAL',
+  'FF_PAGE_ANSWER',
+  'FF_PAGE_ROUTE',
+  'FF_CACHE_NO_DEPENDENCY',
+  'FF_CACHE_UNCACHEABLE',
+])
+const leftMs = 60_000
+const maxLeft = 10_000
 
 export class Pages {
   readonly routes: PageRoutes
   /** In the order of the routes. */
   readonly sources: readonly PageSource[]
+  readonly bakes: RouteBakes = new RouteBakes()
   readonly #options: PagesOptions
+  /** Addresses of routes that could not be baked, and until when they are left to the app. */
+  readonly #left = new Map<string, number>()
   readonly #answered = new WeakMap<PageDocument, AnsweredPage>()
 
   /** @throws FF_PAGE_DEFINITION */
   constructor(options: PagesOptions) {
-    const { definitions, core, build } = options
+    const { definitions, bakeRoutes = [], core, build } = options
     this.#options = options
-    this.sources = definitions.map((definition) => createPageSource(definition, build, core.makeTools))
+    this.sources = [
+      ...definitions.map((definition) => createPageSource(definition, build, core.makeTools)),
+      ...bakeRoutes.map((route) => createRouteSource(route, build, this.bakes)),
+    ]
     this.routes = new PageRoutes(this.sources.map(({ route }) => route))
   }
 
-  /** The page that a request asks for; null where it is none. */
-  match(method: string | undefined, target: string | undefined): PageMatch | null {
-    if (this.sources.length === 0 || target === undefined || !getMethods.has(method ?? '')) return null
-    return this.routes.match(target)
+  /** Where this process serves the app, so that routes can be baked: `http://127.0.0.1:40123`. */
+  servesAt(origin: string): void {
+    this.bakes.servesAt(origin)
   }
 
-  /** @throws what the render throws, FF_PAGE_ANSWER, FF_PAGE_PERSONAL, FF_CACHE_BUSY */
-  async find(match: PageMatch, scope: Scope): Promise<FoundPage> {
+  /** The page that a request asks for; null where it is none, is not for its reader, or is part of a route's bake. */
+  match({ method, url, headers }: PageTarget): PageMatch | null {
+    if (this.sources.length === 0 || url === undefined || !getMethods.has(method ?? '')) return null
+    const match = this.routes.match(url)
+    if (match === null || headers === undefined) return match
+    const { readers = 'everybody' } = this.routes.routes[match.route]!
+    if (!isForPage(readers, headers as ReaderHeaders, this.#options.sessionCookie)) return null
+    if (headers[bakeHeader] === undefined) return match
+    return this.bakes.of(headers) === null ? match : null
+  }
+
+  /**
+   * The page, as fresh as the scope's reader needs it; null for a route that cannot be baked and is the app's to answer.
+   *
+   * @throws what the render throws, FF_PAGE_ANSWER, FF_PAGE_PERSONAL, FF_CACHE_BUSY
+   */
+  async find(match: PageMatch, scope: Scope): Promise<FoundPage | null> {
+    if (this.sources[match.route]!.route.strict !== true) return await this.#find(match, scope)
+    if (this.#isLeft(match.id)) return null
+    try {
+      return await this.#find(match, scope)
+    } catch (error) {
+      if (!isFourfoldError(error) || !leftToTheApp.has(error.code)) throw error
+      this.#leave(match, error)
+      return null
+    }
+  }
+
+  async #find(match: PageMatch, scope: Scope): Promise<FoundPage> {
     const { core, log } = this.#options
     const source = this.sources[match.route]!
     const held = core.memory.get(match.id)
@@ -76,6 +132,21 @@ export class Pages {
       )
       return { page: this.#answeredOf(before), from: 'failed' }
     }
+  }
+
+  #isLeft(id: string): boolean {
+    const untilMs = this.#left.get(id)
+    if (untilMs === undefined) return false
+    if (performance.now() < untilMs) return true
+    this.#left.delete(id)
+    return false
+  }
+
+  #leave({ id, route, key }: PageMatch, error: unknown): void {
+    this.#options.log.warn({ error, page: this.routes.urlOf(route, key) }, 'a route was not baked: the app answers it')
+    // They come from anybody.
+    if (this.#left.size >= maxLeft) this.#left.clear()
+    this.#left.set(id, performance.now() + leftMs)
   }
 
   #answeredOf({ value }: Entry): AnsweredPage {

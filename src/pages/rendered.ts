@@ -11,7 +11,7 @@ import { makeDocument, type PageDocument } from './document.ts'
 
 import type { EdgeOptions, PageDefinition, Rendered } from './define-page.ts'
 
-type HeaderOptions = Pick<PageDefinition, 'path' | 'headers' | 'browser' | 'edge'>
+type HeaderOptions = Pick<PageDefinition, 'path' | 'headers' | 'browser' | 'edge' | 'readers'>
 
 /** Of one hop, or of the encoding: whoever answers writes them. */
 const notOurs = new Set([
@@ -65,7 +65,9 @@ function fieldsOf(page: HeaderOptions, response: Response, url: string): [string
   if (control === null) given.set('cache-control', browserControl(page))
   const edge = edgeControl(page)
   if (edge !== null && !given.has('cdn-cache-control')) given.set('cdn-cache-control', edge)
-  return [...given].filter(([name]) => !notOurs.has(name))
+  const kept: [string, string][] = [...given].filter(([name]) => !notOurs.has(name))
+  // Another reader may have another answer, of the app's own route.
+  return (page.readers ?? 'everybody') === 'everybody' ? kept : [...kept, ['vary', 'authorization, cookie']]
 }
 
 function browserControl({ browser }: HeaderOptions): string {

@@ -10,6 +10,8 @@ export interface PageManifest {
   readonly routes: readonly PageRoute[]
   /** Whether the app names its readers by itself (`identify`): then cookies that are not ours may say who somebody is. */
   readonly identifies: boolean
+  /** Whether the app's adapter gives requests levels of their own, which no balancer knows: clones answer then. */
+  readonly perRequest?: boolean
 }
 
 const ttlMs = 30 * 24 * 3_600_000

@@ -9,6 +9,7 @@ import findMyWay from 'find-my-way'
 
 import { canonicalKey } from '../cache/keys.ts'
 import { FourfoldError } from '../core/errors.ts'
+import type { PageReaders } from './readers.ts'
 
 /** A page as every process knows it. Plain data. */
 export interface PageRoute {
@@ -17,6 +18,10 @@ export interface PageRoute {
   readonly query: readonly string[]
   /** Stands before the canonical key in the id of each of its entries. */
   readonly prefix: string
+  /** Whether an address with other parameters of the query is no page at all. Default: they are ignored. */
+  readonly strict?: boolean
+  /** For whom it is; a request of anybody else is the app's to answer. Default: everybody. */
+  readonly readers?: PageReaders
 }
 
 /** Parameters by name; those of the query with a `?` before it. */
@@ -59,16 +64,14 @@ export class PageRoutes {
     const found = this.#router.find('GET', mark < 0 ? target : target.slice(0, mark))
     if (found === null) return null
     const route = (found.store as { readonly at: number }).at
-    const { query, prefix, path } = this.routes[route]!
+    const { query, prefix, path, strict = false } = this.routes[route]!
     const key: Record<string, string> = { ...found.params } as Record<string, string>
-    if (query.length > 0 && mark >= 0) {
+    // No text of any database.
+    if (Object.values(key).some((value) => value.includes('\0'))) return null
+    if (mark >= 0 && (strict || query.length > 0)) {
       const given = new URLSearchParams(target.slice(mark + 1))
-      for (const name of query) {
-        const value = given.get(name)
-        if (value === null) continue
-        if (value.length > maxParamLength) return null
-        key[`?${name}`] = value
-      }
+      if (strict && [...given.keys()].some((name) => !query.includes(name))) return null
+      if (!addQuery(key, query, given)) return null
     }
     return { route, key, id: prefix + canonicalKey(key, path) }
   }
@@ -83,6 +86,17 @@ export class PageRoutes {
   urlOf(route: number, key: PageKey): string {
     return urlOf(this.routes[route]!, key)
   }
+}
+
+/** False where one is too long to be of a page, or stands there twice: whose value counts is the app's to say. */
+function addQuery(key: Record<string, string>, names: readonly string[], given: URLSearchParams): boolean {
+  for (const name of names) {
+    const [value, ...more] = given.getAll(name)
+    if (value === undefined) continue
+    if (more.length > 0 || value.length > maxParamLength || value.includes('\0')) return false
+    key[`?${name}`] = value
+  }
+  return true
 }
 
 export function urlOf({ path, query }: Pick<PageRoute, 'path' | 'query'>, key: PageKey): string {

@@ -1,9 +1,15 @@
-/** The balancer's process: listens on the public port and takes its list of clones from the supervisor. */
+/**
+ * The balancer's process: listens on the public port, takes its list of clones from the supervisor, and answers pages by
+ * itself once it has what that takes.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { startBalancer, type Balancer, type BalancerOptions } from '../../clones/balancer/balancer.ts'
 import { failToStart, readSettings, watchParent } from '../../clones/child.ts'
 import { followFrom, type HostsBalancerSettings } from '../hosts-balancer.ts'
 import { createLogger, type LogLevel } from '../../core/log.ts'
+import { openPageFront, type OpenPageFront, type PageFrontSettings } from '../page-front.ts'
 
 import type { Follower } from '../../clones/hosts/follower.ts'
 
@@ -13,18 +19,24 @@ export interface BalancerSettings extends Omit<BalancerOptions, 'log'> {
   readonly graceMs?: number
   /** Where it finds the clones of other hosts. Absent: the supervisor names the clones. */
   readonly hosts?: HostsBalancerSettings
+  /** What answering pages takes. Absent: clones answer them. */
+  readonly pages?: PageFrontSettings
 }
 
-const { logLevel, graceMs, hosts, ...options } = readSettings<BalancerSettings>()
+const { logLevel, graceMs, hosts, pages, ...options } = readSettings<BalancerSettings>()
 const log = createLogger({ level: logLevel ?? 'info', name: 'balancer' })
+const stopping = new AbortController()
 let balancer: Balancer | undefined
 let follower: Follower | undefined
+let opened: Promise<OpenPageFront | null> | undefined
 
 const parent = watchParent({
   stop: async () => {
+    stopping.abort()
     await balancer?.stop(graceMs)
     // Only now: until its last request is answered, clones must wait for this balancer.
     await follower?.stop()
+    await (await opened)?.close()
   },
   onMessage: (message) => {
     if (message.type === 'upstreams') {
@@ -41,9 +53,27 @@ async function drain(id: string, withinMs: number): Promise<void> {
   parent.send({ type: 'drained', id, inFlight })
 }
 
+const retryMs = 1_000
+
+/** Requests do not wait for it, and fail for nothing of it: until it is there, clones answer. */
+async function answerPages(settings: PageFrontSettings, by: Balancer): Promise<OpenPageFront | null> {
+  while (!stopping.signal.aborted) {
+    try {
+      const front = await openPageFront(settings, log)
+      by.answerPages(front.answerer)
+      return front
+    } catch (error) {
+      log.warn({ error }, 'pages cannot be answered by the balancer yet: clones answer them')
+      await pause(retryMs, undefined, { signal: stopping.signal }).catch(() => undefined)
+    }
+  }
+  return null
+}
+
 try {
   balancer = await startBalancer({ ...options, log })
   if (hosts !== undefined) follower = await followFrom(hosts, balancer, log)
+  if (pages !== undefined) opened = answerPages(pages, balancer)
   parent.send({ type: 'ready', address: balancer.address })
 } catch (error) {
   await failToStart(error, log)

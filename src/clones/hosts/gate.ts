@@ -21,6 +21,8 @@ export interface GateOptions {
   /** Which incarnation this process is now; null while it is none, or is leaving. */
   readonly id: () => string | null
   readonly pauses: { check(): void; recently(): boolean }
+  /** Whether a request is one that this very process makes of itself. */
+  readonly isOwn?: (headers: IncomingMessage['headers']) => boolean
 }
 
 /** Everything that hands a request to the app. */
@@ -41,6 +43,7 @@ export function guardServer(server: Server, options: GateOptions): void {
   const admit = (event: string, request: IncomingMessage, args: unknown[]): boolean => {
     options.pauses.check()
     const credential = takeCredential(request)
+    if (options.isOwn?.(request.headers) === true) return pass(event, request, args)
     const id = options.id()
     if (id === null) return refuse(request, args[0], 'leaving')
     if (!isCredential(options.keys, id, credential)) return refuse(request, args[0], 'not this clone')

@@ -3,10 +3,11 @@
 import type { ServerResponse } from 'node:http'
 import { silentLogger } from '../../core/log.ts'
 import { endAfterSave } from './end-after-save.ts'
+import { refusePersonal } from '../../pages/route-bakes.ts'
 import { FourfoldStore } from './fourfold-store.ts'
 import { holdUntilSaved } from './hold-until-saved.ts'
 import { readOptions, type SessionOptions, type Settings } from './options.ts'
-import { giveInstance } from './request-part.ts'
+import { giveInstance, type RequestPart } from './request-part.ts'
 import { originalPath, type ExpressRequest } from './request-cookie.ts'
 import { newSession, RequestSession, type Next } from './request-session.ts'
 import type { SessionRequest } from './session-object.ts'
@@ -43,12 +44,21 @@ export function createSessionMiddleware(options?: SessionOptions): SessionMiddle
       if (store instanceof FourfoldStore) holdAnswer(store, session, next)
       else endAfterSave(session, next)
     }
-    open(session, next)
+    const part = store instanceof FourfoldStore ? partOf(session) : null
+    const bake = part?.bake ?? null
+    if (bake !== null) session.refuse(() => refusePersonal(bake, 'session'))
+    if (bake !== null) return next()
+    // Who reads is known when the session is.
+    open(session, part === null ? next : (error) => (error ? next(error) : part.answerPage(response, next)))
   }
 }
 
 function coversPath(settings: Settings, request: AnyRequest): boolean {
   return originalPath(request).startsWith(settings.cookieOf(request).path || '/')
+}
+
+function partOf({ request, settings: { ff, level } }: RequestSession): RequestPart | null {
+  return ff === undefined ? null : giveInstance(request, ff, level)
 }
 
 function holdAnswer(store: FourfoldStore, session: RequestSession, next: Next): void {
@@ -70,7 +80,7 @@ function open(session: RequestSession, next: Next): void {
     if (!error || error.code === 'ENOENT') return resume(session, error ? null : data, next)
     if (!(store instanceof FourfoldStore)) return next(error)
     // A store that is away must not take those requests along that need no session: who asks for it gets the error.
-    session.refuse(error as Error)
+    session.refuse(() => error as Error)
     next()
   })
 }

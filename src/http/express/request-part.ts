@@ -3,10 +3,14 @@
  * whichever middleware comes first; the session middleware ties its session to it.
  */
 
+import type { ServerResponse } from 'node:http'
 import type { Fourfold } from '../../app/fourfold.ts'
 import type { Head } from '../held-response.ts'
 import type { Level } from '../../freshness/level.ts'
+import { findPage, ownHeaders } from '../pages.ts'
 import { addAnswer, RequestContext } from '../request-context.ts'
+import type { PageAnswer } from '../../pages/answer.ts'
+import type { RouteBake } from '../../pages/route-bakes.ts'
 import type { SessionBond } from './fourfold-store.ts'
 import type { ExpressRequest } from './request-cookie.ts'
 
@@ -36,6 +40,22 @@ export class RequestPart implements SessionBond {
 
   get ff(): Fourfold<any> {
     return this.#used().ff
+  }
+
+  /** The bake that asks; null for a client. */
+  get bake(): RouteBake | null {
+    return this.#ff.pages.bakes.of(this.#request.headers)
+  }
+
+  /** Answers with the page that is asked for, or goes on: to a route of the app. */
+  answerPage(response: ServerResponse, next: (error?: unknown) => void): void {
+    const request = this.#request
+    const { method, headers, originalUrl = request.url } = request
+    const match = this.#ff.pages.match({ method, url: originalUrl, headers })
+    if (match === null) return next()
+    findPage(this.#ff, this.#used(), match, request)
+      .then((answer) => (answer === null ? next() : writePage(response, answer)))
+      .catch(next)
   }
 
   newReader(): string {
@@ -68,6 +88,14 @@ export class RequestPart implements SessionBond {
     })
     return this.#context
   }
+}
+
+/** What sessions add to the answer is not known yet: nobody may keep it for others. */
+function writePage(response: ServerResponse, { status, headers, body }: PageAnswer): void {
+  const own = ownHeaders(headers)
+  for (let at = 0; at < own.length; at += 2) response.setHeader(own[at]!, own[at + 1]!)
+  response.statusCode = status
+  response.end(body ?? undefined)
 }
 
 /** Gives a request its `ff`, if it has none yet. */

@@ -60,13 +60,13 @@ export class RequestSession {
     if (!this.settings.resave) this.#savedText = text
   }
 
-  /** There is no telling what the session holds: whoever asks for it gets this error, and nothing is stored. */
-  refuse(error: Error): void {
+  /** There is no telling what the session holds: whoever asks for it gets this error, made then, and nothing is stored. */
+  refuse(errorOf: () => Error): void {
     this.#refused = true
     const set = (value: unknown): void =>
       void Object.defineProperty(this.request, 'session', { configurable: true, writable: true, value })
     const get = (): never => {
-      throw error
+      throw errorOf()
     }
     Object.defineProperty(this.request, 'session', { configurable: true, get, set })
   }
