@@ -18,6 +18,7 @@ import type { Fourfold } from '../../src/app/fourfold.ts'
 import type { IncomingRequest } from '../../src/app/define-app.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import type { Session } from '../../src/sessions/session.ts'
+import { RouteBakes } from '../../src/pages/route-bakes.ts'
 import { createSessions, type SessionsOptions } from '../../src/sessions/sessions.ts'
 import type { Store } from '../../src/store/store.ts'
 
@@ -61,6 +62,7 @@ export function plantHost(
       balancer: { trustProxy: [] },
     },
     identify,
+    pages: { sources: [], match: () => null, bakes: new RouteBakes() },
     as: (scope: ScopeRequest) => {
       host.scopes.push(scope)
       return {

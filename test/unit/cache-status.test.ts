@@ -3,6 +3,7 @@ import { test } from 'node:test'
 
 import { CacheStatus } from '../../src/cache/status.ts'
 import { RequestContext } from '../../src/http/request-context.ts'
+import { RouteBakes } from '../../src/pages/route-bakes.ts'
 
 const part = (replica: boolean) => ({ parts: [{ replica }] }) as never
 
@@ -41,6 +42,7 @@ test('an answer tells it only where the adapter was asked to, and where somethin
         config: { databases: {} },
         as: () => ({ scope: { settled: true }, cache: { status: () => text } }),
         carryTokens: async () => true,
+        pages: { bakes: new RouteBakes() },
       } as never,
       raw: { headers: {}, socket: {} } as never,
       kept: { reader: 'user', handedOver: false },
