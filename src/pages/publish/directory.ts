@@ -24,12 +24,18 @@ interface Form {
 }
 
 const temporary = /^\.ff-[\w-]+\.tmp$/
-/** Younger ones may be another worker's that is about to rename it. */
-const leftoverAgeMs = 60_000
 const endings = ['', '.gz', '.br'] as const
 
+export interface DirectoryOptions {
+  /** Temporary files of this age are of a worker that is gone. Default: 60,000: younger ones may be about to be renamed. */
+  readonly leftoverAgeMs?: number
+}
+
 /** @param directory made when the first page is published; it belongs to Fourfold */
-export function createDirectoryPublisher(directory: string): Publisher {
+export function createDirectoryPublisher(
+  directory: string,
+  { leftoverAgeMs = 60_000 }: DirectoryOptions = {},
+): Publisher {
   const root = resolve(directory)
   const nameOf = ({ url, document }: PublishedPage): string | null =>
     isServable(document) ? fileNameFor(url, headerOf(document, 'content-type')) : null

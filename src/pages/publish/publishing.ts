@@ -16,7 +16,7 @@ import { withDeadline } from '../../core/deadline.ts'
 import { pageKey, routeKey } from './edge/surrogate-keys.ts'
 import { Ledger, type LedgerRecord } from './ledger.ts'
 import { isServable, type PageAddress, type PublishedPage, type Publisher } from './publisher.ts'
-import { compareVersions, versionOf } from './version.ts'
+import { isSameVersion, versionOf } from './version.ts'
 
 import type { Logger } from '../../core/log.ts'
 import type { EntryPart } from '../../freshness/changes/recorder.ts'
@@ -284,7 +284,7 @@ class PagePublishing implements Publishing {
     const undone = await this.#undone(job, page, record)
     const { publishers, edges } = this.#options
     const places = publishers.filter(({ id }) => undone.has(id))
-    const isWritten = undone.size === 0 && record !== null && compareVersions(record.version, page.version) === 0
+    const isWritten = undone.size === 0 && record !== null && isSameVersion(record.version, page.version)
     if (!isWritten && !(await this.#ledger.begin(name.url, record, page.version, [...undone]))) {
       throw new Error('another bake was begun meanwhile')
     }
@@ -350,14 +350,9 @@ class PagePublishing implements Publishing {
     await withDeadline(work, deadlineMs, `${name.url} to be removed`)
   }
 
-  async #purge(
-    { id, purger }: PublishingEdge,
-    { url, path }: PageName,
-    page: PublishedPage,
-    tag: string,
-  ): Promise<void> {
+  async #purge({ id, purger }: PublishingEdge, { url, path }: PageName, page: PublishedPage): Promise<void> {
     await purger.purge(pageKey(url), routeKey(path))
-    await this.#ledger.arrived(url, page.version, tag, [id])
+    await this.#ledger.arrived(url, page.version, tagOf(page), [id])
   }
 
   /** In the background; what fails is undone in the ledger. */

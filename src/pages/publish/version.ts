@@ -35,6 +35,10 @@ export function compareVersions(a: PageVersion, b: PageVersion): number {
   return sign || Math.sign(a.bakedAtMs - b.bakedAtMs)
 }
 
+export function isSameVersion(a: PageVersion, b: PageVersion): boolean {
+  return a.build === b.build && compareVersions(a, b) === 0
+}
+
 export function encodeVersion({ build, asOf, bakedAtMs }: PageVersion): string {
   return JSON.stringify([build, asOf, bakedAtMs])
 }
