@@ -45,8 +45,10 @@ export interface PageOptions<Databases, Path extends string> {
   readonly render: (tools: PageTools<Databases>, params: ParamsOf<Path>) => Rendered | Promise<Rendered>
   /** What is baked ahead. Other addresses are baked when they are first asked for. */
   readonly params?:
-    | readonly ParamsOf<Path>[]
-    | ((tools: LoadTools<Databases>) => Promise<readonly ParamsOf<Path>[]> | readonly ParamsOf<Path>[])
+    | readonly ParamsOf<NoInfer<Path>>[]
+    | ((
+        tools: LoadTools<Databases>,
+      ) => Promise<readonly ParamsOf<NoInfer<Path>>[]> | readonly ParamsOf<NoInfer<Path>>[])
   /** Query parameters that make another page. Default: none. An address that has one of them twice is no page. */
   readonly query?: readonly string[]
   /** What other parameters of the query mean: nothing, or that the app's own route answers. Default: `ignore`. */
