@@ -38,6 +38,7 @@ export const packageHomes: Readonly<Record<string, readonly string[]>> = {
   memcache: ['store/memcached'],
   'lru-cache': ['cache'],
   'find-my-way': ['pages'],
+  croner: ['pages'],
   undici: ['clones/balancer'],
   fastify: ['http'],
   '@fastify/send': ['http'],

@@ -8,7 +8,8 @@ import { createEntryMemory, defaultMemoryBytes } from '../cache/entry-memory.ts'
 import { SharedEntries } from '../cache/shared-entries.ts'
 import { SnapshotKeeper } from '../freshness/changes/snapshot-keeper.ts'
 import { Scope } from '../freshness/scope.ts'
-import { announce, announcementOf } from '../pages/announcements.ts'
+import { announce, announcementOf, type Announcement } from '../pages/announcements.ts'
+import { writeCatalogue } from '../pages/catalogue.ts'
 import { connectTier } from '../store/connect-tier.ts'
 
 import type { ResolvedConfig } from './config.ts'
@@ -48,7 +49,7 @@ export async function createAppCache(options: AppCacheOptions): Promise<CacheCor
     build,
     holder,
     objects: app.definition.objects ?? [],
-    onKept: (kept) => announce(store, build, announcementOf(kept)),
+    onKept: (kept) => tell(options, announcementOf(kept)),
     refreshScope: new Scope({ level: 'strict', reader: null }),
     log,
   })
@@ -69,6 +70,17 @@ function snapshotKeepers(options: AppCacheOptions, tier: CacheTier, holder: stri
     if (follower === null) return []
     return new SnapshotKeeper({ database, follower, tier, store, holder, ...(everyMs !== undefined && { everyMs }), log })
   })
+}
+
+/**
+ * Of an entry that was put into the tier. First to the catalogue: a worker that takes a bucket over at this moment either
+ * hears of it or finds it there.
+ */
+async function tell({ store, build = '', log }: AppCacheOptions, announcement: Announcement): Promise<void> {
+  await writeCatalogue(store, build, announcement).catch((error: unknown) =>
+    log.debug({ error, id: announcement.id }, 'an entry was not catalogued: it is loaded again when somebody asks'),
+  )
+  await announce(store, build, announcement)
 }
 
 /** Unless it is given: the store's own server where it can keep entries. An app that keeps everything in its database has none. */

@@ -104,6 +104,11 @@ export class CacheCore {
     for (const object of options.objects ?? []) this.sourceOf(object)
   }
 
+  /** Whether there is a tier that other processes find entries in. */
+  get shares(): boolean {
+    return this.#options.shared.present
+  }
+
   /** @throws FF_CACHE_OBJECT where the definition is wrong, or its name is another's */
   sourceOf(object: ObjectDefinition): CountedSource {
     const known = this.#sources.get(object)

@@ -221,6 +221,13 @@ export class Lookups {
     if (this.#options.fills.find(id) === null) await this.#start(source, key, id, { scope, parent: null, missed })
   }
 
+  /** Loads an entry although what the tiers have may be good: for who wants it anew, whatever its age. */
+  async anew<K>(source: Source<K>, key: K, id: string, scope: Scope): Promise<Found> {
+    // One that runs already may have begun before whatever it is wanted anew for.
+    await this.#options.fills.find(id)?.done.catch(() => undefined)
+    return await this.#start(source, key, id, { scope, parent: null, missed: 'expired', early: true })
+  }
+
   #renewEarly<K>(source: Source<K>, key: K, id: string, scope: Scope, held: Entry): void {
     const { fills, log } = this.#options
     if (held.expiresAtMs === Infinity || fills.find(id) !== null) return

@@ -33,7 +33,7 @@ export interface Announcement {
   readonly found: boolean
 }
 
-const packr = new Packr({ useRecords: false, mapsAsObjects: false, largeBigIntToFloat: false })
+const packr = new Packr({ useRecords: false, mapsAsObjects: true, largeBigIntToFloat: false })
 const kept = { maxEntries: 20_000, ttlMs: 24 * 3_600_000 }
 const waitMs = 5_000
 const retryMs = 200

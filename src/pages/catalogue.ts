@@ -20,7 +20,7 @@ export const bucketCount = 1024
 /** Renewed by every change, and by the worker that looks after it. */
 const ttlMs = 3 * 24 * 3_600_000
 
-const packr = new Packr({ useRecords: false, mapsAsObjects: false, largeBigIntToFloat: false })
+const packr = new Packr({ useRecords: false, mapsAsObjects: true, largeBigIntToFloat: false })
 
 /** FNV-1a. The same in every process. */
 export function bucketOf(id: string): number {
@@ -48,9 +48,7 @@ export async function readCatalogue(store: Store, build: string, bucket: number)
 /** Takes entries away that nobody asks for any more. */
 export async function dropFromCatalogue(store: Store, build: string, ids: readonly string[]): Promise<void> {
   const buckets = Map.groupBy(ids, bucketOf)
-  await Promise.all(
-    [...buckets].map(([bucket, remove]) => store.update(keyOf(build, bucket), { remove })),
-  )
+  await Promise.all([...buckets].map(([bucket, remove]) => store.update(keyOf(build, bucket), { remove })))
 }
 
 /** Keeps a bucket in which nothing changes. */

@@ -18,9 +18,10 @@ import { changeStream } from '../tracker/publisher.ts'
 import { tableField, templateField, watchKey, watchTtlMs } from '../tracker/watch-list.ts'
 import { Filter } from './filter.ts'
 import { hashVersion, templateId, type TemplateId } from './hash.ts'
-import { decodeMessage, type ChangeMessage, type Coverage } from './message.ts'
+import { decodeMessage, type ChangeMessage, type CommitChanges, type Coverage } from './message.ts'
 import { ReadSets } from './read-sets.ts'
 
+import type { FilterSnapshot } from './snapshot.ts'
 import type { Logger } from '../../core/log.ts'
 import type { Epoch, Lsn, Position, VisiblePosition } from '../../engines/position.ts'
 import type { Store } from '../../store/store.ts'
@@ -55,6 +56,14 @@ export interface StreamStatus extends FollowerCounts {
   readonly heardMsAgo: number | null
 }
 
+/** Told of what this process has just learned, in the same step: it must not throw, nor take long. */
+export interface ChangeListener {
+  /** What these commits changed is in the filter. */
+  readonly commits: (commits: readonly CommitChanges[]) => void
+  /** Something else than a change may have ended any entry: changes were missed, definitions changed, another epoch. */
+  readonly forgotten: () => void
+}
+
 interface Waiter {
   readonly what: 'watermark' | 'visible'
   readonly lsn: Lsn
@@ -87,8 +96,10 @@ export class ChangeFollower {
   /** One string for each template, however many entries carry it. */
   readonly #ids = new Map<string, TemplateId>()
   #asking: Promise<void> | null = null
+  #startsAnew: () => void = () => undefined
   #loop: Promise<void> | null = null
   #stopped = false
+  readonly #listeners = new Set<ChangeListener>()
 
   constructor(options: FollowerOptions) {
     this.#options = options
@@ -126,6 +137,12 @@ export class ChangeFollower {
     const state = this.#mismatch !== null ? 'other version' : this.#filter === null ? 'nothing heard' : 'following'
     const { watermark } = this
     return { state, epoch: this.epoch, watermark, visible: this.#visible, heardMsAgo, ...this.counts }
+  }
+
+  /** Tells of all that this process learns from now on; answers what ends it. */
+  subscribe(listener: ChangeListener): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
   }
 
   /** How long ago the last message came, in ms. */
@@ -198,16 +215,39 @@ export class ChangeFollower {
     })
   }
 
+  /** Calls whenever all that is known begins with the newest message: at first, in another epoch, behind a gap. */
+  onStartAnew(listener: () => void): void {
+    this.#startsAnew = listener
+  }
+
+  /** What is known now, for a process that starts. Null while nothing is known. */
+  snapshot(): FilterSnapshot | null {
+    const { epoch, filter } = this
+    if (epoch === null || filter === null) return null
+    return { ...filter.known(this.#watermark), epoch, pieces: filter.pieces() }
+  }
+
+  /** Takes over what another process knows, or nothing of it: false. Synchronous, as {@link accept}. */
+  merge(snapshot: FilterSnapshot): boolean {
+    const { epoch, filter } = this
+    // Not before it was reached: what a message does not cover would end what is known of tables that it came with.
+    if (filter === null || snapshot.epoch !== epoch || snapshot.watermark > this.#watermark) return false
+    return filter.merge(snapshot, snapshot.pieces)
+  }
+
   /** Takes a message, or refuses it: false. Synchronous, so that nobody sees a watermark without its changes. */
   accept(message: ChangeMessage): boolean {
     this.#heardAtMs = this.#now()
     if (message.hashVersion !== hashVersion) return this.#refuse(message.hashVersion)
     this.#mismatch = null
     const { from, to, visible, commits } = message
+    const known = this.#filter
+    const { version = 0 } = known ?? {}
     if (message.epoch !== this.#epoch || this.#filter === null) this.#begin(message.epoch, from)
     const filter = this.#filter!
     if (from > this.#watermark) this.#skip(from)
     filter.cover(this.#coverageOf(message), from, to, this.#watermark)
+    const forgotten = filter !== known || filter.version !== version || commits.some(({ everything }) => everything)
     for (const commit of commits) {
       filter.apply(commit)
       if (commit.everything) this.#definitionsAt = Math.max(this.#definitionsAt, commit.to)
@@ -217,6 +257,10 @@ export class ChangeFollower {
     this.counts.commits += commits.length
     this.#watermark = Math.max(this.#watermark, to)
     if (this.#waiters.length > 0) this.#settleReached()
+    for (const listener of this.#listeners) {
+      if (forgotten) listener.forgotten()
+      if (commits.length > 0) listener.commits(commits)
+    }
     return true
   }
 
@@ -233,6 +277,7 @@ export class ChangeFollower {
     this.#definitionsAt = from
     this.#asked.clear()
     for (const waiter of this.#waiters.splice(0)) settle(waiter, false)
+    this.#startsAnew()
   }
 
   #skip(from: Lsn): void {
@@ -244,6 +289,7 @@ export class ChangeFollower {
     this.#filter?.forget(from)
     this.#definitionsAt = Math.max(this.#definitionsAt, from)
     this.#watermark = from
+    this.#startsAnew()
   }
 
   #refuse(version: number): false {

@@ -1,0 +1,58 @@
+/** The baker of an opened app: what a worker runs. */
+
+import { randomBytes } from 'node:crypto'
+
+import { Baker } from '../pages/baker/baker.ts'
+
+import type { CacheCore } from '../cache/core.ts'
+import type { Key } from '../cache/keys.ts'
+import type { Source } from '../cache/source.ts'
+import type { Logger } from '../core/log.ts'
+import type { Cluster } from '../database/cluster.ts'
+import type { Pages } from '../pages/pages.ts'
+import type { Store } from '../store/store.ts'
+import type { ResolvedConfig } from './config.ts'
+import type { App } from './define-app.ts'
+
+export interface BakingOptions {
+  readonly app: App<any>
+  readonly cache: CacheCore
+  readonly clusters: Readonly<Record<string, Cluster>>
+  readonly pages: Pages
+  readonly config: ResolvedConfig
+  readonly store: Store
+  readonly build: string
+  readonly log: Logger
+}
+
+/** Bakes from now on; answers what ends it. Does nothing where there is nothing to bake, or no tier to put it into. */
+export function startBaking({ app, cache, clusters, config, log, ...rest }: BakingOptions): () => Promise<void> {
+  if (!hasBaked(app)) return async () => undefined
+  if (!cache.shares) {
+    log.warn({}, 'nothing is baked ahead: there is no tier that all processes share (cache.tierUrl)')
+    return async () => undefined
+  }
+  const { atOnce, backlog } = config.baking
+  const baker = new Baker({
+    ...rest,
+    core: cache,
+    clusters: new Map(Object.entries(clusters)),
+    objects: bakedObjects(app).map((object): Source<Key> => cache.sourceOf(object)),
+    self: randomBytes(9).toString('base64url'),
+    atOnce,
+    backlog,
+    log,
+  })
+  baker.start()
+  return () => baker.stop()
+}
+
+/** Whether an app has anything that workers would bake. */
+export function hasBaked(app: App<any>): boolean {
+  const { pages = [], bakeRoutes = [] } = app.definition
+  return pages.length + bakeRoutes.length > 0 || bakedObjects(app).length > 0
+}
+
+function bakedObjects({ definition }: App<any>) {
+  return (definition.objects ?? []).filter(({ bake }) => bake === true)
+}

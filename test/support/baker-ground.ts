@@ -1,0 +1,76 @@
+/** An app with pages, and workers that bake them: each opened by itself, as in a process of its own. */
+
+import { after, before } from 'node:test'
+import { rm } from 'node:fs/promises'
+
+import pg from 'pg'
+
+import { database, defineApp } from '../../src/app/define-app.ts'
+import { open } from '../../src/app/open.ts'
+import { socketPathFor } from '../../src/app/socket-path.ts'
+import { silentLogger } from '../../src/core/log.ts'
+import { readBakingStatus, type BakingStatus } from '../../src/pages/baker/status.ts'
+import { articlesSql } from './cache-app.ts'
+import { newDirectory } from './postgres.ts'
+import { waitFor } from './wait-for.ts'
+
+import type { Connections } from '../../src/app/connections.ts'
+import type { Fourfold } from '../../src/app/fourfold.ts'
+
+export interface BakerGround {
+  /** Bakes nothing: as a clone. */
+  readonly ff: Fourfold<any>
+  /** A connection that Fourfold knows nothing of. */
+  readonly outside: pg.Client
+  readonly connections: Connections
+  /** Another process of the same app; bakes unless told otherwise. */
+  worker(options?: { bakes?: boolean; baking?: object; define?: object }): Promise<Fourfold<any>>
+  status(): Promise<BakingStatus>
+  /** Until all that is to be baked is, and known exactly. */
+  untilBaked(path: string, what: (status: BakingStatus) => boolean): Promise<void>
+}
+
+/** @param define what the app has besides its database: pages, objects */
+export function bakerGround(define: object, sql: string = articlesSql): () => BakerGround {
+  let ground: BakerGround | undefined
+  let directory = ''
+  const opened: { close(): Promise<void> }[] = []
+  const databases = { main: database<any>() }
+  before(async () => {
+    directory = await newDirectory('ff-baker-')
+    const app = defineApp({ databases, dataDir: directory, store: { deadline: '10s' }, ...define })
+    const ff = await open(app, { env: {}, log: silentLogger })
+    await ff.databases['main']!.pool.query(sql)
+    const address = ff.clusters['main']!.address
+    const outside = new pg.Client(address as pg.ClientConfig)
+    outside.on('error', () => undefined)
+    await outside.connect()
+    const { path } = await socketPathFor(directory, 'store')
+    const main = { primary: address, direct: address, replicas: [], poolSize: 4, changes: true }
+    const connections = { databases: { main }, storeUrl: `unix:${path}` }
+    const worker: BakerGround['worker'] = async ({ bakes = true, baking = {}, define: own = {} } = {}) => {
+      const sibling = defineApp({
+        databases,
+        dataDir: directory,
+        store: { deadline: '10s' },
+        ...define,
+        ...own,
+        baking,
+      })
+      const one = await open(sibling, { env: {}, log: silentLogger, connections, bakes })
+      opened.push(one)
+      return one
+    }
+    const status = (): Promise<BakingStatus> => readBakingStatus(ff.store, '')
+    const untilBaked: BakerGround['untilBaked'] = (what, holds) =>
+      waitFor(what, async () => holds(await status())).then(() => undefined)
+    ground = { ff, outside, connections, worker, status, untilBaked }
+  })
+  after(async () => {
+    await ground?.outside.end()
+    for (const one of opened) await one.close()
+    await ground?.ff.close()
+    await rm(directory, { recursive: true, force: true })
+  })
+  return () => ground!
+}
