@@ -13,6 +13,7 @@ import { startBaking } from './baking.ts'
 import { openDatabases, startTrackers } from './databases.ts'
 import { createAppFiles } from './files.ts'
 import { createDatabasesOf, createInstance, type Fourfold } from './fourfold.ts'
+import { settingsText } from './page-front.ts'
 import { socketPathFor } from './socket-path.ts'
 import { connectAppStore, givenStoreUrl } from './store-address.ts'
 import { createLogger, type Logger } from '../core/log.ts'
@@ -101,7 +102,11 @@ export async function open<Databases extends DatabaseDefinitions>(
       log,
     })
     if (pages.sources.length > 0) {
-      const manifest = { routes: pages.routes.routes, identifies: app.definition.identify !== undefined }
+      const manifest = {
+        routes: pages.routes.routes,
+        identifies: app.definition.identify !== undefined,
+        settings: settingsText(config),
+      }
       await writeManifest(store, options.build ?? '', manifest).catch((error: unknown) =>
         log.warn({ error }, 'the pages were not told to balancers: clones answer them'),
       )

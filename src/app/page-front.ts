@@ -39,7 +39,9 @@ export function pageFrontSettings(
   secrets: readonly string[],
 ): PageFrontSettings | null {
   const { pages = [], bakeRoutes = [] } = app.definition
-  const servable = Object.entries(config.databases).every(([, { level }]) => level === 'session' || level === 'eventual')
+  const servable = Object.entries(config.databases).every(
+    ([, { level }]) => level === 'session' || level === 'eventual',
+  )
   if (pages.length + bakeRoutes.length === 0 || config.baking.memoryBytes === 0 || !servable) return null
   // No replica is asked, and the primary for positions only.
   const databases = Object.fromEntries(
@@ -70,6 +72,7 @@ export async function openPageFront(settings: PageFrontSettings, log: Logger): P
       shared,
       store,
       findReader: (presented, identifies) => readers.find(presented, identifies),
+      settings: settingsText(config),
       headersOf: (build) => headersOf(build, config.balancer.exposeClone),
       log,
     })
@@ -84,6 +87,16 @@ export async function openPageFront(settings: PageFrontSettings, log: Logger): P
     await close()
     throw error
   }
+}
+
+/** What of the settings decides whom a balancer may answer, and with what. A rollout can change each of it. */
+export function settingsText({ databases, baking, sessions, cache }: ResolvedConfig): string {
+  const { credentialHeaders, ignoreCookies } = baking
+  const { cookie, idleMs, absoluteMs } = sessions
+  const levels = Object.entries(databases).map(([name, { level, maxStalenessMs, onPrimaryDown }]) => {
+    return [name, level, maxStalenessMs, onPrimaryDown]
+  })
+  return JSON.stringify([levels, credentialHeaders, ignoreCookies, cookie, idleMs, absoluteMs, cache.tierUrl ?? ''])
 }
 
 function headersOf(build: string, exposeClone: boolean): string[] {

@@ -12,6 +12,8 @@ export interface PageManifest {
   readonly identifies: boolean
   /** Whether the app's adapter gives requests levels of their own, which no balancer knows: clones answer then. */
   readonly perRequest?: boolean
+  /** The settings of the build that decide whom a balancer may answer: one that was started with others leaves it to clones. */
+  readonly settings?: string
 }
 
 const ttlMs = 30 * 24 * 3_600_000

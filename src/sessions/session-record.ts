@@ -18,6 +18,8 @@ export const metaFields = {
   reader: 'm:reader',
   /** Another random value with every write, so that a copy of the record can be checked for being complete. */
   write: 'm:write',
+  /** What the app's `identify` answered for what is in this session: a reader's key, or nothing for nobody. */
+  identified: 'm:identified',
   /** There is a copy in the store that the app came from, or there was one. */
   copied: 'm:copied',
   /** In what is left of a session for a short time: the key of the record its data moved to, or nothing if it ended. */
@@ -32,6 +34,8 @@ export interface SessionRecord {
   readonly reader: string
   readonly copied: boolean
   write: Uint8Array | null
+  /** What `identify` answered for this data; null where nobody has noted it. */
+  readonly identified: string | null
   /** The app's fields as they are stored, by key. */
   readonly data: Map<string, Uint8Array>
 }
@@ -89,6 +93,7 @@ export function parseRecord(fields: StoreFields): SessionRecord {
     reader: Buffer.from(fields[metaFields.reader] ?? []).toString(),
     copied: fields[metaFields.copied] !== undefined,
     write: fields[metaFields.write] ?? null,
+    identified: readText(fields[metaFields.identified]),
     data,
   }
 }
@@ -112,6 +117,10 @@ export function encodeValue(key: string, value: unknown): Uint8Array {
 /** A fresh copy each time: changing it changes nothing in the session. */
 export function decodeValue(bytes: Uint8Array | null | undefined): unknown {
   return bytes === null || bytes === undefined ? undefined : JSON.parse(Buffer.from(bytes).toString())
+}
+
+function readText(bytes: Uint8Array | undefined): string | null {
+  return bytes === undefined ? null : Buffer.from(bytes).toString()
 }
 
 function readNumber(bytes: Uint8Array | undefined): number {

@@ -68,7 +68,15 @@ export class SessionState {
     this.#status = 'alive'
     this.#cookie = 'set'
     const { reader, created } = ticket
-    this.#seen = { touched: this.#store.now(), created, reader, copied: false, write: null, data: new Map(kept) }
+    this.#seen = {
+      touched: this.#store.now(),
+      created,
+      reader,
+      copied: false,
+      write: null,
+      identified: null,
+      data: new Map(kept),
+    }
     this.#record = Promise.resolve(this.#seen)
   }
 
@@ -101,6 +109,14 @@ export class SessionState {
     const { ticket } = this
     if (ticket === null || this.#seen === null) return
     await this.#store.touch(ticket, this.#seen).catch(() => undefined)
+  }
+
+  /** Failing to note it only costs a balancer its answers. */
+  async noteIdentified(reader: string): Promise<void> {
+    const { ticket } = this
+    if (ticket === null || this.#seen === null || this.#seen.write === null) return
+    if (this.#seen.identified !== reader)
+      await this.#store.noteIdentified(ticket, this.#seen, reader).catch(() => undefined)
   }
 
   async #read(ticket: SessionTicket): Promise<SessionRecord | null> {

@@ -73,7 +73,8 @@ export class SessionStore {
   /** Writes changes, if every key in `expect` still has the value named there. */
   write(ticket: SessionTicket, changes: SessionChanges, expect: SessionChanges = new Map()): Promise<UpdateResult> {
     const set: Record<string, Uint8Array> = this.#stamp()
-    const remove: string[] = []
+    // Whom the app takes the reader for may hang on any of it.
+    const remove: string[] = [metaFields.identified]
     for (const [key, value] of changes) {
       if (value === null) remove.push(dataField(key))
       else set[dataField(key)] = value
@@ -86,11 +87,19 @@ export class SessionStore {
   /** Puts the idle limit off, at most once a minute. */
   async touch(ticket: SessionTicket, record: SessionRecord): Promise<void> {
     const now = this.#clock.now()
-    if (now - record.touched < Math.min(touchEveryMs, this.limits.idleMs / 4)) return
+    if (!isDue(record.touched, now, this.limits.idleMs)) return
     record.touched = now
     const set = { [metaFields.touched]: encodeNumber(now) }
     const expect = { [metaFields.moved]: null }
     await this.#store.update(recordKey(ticket.id), { set, expect, ttlMs: this.#ttlMs(ticket) })
+  }
+
+  /** Notes whom the app's `identify` named for this data, if it is still the session's. */
+  noteIdentified(ticket: SessionTicket, { write }: SessionRecord, reader: string): Promise<UpdateResult> {
+    return this.#store.update(recordKey(ticket.id), {
+      set: { [metaFields.identified]: Buffer.from(reader) },
+      expect: { [metaFields.moved]: null, [metaFields.write]: write },
+    })
   }
 
   /**
@@ -167,4 +176,13 @@ export class SessionStore {
     const left = ticket.created + this.limits.absoluteMs - this.#clock.now()
     return Math.max(1, Math.min(ticket.idleMs ?? this.limits.idleMs, left))
   }
+}
+
+function isDue(touched: number, now: number, idleMs: number): boolean {
+  return now - touched >= Math.min(touchEveryMs, idleMs / 4)
+}
+
+/** Whether the idle limit of a session should be put off, by its field. */
+export function dueForTouch(touched: Uint8Array | undefined, now: number, idleMs: number): boolean {
+  return touched === undefined || isDue(Number(Buffer.from(touched).toString()), now, idleMs)
 }

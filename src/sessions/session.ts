@@ -57,6 +57,8 @@ export class Session {
   #failure: FourfoldError | null = null
   #closed = false
   #handedOver = false
+  /** Whether this request has changed anything, stored or not. */
+  #touched = false
 
   constructor(options: SessionOptions) {
     this.#store = options.store
@@ -96,6 +98,7 @@ export class Session {
   set(key: string, value: unknown): void {
     this.#refuseLate()
     dataField(key)
+    this.#touched = true
     this.#changes.set(key, encodeValue(key, value))
   }
 
@@ -103,6 +106,7 @@ export class Session {
   unset(key: string): void {
     this.#refuseLate()
     dataField(key)
+    this.#touched = true
     this.#changes.set(key, null)
   }
 
@@ -119,6 +123,7 @@ export class Session {
     change: (value: T | undefined) => T | undefined | Promise<T | undefined>,
   ): Promise<T | undefined> {
     dataField(key)
+    this.#touched = true
     return this.#step(async () => {
       for (let attempt = 0; attempt < maxUpdateAttempts; attempt++) {
         if (attempt > 0) await this.#state.reload(attempt)
@@ -143,6 +148,7 @@ export class Session {
    * somebody logs in, or their rights change, so that an id that was planted or seen before gives nobody anything.
    */
   regenerate(options: RegenerateOptions = {}): Promise<void> {
+    this.#touched = true
     return this.#step(async () => {
       await this.#options.beforeHandover?.()
       this.#handedOver = true
@@ -161,12 +167,21 @@ export class Session {
 
   /** Ends the session, for every clone at once, and takes the cookie away. What is set afterwards begins another one. */
   destroy(): Promise<void> {
+    this.#touched = true
     return this.#step(async () => {
       await this.#options.beforeHandover?.()
       this.#handedOver = true
       await this.#state.end()
       this.#changes.clear()
     })
+  }
+
+  /**
+   * Notes in the store whom the app's `identify` named (nothing: nobody) after it read this session, for processes that
+   * cannot ask it. Only for what was read and not changed here: else nobody knows what the answer was made of.
+   */
+  async noteIdentified(reader: string): Promise<void> {
+    if (!this.#touched) await this.#state.noteIdentified(reader)
   }
 
   /** The Set-Cookie header that the answer must carry, or null. Asked after {@link save}. */

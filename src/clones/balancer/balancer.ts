@@ -20,6 +20,7 @@ import { Exchange, type ExchangeContext } from './exchange.ts'
 import { readRequestHead } from './headers.ts'
 import { listen } from './listen.ts'
 import { defaultLimits, healthPath, type BalancerLimits } from './options.ts'
+import { PageAnswers } from './page-answers.ts'
 import { createRequestIds } from './request-id.ts'
 import { createRetryBudget } from './retry-budget.ts'
 import { createTrust, type Trust } from './trust.ts'
@@ -27,6 +28,8 @@ import { asksForWebSocket, upgrade } from './upgrade.ts'
 import { chooseClient } from './upstream/open-client.ts'
 import { createUpstreamSet, type UpstreamSet } from './upstream-set.ts'
 import { createWarnings } from './warnings.ts'
+
+import type { PageAnswerer } from './page-answerer.ts'
 
 export interface BalancerOptions extends Partial<BalancerLimits> {
   /** Default: `'127.0.0.1'`. */
@@ -45,6 +48,8 @@ export interface Balancer {
    * what they have in flight goes on.
    */
   setUpstreams(upstreams: readonly Upstream[], admission?: Admission): void
+  /** From now on what these can answer goes to no clone; null: everything does. */
+  answerPages(pages: PageAnswerer | null): void
   /** What was seen of each build since the start. */
   counts(): BuildCounts
   /** Sends a clone nothing new and resolves when it has answered everything, with how many requests were left if not. */
@@ -72,7 +77,11 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
   let stopped: Promise<void> | undefined
   return {
     address,
-    setUpstreams: (upstreams, admission) => front.upstreams.set(upstreams, admission),
+    setUpstreams: (upstreams, admission) => {
+      front.pages.admit(upstreams, admission)
+      front.upstreams.set(upstreams, admission)
+    },
+    answerPages: (pages) => front.pages.use(pages),
     counts: () => front.upstreams.admission.counts(),
     drain: (id, withinMs = 10_000) => front.upstreams.drain(id, withinMs),
     stop: (graceMs = 10_000) => {
@@ -85,6 +94,7 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
 class Front {
   readonly server: Server
   readonly upstreams: UpstreamSet
+  readonly pages: PageAnswers
   readonly #context: ExchangeContext
   readonly #limits: BalancerLimits
   readonly #trust: Trust
@@ -113,6 +123,12 @@ class Front {
       closed: (request) => this.#connections.end(request.socket),
       fail: (request, response, error, requestId) => this.#fail(request, response, error, requestId),
     }
+    this.pages = new PageAnswers({
+      connections: this.#connections,
+      stallTimeoutMs: limits.stallTimeoutMs,
+      expect: () => this.upstreams.expect(),
+      forward: (request, response) => this.#forward(request, response, false),
+    })
     const settings: ServerOptions = {
       maxHeaderSize: limits.headerLimitBytes,
       headersTimeout: limits.headerTimeoutMs,
@@ -160,7 +176,13 @@ class Front {
   #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const { socket } = request
     if (this.#ending.has(socket)) return
+    if (!expectsContinue && !this.#stopping && this.pages.serve(request, response)) return
     this.#connections.begin(socket, response)
+    this.#forward(request, response, expectsContinue)
+  }
+
+  #forward(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    const { socket } = request
     // Node's parser drops what comes in one piece with an upgrade that was not taken: nothing may follow it.
     if (request.headers.upgrade !== undefined) this.#endWith(socket, response)
     try {

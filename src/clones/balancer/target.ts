@@ -30,7 +30,7 @@ export function readTarget(request: IncomingMessage, headers: FramingHeaders): T
   const { httpVersion } = request
   if (httpVersion !== '1.1' && httpVersion !== '1.0') throw refuse(`HTTP/${httpVersion} is not for this server`)
   const { path, authority } = splitTarget(request.url ?? '')
-  if (!pathPattern.test(path)) throw refuse('the target of the request has characters that must be percent-encoded')
+  if (!isPath(path)) throw refuse('the target of the request has characters that must be percent-encoded')
   const ofHeader = readHost(request, headers)
   const host = authority ?? ofHeader
   if (!isHost(host) || (host !== ofHeader && !isHost(ofHeader))) throw refuse('the Host header is not a host name')
@@ -66,7 +66,12 @@ function readLength(request: IncomingMessage, { lengths, length, codings, coding
   return Number(length)
 }
 
-function isHost(host: string): boolean {
+/** Whether it is a path, and a query maybe, that all servers read in the same way. */
+export function isPath(path: string): boolean {
+  return pathPattern.test(path)
+}
+
+export function isHost(host: string): boolean {
   const port = hostPattern.exec(host)?.[1]
   return port === undefined ? hostPattern.test(host) : Number(port) <= mostPort
 }

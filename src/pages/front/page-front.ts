@@ -36,6 +36,8 @@ export type FindReader = (
 
 export interface PageFrontOptions extends Omit<BuildPagesOptions, 'build' | 'manifest' | 'more'> {
   readonly findReader: FindReader
+  /** This process's, as the manifest of a build has them. */
+  readonly settings: string
   /** Headers of each answer of a build, flat. */
   readonly headersOf: (build: string) => readonly string[]
 }
@@ -75,7 +77,8 @@ export class PageFront {
     if (build === null) return
     this.#loading = new AbortController()
     // A build with a name never has other routes.
-    if (build !== '' && this.#loaded?.build === build) this.#pages = this.#loaded.pages
+    const loaded = this.#loaded
+    if (build !== '' && loaded?.build === build) this.#pages = this.#isOurs(loaded.pages.manifest) ? loaded.pages : null
     else void this.#load(build, this.#loading.signal)
   }
 
@@ -102,11 +105,7 @@ export class PageFront {
     await this.#loaded?.pages.close()
   }
 
-  async #answerReader(
-    pages: BuildPages,
-    found: HeldPage | string,
-    request: FrontRequest,
-  ): Promise<PageAnswer | null> {
+  async #answerReader(pages: BuildPages, found: HeldPage | string, request: FrontRequest): Promise<PageAnswer | null> {
     const id = typeof found === 'string' ? found : found.id
     // What a clone has to render anyway is no reason to ask for a token.
     const over = typeof found === 'string' || this.#options.checks.staleness(found.entry) !== null
@@ -147,13 +146,23 @@ export class PageFront {
     log.debug({ build }, 'the pages of a build are not looked for any more')
   }
 
+  #isOurs({ perRequest, settings = '' }: PageManifest): boolean {
+    if (perRequest === true) return false
+    if (settings === this.#options.settings) return true
+    this.#options.log.warn(
+      {},
+      'a build has other settings than this balancer: clones answer its pages until the next start',
+    )
+    return false
+  }
+
   #use(build: string, manifest: PageManifest, more: readonly string[]): void {
     const { checks, memory, shared, store, log } = this.#options
     const before = this.#loaded
     try {
       const pages = new BuildPages({ build, manifest, checks, memory, shared, store, more, log })
       this.#loaded = { build, pages }
-      this.#pages = manifest.perRequest === true ? null : pages
+      this.#pages = this.#isOurs(manifest) ? pages : null
     } catch (error) {
       log.warn({ error }, 'the routes of the pages are not understood: clones answer them')
     }

@@ -1,0 +1,90 @@
+/** Writes what a {@link PageAnswerer} answers, and lets everything else go its way to a clone. */
+
+import { cutIfStalled } from './exchange.ts'
+import { readPlainRequest } from './plain-request.ts'
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Admission, Upstream } from '../protocol.ts'
+import type { ClientConnections } from './client-connections.ts'
+import type { PageAnswerer, PlainAnswer } from './page-answerer.ts'
+
+export interface PageAnswersOptions {
+  readonly connections: ClientConnections
+  readonly stallTimeoutMs: number
+  /** A request that may go to a clone is on its way; the result says that it has gone, or never will. */
+  readonly expect: () => () => void
+  /** Sends a request to a clone whose answer is waited for already. */
+  readonly forward: (request: IncomingMessage, response: ServerResponse) => void
+}
+
+const none: ReadonlySet<string> = new Set()
+
+export class PageAnswers {
+  readonly #options: PageAnswersOptions
+  #pages: PageAnswerer | null = null
+  #credentials = none
+  #upstreams: readonly Upstream[] = []
+  #admission: Admission | undefined
+
+  constructor(options: PageAnswersOptions) {
+    this.#options = options
+  }
+
+  use(pages: PageAnswerer | null): void {
+    this.#credentials = new Set(pages?.credentialHeaders.map((name) => name.toLowerCase()))
+    this.#pages = pages
+    pages?.admit(this.#upstreams, this.#admission)
+  }
+
+  admit(upstreams: readonly Upstream[], admission: Admission | undefined): void {
+    this.#upstreams = upstreams
+    this.#admission = admission
+    this.#pages?.admit(upstreams, admission)
+  }
+
+  /** False: nothing was done, and a clone has to answer. */
+  serve(request: IncomingMessage, response: ServerResponse): boolean {
+    const pages = this.#pages
+    if (pages === null) return false
+    const plain = readPlainRequest(request, this.#credentials)
+    const answer = plain && pages.answer(plain)
+    if (answer === null) return false
+    if (answer instanceof Promise) this.#wait(request, response, answer)
+    else this.#answer(request, response, answer)
+    return true
+  }
+
+  /** Of one that was written in one piece and left at once, as nearly all are, nothing has to be remembered. */
+  #answer({ socket }: IncomingMessage, response: ServerResponse, answer: PlainAnswer): void {
+    const { connections, stallTimeoutMs } = this.#options
+    const first = response.socket === socket
+    write(response, answer)
+    if (first && socket.writableLength === 0) return
+    connections.begin(socket, response)
+    response.once('close', () => connections.end(socket))
+    cutIfStalled(response, stallTimeoutMs)
+  }
+
+  #wait(request: IncomingMessage, response: ServerResponse, asked: Promise<PlainAnswer | null>): void {
+    const { connections, stallTimeoutMs, expect, forward } = this.#options
+    const { socket } = request
+    const arrived = expect()
+    connections.begin(socket, response)
+    void asked.then((answer) => {
+      if (response.destroyed) connections.end(socket)
+      else if (answer === null) forward(request, response)
+      else {
+        response.once('close', () => connections.end(socket))
+        write(response, answer)
+        cutIfStalled(response, stallTimeoutMs)
+      }
+      arrived()
+    })
+  }
+}
+
+function write(response: ServerResponse, { status, headers, body }: PlainAnswer): void {
+  response.writeHead(status, headers)
+  if (body === null) response.end()
+  else response.end(body)
+}
