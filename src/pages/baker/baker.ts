@@ -122,10 +122,14 @@ export class Baker {
       ...{ store, self, build, log },
       status: () => this.status(),
       changed: (owned, members) => {
-        this.#changing = this.#changing.then(() => this.#own(owned, members)).catch((error: unknown) => log.warn({ error }, 'buckets were not taken over'))
+        this.#changing = this.#changing
+          .then(() => this.#own(owned, members))
+          .catch((error: unknown) => log.warn({ error }, 'buckets were not taken over'))
       },
     })
-    this.#lists = pages.sources.filter(({ definition }) => definition.params !== undefined).map((source) => this.#listOf(source))
+    this.#lists = pages.sources
+      .filter(({ definition }) => definition.params !== undefined)
+      .map((source) => this.#listOf(source))
   }
 
   start(): void {
@@ -148,7 +152,7 @@ export class Baker {
     if (this.#timer !== null) clearInterval(this.#timer)
     this.#watch.stop()
     await this.#members.stop()
-    await Promise.all(this.#enders.map((end) => end()))
+    for (const end of this.#enders) await end()
     await Promise.all([this.#bakes.stop(), this.#orders.stop(), ...this.#lists.map((list) => list.stop())])
     await Promise.all([this.#changing, this.#looking, this.#sweeping])
   }
@@ -209,7 +213,8 @@ export class Baker {
     this.#watch.adopt(item, entry)
     if (!told.found) return void (item.place === null && this.#forget(item))
     // Whoever loaded it may have died before it was written down.
-    if (isNew && !loaded) await writeCatalogue(store, build, told).catch((error: unknown) => log.debug({ error }, 'not catalogued'))
+    if (isNew && !loaded)
+      await writeCatalogue(store, build, told).catch((error: unknown) => log.debug({ error }, 'not catalogued'))
   }
 
   #ended(item: Item, outcome: Outcome): void {
@@ -230,7 +235,9 @@ export class Baker {
       return
     }
     const isOwn = item?.dates.some((held) =>
-      told.parts.some(({ database, epoch, asOf }) => held.database === database && held.epoch === epoch && held.asOf === asOf),
+      told.parts.some(
+        ({ database, epoch, asOf }) => held.database === database && held.epoch === epoch && held.asOf === asOf,
+      ),
     )
     const known = this.#take(told)
     if (known === null || isOwn === true) return
@@ -251,7 +258,11 @@ export class Baker {
     const { expiresAtMs } = item
     if (source.ttlMs === null && expiresAtMs !== Infinity && item.state === 'idle') {
       // Of a table whose rows are not told apart yet.
-      this.#bakes.touchAt(item, performance.now() + Math.max(0, Math.min(300, expiresAtMs - Date.now() - earlyMs)), true)
+      this.#bakes.touchAt(
+        item,
+        performance.now() + Math.max(0, Math.min(300, expiresAtMs - Date.now() - earlyMs)),
+        true,
+      )
     } else if (this.#watch.staleness(item) !== null) this.#bakes.touch(item)
     return item
   }
@@ -279,7 +290,9 @@ export class Baker {
     const { store, build, log } = this.#options
     for (const item of items) this.#forget(item)
     const ids = items.map(({ id }) => id)
-    dropFromCatalogue(store, build, ids).catch((error: unknown) => log.debug({ error }, 'entries stay in the catalogue'))
+    dropFromCatalogue(store, build, ids).catch((error: unknown) =>
+      log.debug({ error }, 'entries stay in the catalogue'),
+    )
   }
 
   /** Other buckets are this worker's than before. */
@@ -301,7 +314,8 @@ export class Baker {
     if (this.#stopped) return
     for (const list of this.#lists) list.read()
     const { pages } = this.#options
-    for (const { source, atMs } of lastTicks(pages.sources, Date.now())) await this.#orders.take(tickOrder(source, atMs))
+    for (const { source, atMs } of lastTicks(pages.sources, Date.now()))
+      await this.#orders.take(tickOrder(source, atMs))
     this.#orders.start()
     await this.#orders.retake()
   }
@@ -374,8 +388,7 @@ export class Baker {
     if (order.kind === 'listed') return all.filter(({ source, place }) => place !== null && source.name === order.path)
     if (order.kind === 'over') return all.filter((item) => item.left || this.#watch.staleness(item) !== null)
     const match = this.#options.pages.routes.match(order.path ?? '')
-    const source = match && this.#options.pages.sources[match.route]
-    return match === null || source == null ? [] : [this.#itemOf(match.id, source, match.key)]
+    return match === null ? [] : [this.#itemOf(match.id, this.#options.pages.sources[match.route]!, match.key)]
   }
 
   #bucketFor({ path = '' }: Order): number | null {
@@ -405,7 +418,8 @@ export class Baker {
         // Not in the step in which the change is taken.
         await new Promise((resolve) => setImmediate(resolve))
         const { items, next } = this.#watch.items.slice(from, sliceSize)
-        for (const item of items) if (item.parts !== null && this.#watch.staleness(item) !== null) this.#bakes.touch(item)
+        for (const item of items)
+          if (item.parts !== null && this.#watch.staleness(item) !== null) this.#bakes.touch(item)
         from = next
       }
     }

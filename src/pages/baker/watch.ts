@@ -33,7 +33,7 @@ export interface Loaded {
   readonly expiresAtMs: number
 }
 
-const packr = new Packr({ useRecords: false, mapsAsObjects: false, largeBigIntToFloat: false })
+const packr = new Packr({ useRecords: false, mapsAsObjects: true, largeBigIntToFloat: false })
 
 export class Watch {
   readonly items: Items = new Items()
