@@ -4,6 +4,7 @@
  */
 import { database, defineApp, type App, type Fourfold, type Level } from 'fourfold'
 import { fileRoutes, fourfold } from 'fourfold/fastify'
+import { pages as bakedPages } from './baked/index.ts'
 import { identify } from './identify.ts'
 import { objects } from './objects/index.ts'
 import type { Schema } from './schema.ts'
@@ -23,6 +24,7 @@ export function defineConduit({ api, pages }: { api: Level; pages: Level }): Con
     // Far larger than what Conduit takes, so that its own 413 answers, in its own shape; nobody holds what is streamed.
     balancer: { bodyLimit: '1GiB' },
     objects,
+    pages: bakedPages,
     identify,
     seed: async (ff, options) => seed(ff.databases.main, readSeedOptions(options), options.progress),
     server: async (ff) =>

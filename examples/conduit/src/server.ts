@@ -2,12 +2,11 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { registerApi } from './api/index.ts'
 import { MAX_BODY_BYTES } from './limits.ts'
-import { loadAssets } from './pages/assets.ts'
 import { registerPages } from './pages/index.ts'
+import { publicFiles } from './public-files.ts'
 import { createTokens } from './tokens.ts'
 import { takeInUnreadBody } from './unread-bodies.ts'
 
-const PUBLIC_FILES = new URL('../public/', import.meta.url)
 /** Names and slugs are bounded where they are made; an address as long as Node takes is only not found. */
 const MAX_PARAM_LENGTH = 16_384
 
@@ -23,12 +22,11 @@ export async function createServer({ secrets, attach }: ServerOptions): Promise<
     frameworkErrors: answerBrokenAddress,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH, ignoreTrailingSlash: true },
   })
-  const assets = await loadAssets(PUBLIC_FILES)
-  server.decorate('asset', assets.href)
+  server.decorate('asset', publicFiles.href)
   server.addHook('onSend', takeInUnreadBody)
   await attach(server)
   await server.register(registerApi, { prefix: '/api', tokens: createTokens(secrets) })
-  await server.register(registerPages, { assets })
+  await server.register(registerPages, { assets: publicFiles })
   return server
 }
 

@@ -1,8 +1,8 @@
 /** Lists of articles: newest first, the total counted before paging. */
-import type { Cache } from 'fourfold'
 import { articleCount, articlePage } from '../objects/article-lists.ts'
 import { feedCount, feedPage } from '../objects/feeds.ts'
 import { type ArticleSummary, articlesSeenBy } from './articles.ts'
+import type { Reading } from '../reading.ts'
 
 export interface Paging {
   readonly limit: number
@@ -27,7 +27,7 @@ export interface ArticleList {
 
 /** One page of the articles that match, as `viewer` (a user's id, or null) sees them. */
 export async function listArticles(
-  cache: Cache,
+  cache: Reading,
   { tag = null, author = null, favorited = null }: Filter,
   paging: Paging,
   viewer: number | null,
@@ -41,7 +41,7 @@ export async function listArticles(
 }
 
 /** One page of the articles of those whom `reader` follows. */
-export async function listFeed(cache: Cache, reader: number, paging: Paging): Promise<ArticleList> {
+export async function listFeed(cache: Reading, reader: number, paging: Paging): Promise<ArticleList> {
   const [ids, total] = await Promise.all([cache.get(feedPage, { reader, ...paging }), cache.get(feedCount, reader)])
   return { articles: await articlesSeenBy(cache, reader, ids ?? []), articlesCount: total ?? 0 }
 }

@@ -1,8 +1,8 @@
 /** Articles, one at a time: reading, publishing, changing, favourites. Lists are in `article-lists.ts`. */
-import type { Cache } from 'fourfold'
 import { sql } from 'kysely'
 import { type ArticleCard, articleCard, articleIdAt, articleInFull, favoritesOf } from '../objects/articles.ts'
 import { followedBy } from '../objects/people.ts'
+import type { Reading } from '../reading.ts'
 import type { Executor } from '../schema.ts'
 import { notFound } from '../refusal.ts'
 import { slugCandidates, slugOf } from '../slugs.ts'
@@ -38,7 +38,7 @@ export interface NewArticle {
 export type ArticleChanges = Partial<NewArticle>
 
 /** The article at that slug, as `viewer` (a user's id, or null) sees it. */
-export async function findArticle(cache: Cache, slug: string, viewer: number | null): Promise<Article | undefined> {
+export async function findArticle(cache: Reading, slug: string, viewer: number | null): Promise<Article | undefined> {
   const id = await cache.get(articleIdAt, slug)
   if (id === null) return undefined
   const [found, sight] = await Promise.all([cache.get(articleInFull, id), sightOf(cache, viewer)])
@@ -47,7 +47,7 @@ export async function findArticle(cache: Cache, slug: string, viewer: number | n
 
 /** The articles of these ids that there are, in their order, as `viewer` sees them. */
 export async function articlesSeenBy(
-  cache: Cache,
+  cache: Reading,
   viewer: number | null,
   ids: readonly number[],
 ): Promise<ArticleSummary[]> {
@@ -61,7 +61,7 @@ interface Sight {
   readonly followed: ReadonlySet<number> | null
 }
 
-async function sightOf(cache: Cache, viewer: number | null): Promise<Sight> {
+async function sightOf(cache: Reading, viewer: number | null): Promise<Sight> {
   if (viewer === null) return { favorites: null, followed: null }
   const [favorites, followed] = await Promise.all([cache.get(favoritesOf, viewer), cache.get(followedBy, viewer)])
   return { favorites, followed }

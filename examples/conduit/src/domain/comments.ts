@@ -1,6 +1,6 @@
 /** Comments under articles, newest first. */
-import type { Cache } from 'fourfold'
 import { commentsOn } from '../objects/comments.ts'
+import type { Reading } from '../reading.ts'
 import type { Executor } from '../schema.ts'
 import { refusingGone } from './conflicts.ts'
 import { type FoundProfile, profilesSeenBy } from './profiles.ts'
@@ -13,7 +13,7 @@ export interface Comment {
   readonly author: FoundProfile
 }
 
-export async function listComments(cache: Cache, articleId: number, viewer: number | null): Promise<Comment[]> {
+export async function listComments(cache: Reading, articleId: number, viewer: number | null): Promise<Comment[]> {
   const rows = (await cache.get(commentsOn, articleId)) ?? []
   const authorIds = rows.map((row) => row.authorId)
   const authors = await profilesSeenBy(cache, viewer, authorIds)
@@ -25,7 +25,7 @@ export async function listComments(cache: Cache, articleId: number, viewer: numb
 
 /** The comment of that id under that article. */
 export async function findComment(
-  cache: Cache,
+  cache: Reading,
   articleId: number,
   id: number,
   viewer: number | null,

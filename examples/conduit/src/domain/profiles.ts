@@ -1,6 +1,6 @@
 /** Profiles, and who follows whom. */
-import type { Cache } from 'fourfold'
 import { followedBy, profile, userIdNamed } from '../objects/people.ts'
+import type { Reading } from '../reading.ts'
 import type { Executor } from '../schema.ts'
 
 export interface Profile {
@@ -17,7 +17,7 @@ export interface FoundProfile extends Profile {
 
 /** The profile of that name, as `viewer` (a user's id, or null) sees it. */
 export async function findProfile(
-  cache: Cache,
+  cache: Reading,
   username: string,
   viewer: number | null,
 ): Promise<FoundProfile | undefined> {
@@ -28,7 +28,7 @@ export async function findProfile(
 
 /** The profiles of these users, in their order, as `viewer` sees them; null for who is gone. */
 export async function profilesSeenBy(
-  cache: Cache,
+  cache: Reading,
   viewer: number | null,
   ids: readonly number[],
 ): Promise<(FoundProfile | null)[]> {

@@ -1,13 +1,13 @@
 /** Tags: words that authors give their articles. A tag exists for readers as long as an article carries it. */
-import type { Cache } from 'fourfold'
 import { sql } from 'kysely'
+import type { Reading } from '../reading.ts'
 import type { Executor } from '../schema.ts'
 
 /** How many of the newest articles say what is popular now. */
 const TRENDING_ARTICLES = 1000
 
 /** All tags in use, those of most articles first. */
-export async function listTags(cache: Cache): Promise<string[]> {
+export async function listTags(cache: Reading): Promise<string[]> {
   const rows = await cache.query<{ name: string }>(
     `select tags.name from article_tags join tags on tags.id = article_tags.tag_id
      group by tags.id order by count(*) desc, tags.name`,
@@ -16,7 +16,7 @@ export async function listTags(cache: Cache): Promise<string[]> {
 }
 
 /** The tags that the newest articles use most; a third is kept for the very latest, which nobody would find otherwise. */
-export async function listPopularTags(cache: Cache, limit: number): Promise<string[]> {
+export async function listPopularTags(cache: Reading, limit: number): Promise<string[]> {
   const latest = Math.floor(limit / 3)
   const rows = await cache.query<{ name: string }>(
     `select name from (

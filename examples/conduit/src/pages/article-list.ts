@@ -3,6 +3,7 @@ import type { ArticleList } from '../domain/article-lists.ts'
 import type { ArticleSummary } from '../domain/articles.ts'
 import { actionForm, articlePath, type Asset, avatar, date, icon, profilePath, tagPills } from './elements.ts'
 import { type Content, type Html, html } from './html.ts'
+import { filledIn, type Part } from './parts.ts'
 
 export const PAGE_SIZE = 10
 /** Up to so many pages all are linked; of more, the first, the last and those around the current one. */
@@ -15,12 +16,16 @@ export interface Tab {
   readonly active: boolean
 }
 
-export function tabs(entries: readonly Tab[], className = 'feed-toggle'): Html {
+export function tabs(entries: readonly Tab[], className = 'feed-toggle', part: Part = filledIn): Html {
   return html`<div class="${className}">
-    <ul class="nav nav-pills outline-active">
-      ${entries.map(tab)}
+    <ul class="nav nav-pills outline-active" ${part('tabs')}>
+      ${tabItems(entries)}
     </ul>
   </div>`
+}
+
+export function tabItems(entries: readonly Tab[]): Html {
+  return html`${entries.map(tab)}`
 }
 
 function tab({ href, text, active }: Tab): Html {
@@ -36,19 +41,23 @@ export interface ListView {
   readonly asset: Asset
   /** More to say where there is nothing to show. */
   readonly emptyHint?: Content
+  readonly part?: Part
 }
 
-export function articleList({ list, page, pageHref, asset, emptyHint }: ListView): Html {
+export function articleList({ list, page, pageHref, asset, emptyHint, part = filledIn }: ListView): Html {
   const pages = Math.ceil(list.articlesCount / PAGE_SIZE)
   const empty = html`<p class="empty-feed-message">No articles are here... yet.${emptyHint}</p>`
-  return html`${list.articles.length === 0 ? empty : list.articles.map((article) => preview(article, asset))}
+  return html`${list.articles.length === 0 ? empty : list.articles.map((article) => preview(article, asset, part))}
   ${pages > 1 && pagination(page, pages, pageHref)}`
 }
 
-function preview(article: ArticleSummary, asset: Asset): Html {
-  const { slug, title, description, tagList } = article
+function preview(article: ArticleSummary, asset: Asset, part: Part): Html {
+  const { id, slug, title, description, tagList } = article
   return html`<article class="article-preview">
-    <div class="article-meta">${authorBlock(article, asset)}${favoriteHeart(article)}</div>
+    <div class="article-meta">
+      ${authorBlock(article, asset)}
+      <div class="favorite" ${part(`favorite-${id}`)}>${favoriteHeart(article)}</div>
+    </div>
     <a class="preview-link" href="${articlePath(slug)}">
       <h1>${title}</h1>
       <p>${description}</p>
@@ -66,7 +75,7 @@ export function authorBlock({ author, createdAt }: ArticleSummary, asset: Asset)
     <div class="info"><a class="author" href="${href}">${author.username}</a>${date(createdAt)}</div>`
 }
 
-function favoriteHeart({ slug, favorited, favoritesCount }: ArticleSummary): Html {
+export function favoriteHeart({ slug, favorited, favoritesCount }: ArticleSummary): Html {
   const action = `${articlePath(slug)}/${favorited ? 'unfavorite' : 'favorite'}`
   const text = html`<span class="visually-hidden">${favorited ? 'Unfavorite' : 'Favorite'} </span>${icon('heart')}
     <span class="counter">${favoritesCount}</span>`

@@ -26,10 +26,12 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 }
 
-export async function loadAssets(directory: URL): Promise<Assets> {
+/** @param more texts that are served like files of the directory, by their names */
+export async function loadAssets(directory: URL, more: Readonly<Record<string, string>> = {}): Promise<Assets> {
   const names = (await readdir(directory)).filter((name) => extname(name) in TYPES)
   const loaded = names.map(async (name) => [name, await loadFile(new URL(name, directory))] as const)
   const files = new Map(await Promise.all(loaded))
+  for (const [name, text] of Object.entries(more)) files.set(name, fileOf(name, Buffer.from(text)))
   return {
     href: (name) => {
       const file = files.get(name)
@@ -41,9 +43,12 @@ export async function loadAssets(directory: URL): Promise<Assets> {
 }
 
 async function loadFile(url: URL): Promise<PublicFile> {
-  const content = await readFile(url)
+  return fileOf(url.pathname, await readFile(url))
+}
+
+function fileOf(name: string, content: Buffer): PublicFile {
   const hash = createHash('sha256').update(content).digest('base64url').slice(0, 16)
-  return { content, hash, type: TYPES[extname(url.pathname)] ?? 'application/octet-stream' }
+  return { content, hash, type: TYPES[extname(name)] ?? 'application/octet-stream' }
 }
 
 function serveFiles(pages: FastifyInstance, files: ReadonlyMap<string, PublicFile>): void {

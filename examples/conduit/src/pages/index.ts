@@ -9,24 +9,13 @@ import { articleRoutes } from './articles.ts'
 import type { Assets } from './assets.ts'
 import { editorRoutes } from './editor.ts'
 import { showFailure } from './failures.ts'
+import { fragmentRoutes } from './fragments.ts'
+import { PAGE_HEADERS } from './headers.ts'
 import { homeRoutes } from './home.ts'
 import { profileRoutes } from './profiles.ts'
 import { settingsRoutes } from './settings.ts'
 import { acceptPictures } from './uploads.ts'
 import { recognise } from './visits.ts'
-
-/** Pictures may come from anywhere (users' avatars, articles' images); everything else only from here. */
-const POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  'img-src * data:',
-  "font-src 'self'",
-  "connect-src 'self'",
-  "form-action 'self'",
-  "base-uri 'none'",
-  "frame-ancestors 'none'",
-].join('; ')
 
 export async function registerPages(pages: FastifyInstance, options: { assets: Assets }): Promise<void> {
   pages.decorateRequest('visitor', null)
@@ -38,9 +27,7 @@ export async function registerPages(pages: FastifyInstance, options: { assets: A
   // The session's SameSite=Lax cookie is the guard for browsers that say no origin.
   await pages.register(csrf, { token: 'never' })
   pages.addHook('onSend', async (_request, reply) => {
-    reply.header('content-security-policy', POLICY)
-    reply.header('x-content-type-options', 'nosniff')
-    reply.header('referrer-policy', 'strict-origin-when-cross-origin')
+    reply.headers(PAGE_HEADERS)
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'private, no-cache').header('vary', 'cookie')
   })
   options.assets.register(pages)
@@ -57,5 +44,6 @@ export async function registerPages(pages: FastifyInstance, options: { assets: A
     editorRoutes(visited)
     articleRoutes(visited)
     profileRoutes(visited)
+    fragmentRoutes(visited)
   })
 }

@@ -1,7 +1,8 @@
 /** What every page has around it: the head, the bar above, the line below. */
 import type { User } from '../domain/users.ts'
-import { avatar, icon, profilePath } from './elements.ts'
+import { type Asset, avatar, icon, profilePath } from './elements.ts'
 import { type Content, type Html, html } from './html.ts'
+import { filledIn, type Part } from './parts.ts'
 
 /** Where a page is in the navigation. */
 export type Place = 'home' | 'login' | 'register' | 'editor' | 'settings' | 'profile' | 'other'
@@ -15,26 +16,36 @@ export interface Page {
 
 export interface Surroundings {
   readonly viewer: User | null
+  /** On a page for everybody: what fills in its personal parts. Default: they are filled in already. */
+  readonly part?: Part
   /** The address of a public file, with the hash of what is in it. */
-  readonly asset: (file: string) => string
+  readonly asset: Asset
 }
 
-export function renderDocument(page: Page, { viewer, asset }: Surroundings): string {
+export function renderDocument(page: Page, { viewer, asset, part = filledIn }: Surroundings): string {
   const title = page.title === '' ? 'Conduit' : `${page.title} — Conduit`
   return html`<!doctype html>
-    <html lang="en">
+    <html lang="en" ${viewer && html` data-fourfold-reader`}>
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <title>${title}</title>
+        <script src="${asset('fragments.js')}"></script>
         <link rel="icon" href="${asset('icon.svg')}" type="image/svg+xml" />
         <link rel="stylesheet" href="${asset('style.css')}" />
         ${page.scripts?.map((file) => html`<script src="${asset(file)}" type="module"></script>`)}
       </head>
       <body>
         <a class="skip-link" href="#content">Skip to content</a>
-        ${navigation(page.place, viewer, asset)}
+        <nav class="navbar">
+          <div class="container">
+            <a class="navbar-brand" href="/">conduit</a>
+            <ul class="nav navbar-nav" ${part('account')}>
+              ${accountLinks(page.place, viewer, asset)}
+            </ul>
+          </div>
+        </nav>
         <main id="content">${page.content}</main>
         <footer>
           <div class="container">
@@ -48,23 +59,17 @@ export function renderDocument(page: Page, { viewer, asset }: Surroundings): str
     </html> `.toString()
 }
 
-function navigation(place: Place, viewer: User | null, asset: (file: string) => string): Html {
+/** The links in the bar. */
+export function accountLinks(place: Place, viewer: User | null, asset: Asset): Html {
   const links = viewer ? userLinks(place, viewer, asset) : visitorLinks(place)
-  return html`<nav class="navbar">
-    <div class="container">
-      <a class="navbar-brand" href="/">conduit</a>
-      <ul class="nav navbar-nav">
-        ${link('/', 'Home', place === 'home')} ${links}
-      </ul>
-    </div>
-  </nav>`
+  return html`${link('/', 'Home', place === 'home')} ${links}`
 }
 
 function visitorLinks(place: Place): Content {
   return [link('/login', 'Sign in', place === 'login'), link('/register', 'Sign up', place === 'register')]
 }
 
-function userLinks(place: Place, viewer: User, asset: (file: string) => string): Content {
+function userLinks(place: Place, viewer: User, asset: Asset): Content {
   const name = html`${avatar(viewer, 'user-pic', asset)}<span>${viewer.username}</span>`
   return [
     link('/editor', html`${icon('compose')} New Article`, place === 'editor'),

@@ -1,5 +1,4 @@
 /** `?page=N`. */
-import type { FastifyRequest } from 'fastify'
 import type { Paging } from '../domain/article-lists.ts'
 import { notFound } from '../refusal.ts'
 
@@ -7,8 +6,7 @@ import { notFound } from '../refusal.ts'
 const LAST_PAGE = 10_000_000
 
 /** The page that is asked for; an address with a page that cannot be is not found. */
-export function pageNumber(request: FastifyRequest): number {
-  const { page } = request.query as { page?: unknown }
+export function pageNumber({ page }: { readonly page?: unknown }): number {
   if (page === undefined) return 1
   const number = typeof page === 'string' && /^[1-9]\d{0,7}$/.test(page) ? Number(page) : Infinity
   if (number > LAST_PAGE) throw notFound('route')
@@ -20,8 +18,8 @@ export function pagingOf(page: number, size: number): Paging {
 }
 
 /** The addresses of a list's pages: this one's, with its other parameters. */
-export function withPage(request: FastifyRequest): (page: number) => string {
-  const [, pathname = '', query = ''] = /^([^?#]*)(?:\?([^#]*))?/.exec(request.url) ?? []
+export function withPage(url: string): (page: number) => string {
+  const [, pathname = '', query = ''] = /^([^?#]*)(?:\?([^#]*))?/.exec(url) ?? []
   // Two slashes would begin the address of another host.
   const path = pathname.replace(/^\/+/, '/')
   return (page) => {

@@ -4,6 +4,7 @@ import { tabs } from './article-list.ts'
 import { actionForm, type Asset, avatar, icon, profilePath } from './elements.ts'
 import { type Html, html } from './html.ts'
 import type { Page } from './layout.ts'
+import { filledIn, type Part } from './parts.ts'
 
 export interface ProfileView {
   readonly profile: Profile
@@ -13,9 +14,10 @@ export interface ProfileView {
   readonly favorites: boolean
   readonly articles: Html
   readonly asset: Asset
+  readonly part?: Part
 }
 
-export function profilePage({ profile, own, favorites, articles, asset }: ProfileView): Page {
+export function profilePage({ profile, own, favorites, articles, asset, part = filledIn }: ProfileView): Page {
   const path = profilePath(profile.username)
   const shown = tabs(
     [
@@ -30,12 +32,16 @@ export function profilePage({ profile, own, favorites, articles, asset }: Profil
         ${avatar(profile, 'user-img', asset)}
         <h4>${profile.username}</h4>
         <p>${profile.bio}</p>
-        ${own ? settingsLink : followButton(profile)}
+        <div class="profile-action" ${part('profile-action')}>${profileAction(profile, own)}</div>
       </div>
     </div>
     <div class="container page medium">${shown}${articles}</div>
   </div>`
   return { title: profile.username, place: own ? 'profile' : 'other', content }
+}
+
+export function profileAction(profile: Profile, own: boolean): Html {
+  return own ? settingsLink : followButton(profile)
 }
 
 const settingsLink = html`<a class="btn btn-sm btn-outline-secondary action-btn" href="/settings"

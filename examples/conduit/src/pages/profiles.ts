@@ -12,7 +12,7 @@ import { profilePage } from './profile-page.ts'
 import { pageBefore } from './page-before.ts'
 import { mustBeSignedIn, show, visitorOf } from './visits.ts'
 
-interface ProfileRoute {
+export interface ProfileRoute {
   Params: { username: string }
 }
 
@@ -43,7 +43,7 @@ export function profileRoutes(pages: FastifyInstance): void {
 }
 
 /** The profile that the address names; that it is missing is only believed at `strict`, as with articles. */
-async function profileAt(request: FastifyRequest<ProfileRoute>): Promise<FoundProfile> {
+export async function profileAt(request: FastifyRequest<ProfileRoute>): Promise<FoundProfile> {
   const { username } = request.params
   const viewer = request.visitor?.id ?? null
   const profile = isStorable(username)
@@ -62,9 +62,9 @@ async function showProfile(
 ): Promise<unknown> {
   const { visitor } = request
   const { asset } = request.server
-  const page = pageNumber(request)
+  const page = pageNumber(request.query as object)
   const list = await listArticles(cacheOf(request), filter, pagingOf(page, PAGE_SIZE), visitor?.id ?? null)
-  const articles = articleList({ list, page, pageHref: withPage(request), asset })
+  const articles = articleList({ list, page, pageHref: withPage(request.url), asset })
   const favorites = filter.favorited !== undefined
   return show(request, reply, profilePage({ profile, own: visitor?.id === profile.id, favorites, articles, asset }))
 }
