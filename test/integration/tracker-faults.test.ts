@@ -1,17 +1,23 @@
 /** The tracker, its store and its server are killed and stopped while writers write. */
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 
 import { readWritePosition } from '../../src/engines/postgres/positions.ts'
 import { startTestCluster, until } from '../support/postgres.ts'
 import { makeGround } from '../support/tracker-ground.ts'
 import { createWatchedTable, type Write } from '../support/watched-table.ts'
 
-test('faults', async (t) => {
-  const cluster = await startTestCluster(t, { replicas: 0 })
+/** Each has a database, a store and trackers of its own, and mostly waits: so many go side by side. */
+const sideBySide = 3
 
-  await t.test('a tracker that is killed again and again leaves out no change', async (inner) => {
+test('faults', { concurrency: sideBySide }, async (t) => {
+  const cluster = await startTestCluster(t, { replicas: 0 })
+  const faults: Promise<void>[] = []
+  const when = (fault: string, behave: (inner: TestContext) => Promise<void>): void =>
+    void faults.push(t.test(fault, behave))
+
+  when('a tracker that is killed again and again leaves out no change', async (inner) => {
     const ground = await makeGround(inner, cluster)
     const { client, store, reader, follower, storeProcess } = ground
     let tracker = await ground.start()
@@ -46,7 +52,7 @@ test('faults', async (t) => {
     inner.diagnostic(`${writes.length} writes, ${reader.all.length} messages`)
   })
 
-  await t.test('a second tracker takes over when the first dies, and not before', async (inner) => {
+  when('a second tracker takes over when the first dies, and not before', async (inner) => {
     const ground = await makeGround(inner, cluster)
     const { client, store, reader, follower } = ground
     const first = await ground.start()
@@ -67,7 +73,7 @@ test('faults', async (t) => {
     assert.ok(tookMs < 5000)
   })
 
-  await t.test('a tracker that was stopped and wakes does no harm', async (inner) => {
+  when('a tracker that was stopped and wakes does no harm', async (inner) => {
     const ground = await makeGround(inner, cluster)
     const { client, store, reader, follower } = ground
     const first = await ground.start()
@@ -87,7 +93,7 @@ test('faults', async (t) => {
     assert.equal(follower.starts, 1)
   })
 
-  await t.test('a walsender that hangs is noticed, and given up', async (inner) => {
+  when('a walsender that hangs is noticed, and given up', async (inner) => {
     const ground = await makeGround(inner, cluster)
     const { client, store, reader, follower } = ground
     const tracker = await ground.start()
@@ -113,7 +119,7 @@ test('faults', async (t) => {
     }
   })
 
-  await t.test('a slot whose log the server gave up is made anew, with a gap', async (inner) => {
+  when('a slot whose log the server gave up is made anew, with a gap', async (inner) => {
     const small = await startTestCluster(inner, { replicas: 0, settings: { max_slot_wal_keep_size: '2MB' } })
     const ground = await makeGround(inner, small)
     const { client, store, reader, follower } = ground
@@ -139,8 +145,9 @@ test('faults', async (t) => {
     table.mustKnow(follower, after)
   })
 
-  await t.test('after a crash of the server there is another epoch, and everything is forgotten', async (inner) => {
-    const ground = await makeGround(inner, cluster)
+  when('after a crash of the server there is another epoch, and everything is forgotten', async (inner) => {
+    const crashing = await startTestCluster(inner, { replicas: 0 })
+    const ground = await makeGround(inner, crashing)
     const { client, store, reader, follower } = ground
     await ground.start()
     const table = await createWatchedTable(client, store, reader, 'written')
@@ -162,4 +169,5 @@ test('faults', async (t) => {
     assert.notEqual(follower.epoch, before)
     assert.equal(follower.starts, 2)
   })
+  await Promise.all(faults)
 })
