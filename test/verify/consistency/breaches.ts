@@ -224,7 +224,7 @@ export function breachesOf({ quick, plant: rule }: { quick: boolean; plant?: str
 const root = new URL('../../../', import.meta.url)
 
 /** The environment that plants a breach into every process of the system. @throws where its place is not there */
-export function plantedEnv({ plants }: Breach): Record<string, string> {
+export function plantedEnv({ plants }: Pick<Breach, 'plants'>): Record<string, string> {
   for (const { file, find } of plants) {
     if (readFileSync(new URL(file, root), 'utf8').split(find).length === 2) continue
     throw new Error(`expected ${file} to have this once: ${find}`)

@@ -84,7 +84,7 @@ export class System {
   }
 
   /** The processes of one kind that live now. */
-  processes(kind: 'clone' | 'store' | 'balancer' | 'tracker'): number[] {
+  processes(kind: 'clone' | 'store' | 'balancer' | 'tracker' | 'worker'): number[] {
     return childProcesses(this.supervisor)
       .map(({ pid }) => pid)
       .filter((pid) => processTitle(pid).includes(`/processes/${kind}.`))
