@@ -5,7 +5,7 @@ import { before, after } from 'node:test'
 import pg from 'pg'
 
 import { database, defineApp } from '../../src/app/define-app.ts'
-import { open } from '../../src/app/open.ts'
+import { open, type OpenOptions } from '../../src/app/open.ts'
 import { define } from '../../src/app/define.ts'
 import { type ObjectDefinition } from '../../src/cache/define-object.ts'
 import { socketPathFor } from '../../src/app/socket-path.ts'
@@ -98,6 +98,7 @@ export interface CacheGround {
   readonly outside: pg.Client
   /** Another process of the same app, as far as the cache can tell: it shares the servers and nothing else. */
   clone(objects: readonly ObjectDefinition[]): Promise<Fourfold<Tools>>
+  readonly storeUrl: string
 }
 
 export const articlesSql = `
@@ -110,7 +111,7 @@ insert into articles select n, 'slug-' || n, 1 + n % 10, 'title ' || n from gene
 /** Opens the app before a suite's tests and closes it after them. */
 export function cacheGround(
   objects: readonly { name: string }[] = [],
-  options: { sql?: string; replicas?: number; config?: object } = {},
+  options: { sql?: string; replicas?: number; config?: object; open?: OpenOptions } = {},
 ): () => CacheGround {
   let ground: CacheGround | undefined
   let directory = ''
@@ -119,7 +120,7 @@ export function cacheGround(
     directory = await newDirectory('ff-cache-')
     const databases = { main: database<CacheSchema>({ replicas: options.replicas ?? 0 }) }
     const app = defineApp({ databases, objects: objects as never, dataDir: directory, ...options.config })
-    const ff = (await open(app, { env: {}, log: silentLogger })) as unknown as Fourfold<Tools>
+    const ff = (await open(app, { env: {}, log: silentLogger, ...options.open })) as unknown as Fourfold<Tools>
     await ff.databases.main.pool.query(options.sql ?? articlesSql)
     const address = ff.clusters['main']!.address
     const outside = new pg.Client(address as pg.ClientConfig)
@@ -130,11 +131,17 @@ export function cacheGround(
     const connections = { databases: { main }, storeUrl: `unix:${path}` }
     const clone = async (own: readonly ObjectDefinition[]): Promise<Fourfold<Tools>> => {
       const sibling = defineApp({ databases, objects: own, dataDir: directory, ...options.config })
-      const opened = await open(sibling, { env: {}, log: silentLogger, connections })
+      const opened = await open(sibling, { env: {}, log: silentLogger, connections, ...options.open })
       clones.push(opened)
       return opened as unknown as Fourfold<Tools>
     }
-    ground = { ff, outside, reader: (name) => ff.as({ reader: name, level: 'session' }), clone }
+    ground = {
+      ff,
+      outside,
+      reader: (name) => ff.as({ reader: name, level: 'session' }),
+      clone,
+      storeUrl: connections.storeUrl,
+    }
   })
   after(async () => {
     await ground?.outside.end()

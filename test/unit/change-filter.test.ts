@@ -3,15 +3,20 @@ import { suite, test } from 'node:test'
 
 import { ChangeFollower, type FollowerOptions } from '../../src/freshness/changes/follower.ts'
 import { Filter, type Quiet } from '../../src/freshness/changes/filter.ts'
-import type { Dependencies } from '../../src/freshness/changes/dependencies.ts'
 import { hashName, hashRow, hashVersion, templateId, templateParts } from '../../src/freshness/changes/hash.ts'
-import {
-  decodeMessage,
-  encodeMessage,
-  type ChangeMessage,
-  type CommitChanges,
-} from '../../src/freshness/changes/message.ts'
+import { decodeMessage, encodeMessage, type ChangeMessage } from '../../src/freshness/changes/message.ts'
 import { createLogger } from '../../src/core/log.ts'
+import {
+  affects,
+  changes,
+  dependenciesOf,
+  random,
+  shuffleALittle,
+  tables,
+  tell,
+  templates,
+  type Compared,
+} from '../support/change-histories.ts'
 
 const log = createLogger({ level: 'silent', name: 'test' })
 
@@ -23,21 +28,6 @@ function follower(nowMs: () => number = () => performance.now()): ChangeFollower
     nowMs,
     log,
   })
-}
-
-function random(seed: number): (below: number) => number {
-  let state = seed * 2654435761
-  return (below) => {
-    state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9) >>> 0
-    return (state >>> 8) % below
-  }
-}
-
-interface Change {
-  readonly to: number
-  readonly table: number
-  readonly row: number
-  readonly kind: 'row' | 'wide' | 'everything'
 }
 
 interface Counts {
@@ -60,20 +50,13 @@ interface Breach {
   readonly overlooksRows?: boolean
 }
 
-const tables = [1, 2]
-const templates = tables.map((table) => templateId(table, ['id']))
-
 /**
  * Random histories, told by trackers that come and go, each watching something of its own, over a stream that loses,
  * repeats and mixes their messages.
  */
 function run(seed: number, breach: Breach = {}): Counts {
   const next = random(seed)
-  const history: Change[] = []
-  for (let to = 10; to < 200; to += 1 + next(9)) {
-    const kind = next(20) === 0 ? 'everything' : next(8) === 0 ? 'wide' : 'row'
-    history.push({ to, table: tables[next(2)]!, row: next(4), kind })
-  }
+  const history = changes(next)
   const messages = shuffleALittle(
     [...tell('a', history, 0, 200, next), ...tell('b', history, next(60), 150, next)].filter(() => next(6) !== 0),
     next,
@@ -117,31 +100,6 @@ function spoilQuiet(filter: Filter, { tables: all }: Quiet, breach: Breach): Par
   return breach.overlooksHoles ? { holes, tables: all } : {}
 }
 
-/** What an entry might depend on: a row, or any of a table; and a row of the other table. */
-interface Compared {
-  readonly table: number
-  readonly row: number
-  readonly whole: boolean
-  readonly asOf: number
-  readonly also: boolean
-}
-
-function affects({ to, kind, table, row }: Change, what: Compared): boolean {
-  if (to <= what.asOf) return false
-  if (kind === 'everything') return true
-  const ofRow = kind === 'wide' || row === what.row
-  return table === what.table ? what.whole || ofRow : what.also && ofRow
-}
-
-function dependenciesOf({ table, row, whole, also }: Compared): Dependencies {
-  const rowOf = (of: number): Dependencies['rows'][number] => {
-    const template = templates[of - 1]!
-    return { template, table: of, hashes: [...hashRow(template, [String(row)])] }
-  }
-  const others = also ? [rowOf(3 - table)] : []
-  return { tables: whole ? [table] : [], rows: whole ? others : [rowOf(table), ...others], names: [] }
-}
-
 function staleness(filter: Filter, what: Compared, breach: Breach): string | null {
   const depends = dependenciesOf(what)
   const found = filter.staleness(depends, what.asOf)
@@ -150,72 +108,6 @@ function staleness(filter: Filter, what: Compared, breach: Breach): string | nul
   const spoiled = found === 'unwatched' && breach.watchedFromEverSince && read !== undefined && !what.whole
   if (!spoiled || filter.templateSince(read.template) === null) return found
   return filter.staleness({ tables: [], rows: [], names: read.hashes }, what.asOf)
-}
-
-/** One tracker's messages from one position to another; what it watches changes on the way. */
-function tell(
-  tracker: string,
-  history: readonly Change[],
-  begin: number,
-  end: number,
-  next: (below: number) => number,
-): ChangeMessage[] {
-  const messages: ChangeMessage[] = []
-  let watchedTables = new Map<number, number>([[1, begin]])
-  let watchedTemplates = new Map<string, number>()
-  let changed = true
-  let name = 0
-  for (let from = begin; from < end;) {
-    const to = Math.min(end, from + 1 + next(25))
-    if (next(3) === 0) {
-      watchedTables = new Map(tables.filter(() => next(5) > 0).map((oid) => [oid, watchedTables.get(oid) ?? from]))
-      watchedTemplates = new Map(
-        templates
-          .filter((id, at) => watchedTables.has(at + 1) && next(3) > 0)
-          .map((id) => [id, watchedTemplates.get(id) ?? from]),
-      )
-      changed = true
-      name += 1
-    }
-    const commits = history
-      .filter((change) => change.to > from && change.to <= to)
-      .map((change) => commitOf(change, watchedTables, watchedTemplates))
-    const coverage = {
-      tables: new Map([...watchedTables].map(([oid, since]) => [oid, { since, tracking: 'full' as const }])),
-      templates: watchedTemplates,
-    }
-    const fields = { hashVersion, epoch: 'e', tracker, from, to, visible: from, commits }
-    messages.push({ ...fields, coverageId: String(name), coverage: changed || next(2) === 0 ? coverage : null })
-    changed = false
-    from = to
-  }
-  return messages
-}
-
-function commitOf(
-  change: Change,
-  watched: ReadonlyMap<number, number>,
-  known: ReadonlyMap<string, number>,
-): CommitChanges {
-  const { to, table, row, kind } = change
-  const template = templates[table - 1]!
-  const seen = watched.has(table) && kind !== 'everything'
-  const hashes = seen && kind === 'row' && known.has(template) ? [...hashRow(template, [String(row)])] : []
-  return {
-    to,
-    tables: seen ? [table] : [],
-    wide: seen && kind === 'wide' ? [table] : [],
-    everything: kind === 'everything',
-    hashes: Uint32Array.from(hashes),
-  }
-}
-
-/** In order on the whole, now and then not: two trackers' messages come mixed. */
-function shuffleALittle(messages: ChangeMessage[], next: (below: number) => number): ChangeMessage[] {
-  return messages
-    .map((message) => ({ message, at: message.from + next(60) - 30 }))
-    .toSorted((one, other) => one.at - other.at)
-    .map(({ message }) => message)
 }
 
 function total(runs: number, breach: Breach = {}): Counts {

@@ -15,6 +15,7 @@
 import type { Dependencies } from './dependencies.ts'
 import type { TemplateId } from './hash.ts'
 import type { CommitChanges, Coverage } from './message.ts'
+import { joinedSince, slotsPerPiece, type KnownChanges, type SlotPieces } from './snapshot.ts'
 import type { Lsn } from '../../engines/position.ts'
 
 /** Why an entry is not what the database holds now, or may not be. */
@@ -186,6 +187,74 @@ export class Filter {
     return null
   }
 
+  /** What is known, for others. The slots are read later, and may have risen further by then: see {@link pieces}. */
+  known(watermark: Lsn): KnownChanges {
+    const floor = this.#floor
+    const tables = [...this.#tables].map(([oid, { since, any, wide }]) => {
+      return [oid, { since: Math.max(since, floor), any, wide }] as const
+    })
+    const templates = [...this.#templates].map(([id, { since }]) => [id, Math.max(since, floor)] as const)
+    return { floor, watermark, slots: this.#slots.length, tables: new Map(tables), templates: new Map(templates) }
+  }
+
+  /** The slots themselves, in pieces, to be read and not written. */
+  pieces(): SlotPieces {
+    const count = Math.ceil(this.#slots.length / slotsPerPiece)
+    return Array.from({ length: count }, (_, at) => {
+      return this.#slots.subarray(at * slotsPerPiece, (at + 1) * slotsPerPiece)
+    })
+  }
+
+  /** Whether something is known from further back to whoever knows this, and up to what is known here. */
+  wouldGainFrom({ floor, watermark, slots, tables, templates }: KnownChanges): boolean {
+    if (slots !== this.#slots.length || watermark < this.#floor) return false
+    const gains = (since: Lsn, theirs: Lsn | undefined): boolean => {
+      const mine = Math.max(since, this.#floor)
+      return joinedSince(mine, theirs, watermark) < mine
+    }
+    if (floor < this.#floor) return true
+    for (const [oid, { since }] of this.#tables) if (gains(since, tables.get(oid)?.since)) return true
+    for (const [id, { since }] of this.#templates) if (gains(since, templates.get(id))) return true
+    return false
+  }
+
+  /** Whether all that is known to whoever knows this is known here, from as far back. */
+  goesBackAsFarAs({ floor, tables, templates }: KnownChanges): boolean {
+    const goesBack = (here: { since: Lsn } | undefined, since: Lsn): boolean => {
+      return here !== undefined && Math.max(here.since, this.#floor) <= since
+    }
+    if (this.#floor > floor) return false
+    for (const [oid, { since }] of tables) if (!goesBack(this.#tables.get(oid), since)) return false
+    for (const [id, since] of templates) if (!goesBack(this.#templates.get(id), since)) return false
+    return true
+  }
+
+  /**
+   * Takes over what another filter of the same epoch knows, if that reaches to where knowledge begins here. In one
+   * synchronous step: the floor may fall only together with what then has to be known.
+   *
+   * @returns false where there is a gap between the two, or the sketches differ in size: nothing was taken
+   */
+  merge(known: KnownChanges, pieces: SlotPieces): boolean {
+    const { floor, watermark, slots, tables, templates } = known
+    if (slots !== this.#slots.length || watermark < this.#floor) return false
+    for (const [oid, table] of this.#tables) {
+      const theirs = tables.get(oid)
+      // What stands below one's own floor was hidden by it, and must not come to light when the floor falls.
+      table.since = joinedSince(Math.max(table.since, this.#floor), theirs?.since, watermark)
+      if (theirs === undefined) continue
+      table.any = Math.max(table.any, theirs.any)
+      table.wide = Math.max(table.wide, theirs.wide)
+    }
+    for (const [id, template] of this.#templates) {
+      template.since = joinedSince(Math.max(template.since, this.#floor), templates.get(id), watermark)
+    }
+    for (const [at, piece] of pieces.entries()) if (piece !== null) this.#raiseSlots(at * slotsPerPiece, piece)
+    this.#floor = Math.min(this.#floor, floor)
+    this.#openHole()
+    return true
+  }
+
   /** How many slots have ever been raised, 0 to 1: what false misses come from. */
   fill(): number {
     let used = 0
@@ -200,6 +269,13 @@ export class Filter {
       if (slots[hashes[at]! & mask]! > asOf && slots[hashes[at + 1]! & mask]! > asOf) return true
     }
     return false
+  }
+
+  #raiseSlots(first: number, positions: Float64Array): void {
+    const slots = this.#slots
+    for (let at = 0; at < positions.length; at += 1) {
+      if (slots[first + at]! < positions[at]!) slots[first + at] = positions[at]!
+    }
   }
 
   #changedSince({ tables, at }: Quiet, { tables: whole, rows, names }: Dependencies): Staleness | null {
