@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto'
 
 import { Baker } from '../pages/baker/baker.ts'
+import { readBakingStatus, type BakingStatus } from '../pages/baker/status.ts'
 
 import type { CacheCore } from '../cache/core.ts'
 import type { Key } from '../cache/keys.ts'
@@ -23,14 +24,36 @@ export interface BakingOptions {
   readonly store: Store
   readonly build: string
   readonly log: Logger
+  /** Filled with what ends it. */
+  readonly closers: (() => Promise<unknown> | void)[]
 }
 
-/** Bakes from now on; answers what ends it. Does nothing where there is nothing to bake, or no tier to put it into. */
-export function startBaking({ app, cache, clusters, config, log, ...rest }: BakingOptions): () => Promise<void> {
-  if (!hasBaked(app)) return async () => undefined
+/** What workers do, in any process that opened the app. */
+export interface Baking {
+  /** Bakes ahead of demand from now on, until the app is closed. Does nothing where there is nothing to bake. */
+  start(): void
+  /** What the workers of this build say of themselves. */
+  status(): Promise<BakingStatus>
+}
+
+export function createBaking(options: BakingOptions): Baking {
+  const { store, build } = options
+  let baker: Baker | null = null
+  return {
+    start: () => {
+      baker ??= createBaker(options)
+      baker?.start()
+    },
+    status: () => readBakingStatus(store, build),
+  }
+}
+
+/** Null where there is nothing to bake, or no tier to put it into. */
+function createBaker({ app, cache, clusters, config, log, closers, ...rest }: BakingOptions): Baker | null {
+  if (!hasBaked(app)) return null
   if (!cache.shares) {
     log.warn({}, 'nothing is baked ahead: there is no tier that all processes share (cache.tierUrl)')
-    return async () => undefined
+    return null
   }
   const { atOnce, backlog } = config.baking
   const baker = new Baker({
@@ -43,8 +66,8 @@ export function startBaking({ app, cache, clusters, config, log, ...rest }: Baki
     backlog,
     log,
   })
-  baker.start()
-  return () => baker.stop()
+  closers.push(() => baker.stop())
+  return baker
 }
 
 /** Whether an app has anything that workers would bake. */

@@ -10,6 +10,7 @@ import { Scope } from '../freshness/scope.ts'
 
 import type { CacheCore } from '../cache/core.ts'
 import type { JoinFunction } from '../cache/join/types.ts'
+import type { Baking } from './baking.ts'
 import type { ResolvedConfig } from './config.ts'
 import type { AppDefinition } from './define-app.ts'
 import type { Logger } from '../core/log.ts'
@@ -45,6 +46,8 @@ export interface Fourfold<S extends Schemas = Schemas> {
   readonly join: JoinFunction<S>
   /** The pages that are baked in advance. */
   readonly pages: Pages
+  /** Bakes pages and objects ahead of demand: what workers do. */
+  readonly baking: Baking
   readonly store: Store
   readonly sessions: Sessions
   /** Uploads and profile pictures, in a central place. */
@@ -79,6 +82,7 @@ export interface Root {
   readonly filesOf: (scope: Scope) => Files
   readonly cache: CacheCore
   readonly pages: Pages
+  readonly baking: Baking
   readonly store: Store
   readonly sessions: Sessions
   readonly log: Logger
@@ -89,7 +93,7 @@ export interface Root {
 
 /** The instance for one scope. */
 export function createInstance<S extends Schemas>(root: Root, scope: Scope): Fourfold<S> {
-  const { clusters, pages, store, sessions, log, config, identify, close } = root
+  const { clusters, pages, baking, store, sessions, log, config, identify, close } = root
   const as = (options: AsOptions, work?: (ff: Fourfold<S>) => Promise<unknown>): unknown => {
     const instance = createInstance<S>(root, deriveScope(scope, options))
     return work === undefined ? instance : work(instance)
@@ -106,6 +110,7 @@ export function createInstance<S extends Schemas>(root: Root, scope: Scope): Fou
       return (join ??= createScopedJoin(this.databases, Object.keys(clusters), this.cache))
     },
     pages,
+    baking,
     store,
     sessions,
     // Made when it is first asked for: most requests have nothing to do with files.

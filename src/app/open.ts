@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { resolveConfig, type AppOptions, type ResolvedConfig } from './config.ts'
 import { prepareDatabases, type Connections } from './connections.ts'
 import { createAppCache } from './cache.ts'
-import { startBaking } from './baking.ts'
+import { createBaking } from './baking.ts'
 import { openDatabases, startTrackers } from './databases.ts'
 import { createAppFiles } from './files.ts'
 import { createDatabasesOf, createInstance, type Fourfold } from './fourfold.ts'
@@ -33,8 +33,6 @@ export interface OpenOptions {
   /** Names the app's code: entries of the cache that other code made are not used. Default: a hash of each load's code. */
   readonly build?: string
   readonly env?: Readonly<Record<string, string | undefined>>
-  /** Whether this process bakes ahead of demand, as workers do. Default: false. */
-  readonly bakes?: boolean
   /** How often what is known of changes is written down for processes that start, in ms. Default: 30,000. */
   readonly snapshotEveryMs?: number
   readonly log?: Logger
@@ -111,11 +109,10 @@ export async function open<Databases extends DatabaseDefinitions>(
         log.warn({ error }, 'the pages were not told to balancers: clones answer them'),
       )
     }
-    if (options.bakes === true) {
-      const build = options.build ?? ''
-      closers.push(startBaking({ app, cache, clusters, pages, config, store, build, log }))
-    }
+    const build = options.build ?? ''
+    const baking = createBaking({ app, cache, clusters, pages, config, store, build, log, closers })
     const root = {
+      baking,
       clusters,
       databasesOf,
       filesOf,

@@ -7,6 +7,7 @@ import { checkClone } from './check-clone.ts'
 import { configSchemaText } from './config.ts'
 import { cloneGroup, withSecrets, type CloneGroupOptions } from './groups.ts'
 import { runRelease } from './run-release.ts'
+import { workerGroup, workerKind } from './workers.ts'
 import { shortBuildId } from '../clones/build/build-id.ts'
 import { makeBuild, pruneBuilds, type Build } from '../clones/build/snapshot.ts'
 import { rollOut, type RolloutParts } from '../clones/rollout/rollout.ts'
@@ -18,7 +19,7 @@ import type { Admission } from '../clones/protocol.ts'
 import type { Ledger } from '../clones/rollout/ledger.ts'
 import type { Routes } from '../clones/routing.ts'
 import type { Member } from '../clones/slot.ts'
-import type { Supervisor } from '../clones/supervisor.ts'
+import type { GroupOptions, Supervisor } from '../clones/supervisor.ts'
 import type { Logger } from '../core/log.ts'
 
 export interface RolloutRequest {
@@ -34,6 +35,8 @@ export interface RolloutsOptions extends CloneGroupOptions {
   readonly routes: Routes
   readonly ledger: Ledger
   readonly build: Build
+  /** How many workers run. */
+  readonly workers: number
   readonly takenBack: string | null
   readonly log: Logger
 }
@@ -59,12 +62,14 @@ export class Rollouts {
   readonly #options: RolloutsOptions
   #build: Build
   #takenBack: string | null
+  #workers: number
   #underWay: { readonly build: string | null; readonly stop: AbortController; ended: Promise<unknown> } | null = null
   #closed = false
 
   constructor(options: RolloutsOptions) {
     this.#options = options
     this.#build = options.build
+    this.#workers = options.workers
     this.#takenBack = options.takenBack
     this.#record(options.routes.admission, false)
   }
@@ -157,7 +162,11 @@ export class Rollouts {
         this.#record(admission, false)
         if (given) this.#build = build
       },
-      expand: async () => void (facts = await this.#release(build, 'expand', tell, signal)),
+      expand: async () => {
+        facts = await this.#release(build, 'expand', tell, signal)
+        // As many of each build, for as long as there are two.
+        await this.#setWorkers(Math.max(this.#workers, facts.workers))
+      },
       contract: async () => {
         if (facts?.contractWaits === true) await this.#contract(build, tell)
       },
@@ -166,12 +175,20 @@ export class Rollouts {
     }
     const { shares, holdMs, maxErrorRate } = request
     // The new build's own settings are known once it was looked at.
-    const group = lateGroup(() => cloneGroup({ ...this.#options, config: this.#withFacts(facts), build }), build.id)
-    await rollOut(parts, { group, shares, holdMs, tolerance: { maxErrorRate, leastRequests } }, signal)
+    const clones = (): CloneGroupOptions => ({ ...this.#options, config: this.#withFacts(facts), build })
+    const group = lateGroup('clone', () => cloneGroup(clones()), build.id)
+    const beside = [lateGroup(workerKind, () => workerGroup(clones(), 0), build.id)]
+    await rollOut(parts, { group, beside, shares, holdMs, tolerance: { maxErrorRate, leastRequests } }, signal)
+    await this.#setWorkers((facts as ReleaseFacts | null)?.workers ?? this.#workers)
     await pruneBuilds(config.dataDir, config.rollout.keep, [build.id]).catch((error: unknown) =>
       log.warn({ error }, 'builds that are not needed could not be deleted'),
     )
     tell(`build ${shortBuildId(build.id)} is in service`)
+  }
+
+  async #setWorkers(count: number): Promise<void> {
+    await this.#options.supervisor.setCount(workerKind, count)
+    this.#workers = count
   }
 
   #withFacts(facts: ReleaseFacts | null): RolloutsOptions['config'] {
@@ -201,9 +218,9 @@ export class Rollouts {
 }
 
 /** A group whose processes are described when the first of them starts. */
-function lateGroup(make: () => ReturnType<typeof cloneGroup>, buildId: string) {
-  let made: ReturnType<typeof cloneGroup> | undefined
-  return { kind: 'clone', buildId, spec: (index: number) => (made ??= make()).spec(index) }
+function lateGroup(kind: string, make: () => GroupOptions, buildId: string) {
+  let made: GroupOptions | undefined
+  return { kind, buildId, spec: (index: number) => (made ??= make()).spec(index) }
 }
 
 /** What commands may ask. */

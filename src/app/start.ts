@@ -21,6 +21,7 @@ import { seedOnce, type SeedProgress } from './seeding.ts'
 import { socketPathFor } from './socket-path.ts'
 import { givenStoreUrl } from './store-address.ts'
 import { createSystemFile, type SystemFile } from './system-file.ts'
+import { workerCount, workerGroup } from './workers.ts'
 import { routeClones, routesKnown } from '../clones/routing.ts'
 import { createSupervisor, type Supervisor } from '../clones/supervisor.ts'
 import { formatAddress } from '../clones/protocol.ts'
@@ -106,7 +107,9 @@ async function startParts(
   const options = { ...given, ...begun?.from }
   const { app, config, env, log } = options
   step('database')
-  const processes = config.clones.max * (begun === null ? 1 : buildsAtOnce) + otherProcesses
+  // One clone that starts again at every change bakes nothing ahead.
+  const workers = begun === null ? 0 : workerCount(app, config)
+  const processes = (config.clones.max + workers) * (begun === null ? 1 : buildsAtOnce) + otherProcesses
   const databases = await prepareDatabases({ config, directory: app.directory, processes, log })
   closers.push(() => databases.stop())
   const supervisor = supervise(log, systemFile)
@@ -126,9 +129,9 @@ async function startParts(
   const build = begun?.build ?? null
   const clones = { appFile: options.appFile, config, overrides: options.overrides, connections, secrets, build }
   const pages = pageFrontSettings(app, config, connections, secrets)
-  const url = await runFront(supervisor, options, clones, pages)
+  const url = await runFront(supervisor, options, clones, pages, workers)
   if (begun !== null) {
-    const rollouts = new Rollouts({ ...clones, ...begun, supervisor, routes, log })
+    const rollouts = new Rollouts({ ...clones, ...begun, workers, supervisor, routes, log })
     closers.push(() => rollouts.close())
     const control = await startControlServer(config.dataDir, controlHandlers(rollouts))
     closers.push(() => control.close())
@@ -194,6 +197,7 @@ async function runFront(
   { config, signal }: StartOptions,
   clones: CloneGroupOptions,
   pages: PageFrontSettings | null,
+  workers: number,
 ): Promise<string> {
   let { port } = config.balancer
   // A start that is called off does not wait until clones are ready that nobody will ask.
@@ -202,6 +206,7 @@ async function runFront(
   const started = await Promise.allSettled([
     supervisor.run(cloneGroup(clones)),
     supervisor.run(balancerGroup(config, () => port, pages)),
+    supervisor.run(workerGroup(clones, workers)),
   ])
   signal?.removeEventListener('abort', callOff)
   for (const outcome of started) if (outcome.status === 'rejected') throw outcome.reason

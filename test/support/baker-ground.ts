@@ -57,7 +57,8 @@ export function bakerGround(define: object, sql: string = articlesSql): () => Ba
         ...own,
         baking,
       })
-      const one = await open(sibling, { env: {}, log: silentLogger, connections, bakes })
+      const one = await open(sibling, { env: {}, log: silentLogger, connections })
+      if (bakes) one.baking.start()
       opened.push(one)
       return one
     }

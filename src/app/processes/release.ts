@@ -9,6 +9,7 @@ import { isAbsolute, join } from 'node:path'
 import { configSchemaText, resolveConfig, type AppOptions, type ResolvedConfig } from '../config.ts'
 import { loadApp } from '../load-app.ts'
 import { misfits } from '../release-settings.ts'
+import { workerCount } from '../workers.ts'
 import { resolveFromOrigin } from '../../clones/build/snapshot-modules.ts'
 import { checkBuild, type Build } from '../../clones/build/snapshot.ts'
 import { failToStart, readSettings, watchParent } from '../../clones/child.ts'
@@ -32,6 +33,8 @@ export interface ReleaseSettings {
 export interface ReleaseFacts {
   readonly clones: Pick<ResolvedConfig['clones'], 'writes' | 'graceMs'>
   readonly rollout: ResolvedConfig['rollout']
+  /** How many workers it wants. */
+  readonly workers: number
   /** The migrations that ran, by database. */
   readonly applied: Readonly<Record<string, readonly string[]>>
   /** Whether a contract phase has anything to do. */
@@ -79,7 +82,13 @@ async function release({ build, phase, overrides, connections, running }: Releas
     contractWaits ||= done.waiting.length > 0
   }
   const { writes, graceMs } = config.clones
-  return { clones: { writes, graceMs }, rollout: config.rollout, applied, contractWaits }
+  return {
+    clones: { writes, graceMs },
+    rollout: config.rollout,
+    workers: workerCount(app, config),
+    applied,
+    contractWaits,
+  }
 }
 
 function needsRestart(paths: readonly string[]): string {

@@ -18,6 +18,8 @@ import { guardStaged, watchBuild, type Tolerance } from './watch.ts'
 export interface RolloutPlan {
   /** The group of the new build's clones; its `buildId` is the build. */
   readonly group: Omit<GroupOptions, 'count'> & { readonly buildId: string }
+  /** Groups that change builds together with the clones: they start beside them, and the old ones end after them. */
+  readonly beside?: readonly Omit<GroupOptions, 'count'>[]
   /** The shares of readers, 0 to 1, in the order in which they are moved; the last is 1. */
   readonly shares: readonly number[]
   /** How long each share is watched. 0 with the one share 1: at once, and no way back. */
@@ -65,6 +67,7 @@ export async function rollOut(parts: RolloutParts, plan: RolloutPlan, signal: Ab
     await move({ current: before.current, next, share: 0 })
     say(`starting build ${shortBuildId(buildId)} beside ${shortBuildId(before.current.id)}`)
     await supervisor.stage(plan.group)
+    for (const group of plan.beside ?? []) await supervisor.stage(group)
     await checkAll(parts, supervisor.staged(kind), either)
     for (const share of plan.shares) {
       if (share === 1 && plan.holdMs === 0) break
@@ -79,23 +82,23 @@ export async function rollOut(parts: RolloutParts, plan: RolloutPlan, signal: Ab
     await move({ current: next, share: 0 })
   } catch (error) {
     stopGuarding()
-    await goBack(parts, kind, before, shown ? next : null)
+    await goBack(parts, plan, before, shown ? next : null)
     throw describe(error, buildId)
   }
-  await finish(parts, kind)
+  await finish(parts, plan)
 }
 
 /** There is no way back any more: the old build gets nothing new, answers what it has, and ends. */
-async function finish({ supervisor, contract, say }: RolloutParts, kind: string): Promise<void> {
+async function finish({ supervisor, contract, say }: RolloutParts, plan: RolloutPlan): Promise<void> {
   say('all readers are on the new build; the old one is drained')
-  await supervisor.promote(kind)
+  for (const { kind } of [plan.group, ...(plan.beside ?? [])]) await supervisor.promote(kind)
   await contract()
 }
 
 /** `shown`: the build that some readers may have seen; for them the way back must be a way on. */
 async function goBack(
   { supervisor, routes, record, say }: RolloutParts,
-  kind: string,
+  plan: RolloutPlan,
   { current }: Admission,
   shown: Admission['current'] | null,
 ): Promise<void> {
@@ -108,7 +111,7 @@ async function goBack(
   }
   await routes.admit({ current: back, share: 0 })
   if (shown !== null) say(`all readers are on build ${shortBuildId(current.id)} again`)
-  await supervisor.discard(kind)
+  for (const { kind } of [plan.group, ...(plan.beside ?? [])]) await supervisor.discard(kind)
 }
 
 async function checkAll({ check, say }: RolloutParts, members: readonly Member[], signal: AbortSignal): Promise<void> {

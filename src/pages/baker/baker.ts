@@ -132,8 +132,11 @@ export class Baker {
       .map((source) => this.#listOf(source))
   }
 
+  /** May be called twice. */
   start(): void {
+    if (this.#timer !== null || this.#stopped) return
     const { store, build, pages, log } = this.#options
+    this.#timer = setInterval(() => this.#sweep(), sweepEveryMs)
     const hear = (told: readonly Announcement[]): void => told.forEach((one) => this.#hear(one))
     // What was missed is found by reading the catalogue again.
     const missed = (): void => void (this.#sweepBucket = 0)
@@ -142,7 +145,6 @@ export class Baker {
       startSchedules({ sources: pages.sources, tick: (source, atMs) => void this.#tick(source, atMs) }),
     ]
     this.#members.start()
-    this.#timer = setInterval(() => this.#sweep(), sweepEveryMs)
   }
 
   /** What was begun ends first. May be called twice. */

@@ -1,0 +1,39 @@
+/** The workers of a system as a group of its supervisor, and how many there are. */
+
+import { hasBaked } from './baking.ts'
+import { processEntry, withSecrets, type CloneGroupOptions } from './groups.ts'
+
+import type { GroupOptions } from '../clones/supervisor.ts'
+import type { ResolvedConfig } from './config.ts'
+import type { App } from './define-app.ts'
+
+export const workerKind = 'worker'
+
+/** One, where there is anything to bake and nothing else is asked for. */
+export function workerCount(app: App<any>, { workers }: ResolvedConfig): number {
+  return workers.count ?? (hasBaked(app) ? 1 : 0)
+}
+
+/** Like the clones, and without requests. */
+export function workerGroup(options: CloneGroupOptions, count: number): GroupOptions {
+  const { config, overrides, connections, secrets, build = null } = options
+  const { writes } = config.clones
+  const settings = {
+    appFile: build?.appFile ?? options.appFile,
+    ...(build === null ? {} : { build }),
+    connections,
+    config: withSecrets(overrides, secrets),
+    writes,
+    logLevel: config.logLevel,
+  }
+  return {
+    kind: workerKind,
+    count,
+    ...(build === null ? {} : { buildId: build.id }),
+    spec: (index) => ({
+      entry: processEntry('worker'),
+      settings: { ...settings, name: `${workerKind}-${index}` },
+      writes,
+    }),
+  }
+}
