@@ -127,10 +127,10 @@ suite('a directory that nginx serves', { skip }, () => {
   test('a page that is replaced while many read it is always there and whole', async () => {
     const page = (number: number): string => `<b>${number}</b>${`${number} `.repeat(3_000)}<i>${number}</i>`
     await publish('/busy', page(0))
-    let reading = true
+    const end = new AbortController()
     const seen = new Set<string>()
     const read = async (encoding: string): Promise<void> => {
-      while (reading) {
+      while (!end.signal.aborted) {
         const answer = await get('/busy', { 'accept-encoding': encoding })
         const found = await answer.text()
         const number = /^<b>(\d+)<\/b>/.exec(found)?.[1]
@@ -141,7 +141,7 @@ suite('a directory that nginx serves', { skip }, () => {
     }
     const readers = Promise.all(['gzip', 'gzip', 'identity', 'identity'].map(read))
     for (let number = 1; number <= 60; number += 1) await publish('/busy', page(number))
-    reading = false
+    end.abort()
     await readers
     assert.ok(seen.size > 10, `saw ${seen.size} bakes`)
     assert.equal(await body('/busy'), page(60))
