@@ -3,13 +3,12 @@
  * the loopback. One node and one copy of everything, in a directory that goes when it stops.
  */
 
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { findProgram, freePort } from './services.ts'
 
 export interface S3Service {
@@ -17,12 +16,12 @@ export interface S3Service {
   readonly accessKeyId: string
   readonly secretAccessKey: string
   /** The server's processes, for tests that pause them. */
-  readonly children: readonly ChildProcess[]
+  readonly pids: readonly number[]
   stop(): Promise<void>
 }
 
-const run = promisify(execFile)
 const startMs = 90_000
+const endsMs = 5_000
 const storage = ['account', 'container', 'object'] as const
 const advice =
   'No OpenStack Swift here. Install it: "apt-get install swift-proxy swift-account swift-container swift-object"'
@@ -43,28 +42,51 @@ export async function hasS3(): Promise<boolean> {
 export async function ensureS3(): Promise<S3Service> {
   if (!(await hasS3())) throw new Error(advice)
   const directory = await mkdtemp(join(tmpdir(), 'ff-s3-'))
-  const children: ChildProcess[] = []
+  let servers: Servers | null = null
   const stop = async (): Promise<void> => {
-    const running = children.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null)
-    for (const child of running) child.kill('SIGKILL')
-    await Promise.all(running.map((child) => once(child, 'exit')))
+    await servers?.stop()
     await rm(directory, { recursive: true, force: true })
   }
   try {
     const ports = await configure(directory)
-    for (const name of [...storage, 'proxy']) children.push(startServer(directory, name))
+    servers = startServers(directory, ports)
+    const { parent } = servers
     // A server that is asked before it listens counts as broken for a while.
-    await Promise.all(ports.map((port) => answering(port, children)))
+    await Promise.all(ports.map((port) => answering(port, parent)))
     const endpoint = `http://127.0.0.1:${ports.at(-1)}`
-    return { endpoint, accessKeyId: 'test:tester', secretAccessKey: 'testing', children, stop }
+    return { endpoint, accessKeyId: 'test:tester', secretAccessKey: 'testing', pids: servers.pids(), stop }
   } catch (error) {
     await stop()
     throw error
   }
 }
 
-function startServer(directory: string, name: string): ChildProcess {
-  return spawn(`swift-${name}-server`, [join(directory, `${name}.conf`)], { stdio: 'ignore', cwd: directory })
+interface Servers {
+  readonly parent: ChildProcess
+  readonly pids: () => readonly number[]
+  readonly stop: () => Promise<void>
+}
+
+/** All from one process, which has loaded once what all four have in common: most of what the start of one costs. */
+function startServers(directory: string, ports: readonly number[]): Servers {
+  const places = storage.map((name, index) => `${name}:${ports[index]}`)
+  const parent = spawn('/usr/bin/python3', ['-c', startScript, directory, ...places], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    cwd: directory,
+  })
+  let said = ''
+  parent.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  const pids = (): readonly number[] => said.trim().split('\n').filter(Boolean).map(Number)
+  const stop = async (): Promise<void> => {
+    if (parent.exitCode !== null || parent.signalCode !== null) return
+    const ended = once(parent, 'exit')
+    // It ends when they have.
+    parent.kill('SIGTERM')
+    const timer = setTimeout(() => parent.kill('SIGKILL'), endsMs)
+    await ended
+    clearTimeout(timer)
+  }
+  return { parent, pids, stop }
 }
 
 /** Writes the settings of all four servers, and answers their ports; the public one is the last. */
@@ -78,23 +100,42 @@ async function configure(directory: string): Promise<readonly number[]> {
     storage.map((name, index) => write(`${name}.conf`, storageSettings(directory, name, ports[index] ?? 0))),
   )
   await write('proxy.conf', proxySettings(directory, ports.at(-1) ?? 0))
-  await run(
-    '/usr/bin/python3',
-    ['-c', ringScript, directory, ...storage.map((name, index) => `${name}:${ports[index]}`)],
-    { timeout: startMs },
-  )
   return ports
 }
 
-/** Where which copy is: one device, one copy. */
-const ringScript = `
-import sys
+/**
+ * Writes where which copy is (one device, one copy), and starts the servers, whose ids it prints. All end with the first
+ * that does, or when it is told to; those that are paused, too.
+ */
+const startScript = `
+import os, signal, sys
+import pkg_resources
 from swift.common.ring.builder import RingBuilder
+from swift.common.utils import eventlet_monkey_patch
+from swift.common.wsgi import run_wsgi
+import swift.account.server, swift.container.server, swift.obj.server, swift.proxy.server
+directory = sys.argv[1]
 for name, port in (place.split(':') for place in sys.argv[2:]):
     builder = RingBuilder(1, 1, 0)
     builder.add_dev({'region': 1, 'zone': 1, 'ip': '127.0.0.1', 'port': int(port), 'device': 'd1', 'weight': 1})
     builder.rebalance()
-    builder.get_ring().save('%s/%s.ring.gz' % (sys.argv[1], name))
+    builder.get_ring().save('%s/%s.ring.gz' % (directory, name))
+eventlet_monkey_patch()
+more = {'object': {'global_conf_callback': swift.obj.server.global_conf_callback}}
+children = []
+for name in ['account', 'container', 'object', 'proxy']:
+    child = os.fork()
+    if child == 0:
+        os._exit(run_wsgi('%s/%s.conf' % (directory, name), name + '-server', **more.get(name, {})))
+    children.append(child)
+    print(child, flush=True)
+def end(*_):
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+    os._exit(1)
+signal.signal(signal.SIGTERM, end)
+os.wait()
+end()
 `
 
 function common(directory: string, port: number): string {
@@ -156,10 +197,10 @@ const filterSettings: Readonly<Record<string, string>> = {
   memcache: 'memcache_servers = 127.0.0.1:9\n',
 }
 
-async function answering(port: number, children: readonly ChildProcess[]): Promise<void> {
+async function answering(port: number, parent: ChildProcess): Promise<void> {
   const deadline = performance.now() + startMs
   while (performance.now() < deadline) {
-    if (children.some(({ exitCode }) => exitCode !== null))
+    if (parent.exitCode !== null || parent.signalCode !== null)
       throw new Error('a server of Swift ended before it answered')
     const answer = await fetch(`http://127.0.0.1:${port}/healthcheck`, { signal: AbortSignal.timeout(1000) }).catch(
       () => null,

@@ -26,7 +26,7 @@ async function startS3(): Promise<FilesServerUnderTest> {
       return (keys.Contents ?? []).length + (uploads.Uploads ?? []).length
     },
     pause: () => {
-      resume = freeze(service.children.flatMap(({ pid }) => (pid === undefined ? [] : [pid])))
+      resume = freeze(service.pids)
     },
     resume: () => resume(),
     stop: async () => {
