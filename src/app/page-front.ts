@@ -71,6 +71,7 @@ export async function openPageFront(settings: PageFrontSettings, log: Logger): P
       memory: createEntryMemory({ maxBytes: memoryBytes }),
       shared,
       store,
+      sessionCookie: cookieName,
       findReader: (presented, identifies) => readers.find(presented, identifies),
       settings: settingsText(config),
       headersOf: (build) => headersOf(build, config.balancer.exposeClone),

@@ -21,11 +21,14 @@ type Ours = 'session' | 'reader' | 'pin' | 'other'
 
 /** Says which build a browser was shown in a rollout. */
 const buildCookieName = 'ff_build'
+/** Set by the script in the browser that fills in the personal parts of pages (`fourfold/client`). */
+const fragmentsCookieName = 'ff_fragments'
 
 export function createCookieNames(sessionName: string, ignored: readonly string[]): CookieNames {
   const ours = new Map<string, Ours>()
   for (const secure of [false, true]) {
     ours.set(cookieName(buildCookieName, secure), 'other')
+    ours.set(fragmentsCookieName, 'other')
     ours.set(cookieName(pinCookieName, secure), 'pin')
     ours.set(cookieName(readerCookie, secure), 'reader')
     ours.set(cookieName(sessionName, secure), 'session')

@@ -18,6 +18,7 @@ import { profileTests } from './conduit-api/profiles.ts'
 import { rawRequestTests } from './conduit-api/raw-requests.ts'
 import { accountTests as accountPages } from './conduit-pages/accounts.ts'
 import { articleTests as articlePages } from './conduit-pages/articles.ts'
+import { bakedTests } from './conduit-pages/baked.ts'
 import { listTests as listPages } from './conduit-pages/lists.ts'
 import { pictureTests } from './conduit-pages/pictures.ts'
 import { refusalTests } from './conduit-pages/refusals.ts'
@@ -55,6 +56,7 @@ badRequestTests(given)
 accountPages(given)
 articlePages(given)
 listPages(given)
+bakedTests(given)
 pictureTests(given)
 refusalTests(given)
 // Last: the same clones are to answer after all of it.

@@ -23,6 +23,7 @@ export function defineConduit({ api, pages }: { api: Level; pages: Level }): Con
     clones: { min: 2, max: 8 },
     // Far larger than what Conduit takes, so that its own 413 answers, in its own shape; nobody holds what is streamed.
     balancer: { bodyLimit: '1GiB' },
+    level: pages,
     objects,
     pages: bakedPages,
     identify,
@@ -31,7 +32,7 @@ export function defineConduit({ api, pages }: { api: Level; pages: Level }): Con
       createServer({
         secrets: secretsOf(ff),
         attach: async (server) => {
-          await server.register(fourfold, { ff, level: (request) => (isForApi(request.url) ? api : pages) })
+          await server.register(fourfold, { ff, level: (request) => (isForApi(request.url) ? api : undefined) })
           await server.register(fileRoutes, { ff })
         },
       }),

@@ -7,6 +7,7 @@
  */
 
 import { followAnnouncements, type Announcement } from '../announcements.ts'
+import { isForPage } from '../readers.ts'
 import { PageRoutes } from '../routes.ts'
 import { HeldPage } from './held-page.ts'
 import { RecentTimes } from './recent-times.ts'
@@ -25,6 +26,8 @@ export interface BuildPagesOptions {
   readonly memory: BoundedEntryMemory
   readonly shared: SharedEntries
   readonly store: Store
+  /** The name of the session's cookie, without the prefix that it has over TLS. */
+  readonly sessionCookie: string
   /** Headers of each answer, flat. */
   readonly more: readonly string[]
   readonly log: Logger
@@ -42,6 +45,8 @@ export class BuildPages {
   readonly manifest: PageManifest
   readonly #options: BuildPagesOptions
   readonly #routes: PageRoutes
+  /** Whether any page is not for everybody. */
+  readonly #divided: boolean
   readonly #byId = new Map<string, HeldPage>()
   readonly #byTarget = new Map<string, HeldPage>()
   readonly #lookedFor = new RecentTimes(maxLookedFor)
@@ -53,6 +58,7 @@ export class BuildPages {
     this.#options = options
     this.manifest = manifest
     this.#routes = new PageRoutes(manifest.routes)
+    this.#divided = manifest.routes.some(({ readers = 'everybody' }) => readers !== 'everybody')
     this.#unfollow = followAnnouncements({
       store,
       build,
@@ -73,6 +79,14 @@ export class BuildPages {
     if (held === undefined) return match.id
     this.#remember(target, held)
     return this.#use(held)
+  }
+
+  /** Whether whoever has these cookies is answered with the page of an address, and not by the app's own route. */
+  isFor(target: string, cookie: string | undefined): boolean {
+    if (!this.#divided) return true
+    const match = this.#routes.match(target)
+    const readers = match === null ? 'everybody' : (this.#routes.routes[match.route]!.readers ?? 'everybody')
+    return isForPage(readers, { cookie }, this.#options.sessionCookie)
   }
 
   /** Whether the tier may have what was not there, or was over, when it was asked last. */

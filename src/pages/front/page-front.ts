@@ -87,7 +87,7 @@ export class PageFront {
     const pages = this.#pages
     if (pages === null) return null
     const found = pages.find(request.target)
-    if (found === null) return null
+    if (found === null || (request.cookie !== undefined && !pages.isFor(request.target, request.cookie))) return null
     if (request.cookie !== undefined || request.reader !== undefined) return this.#answerReader(pages, found, request)
     if (typeof found === 'string') return pages.mayFetch(found) ? this.#answerLater(pages, found, request, null) : null
     const verdict = this.#options.checks.now(found.entry, this.#nobody)
@@ -157,10 +157,10 @@ export class PageFront {
   }
 
   #use(build: string, manifest: PageManifest, more: readonly string[]): void {
-    const { checks, memory, shared, store, log } = this.#options
+    const { checks, memory, shared, store, sessionCookie, log } = this.#options
     const before = this.#loaded
     try {
-      const pages = new BuildPages({ build, manifest, checks, memory, shared, store, more, log })
+      const pages = new BuildPages({ build, manifest, checks, memory, shared, store, sessionCookie, more, log })
       this.#loaded = { build, pages }
       this.#pages = this.#isOurs(manifest) ? pages : null
     } catch (error) {
