@@ -38,6 +38,8 @@ export interface PageAnswer {
   /** Flat: names and values. */
   readonly headers: string[]
   readonly body: Buffer | null
+  /** For whoever writes it, to keep what was made of it. */
+  lines?: string | null
 }
 
 /** A document with what is sent of it. */
@@ -54,7 +56,9 @@ export class AnsweredPage {
     this.#more = more
   }
 
+  /** By all conditions, in the order of RFC 9110, 13.2.2. */
   answer({ method, headers }: PageRequest): PageAnswer {
+    if (isAnother(this.document, headers)) return { status: 412, headers: ['cache-control', 'no-cache'], body: null }
     return this.answerTo({
       head: method === 'HEAD',
       acceptEncoding: headers['accept-encoding'] as string | undefined,
@@ -93,11 +97,13 @@ function represent(document: PageDocument, coding: Coding, more: readonly string
   const encoded = coding === 'identity' ? [] : ['content-encoding', coding]
   const common = ['etag', etag, ...varies]
   const { status } = document
-  const headers = [...document.headers, ...common, ...encoded, ...more, 'content-length', String(body.length)]
+  // RFC 9110, 8.6: a 204 has no length.
+  const length = status === 204 ? [] : ['content-length', String(body.length)]
+  const headers = [...document.headers, ...common, ...encoded, ...more, ...length]
   return {
-    whole: { status, headers, body },
-    head: { status, headers, body: null },
-    unchanged: { status: 304, headers: [...keptFields(document.headers), ...common, ...more], body: null },
+    whole: { status, headers, body, lines: null },
+    head: { status, headers, body: null, lines: null },
+    unchanged: { status: 304, headers: [...keptFields(document.headers), ...common, ...more], body: null, lines: null },
   }
 }
 
@@ -108,7 +114,14 @@ function bodyFor({ plain, gzip, br }: PageDocument, coding: Coding): Buffer {
 }
 
 /** What a 304 repeats (RFC 9110, 15.4.5). */
-const ofUnchanged = new Set(['cache-control', 'cdn-cache-control', 'content-location', 'expires', 'surrogate-control', 'vary'])
+const ofUnchanged = new Set([
+  'cache-control',
+  'cdn-cache-control',
+  'content-location',
+  'expires',
+  'surrogate-control',
+  'vary',
+])
 
 function keptFields(headers: readonly string[]): string[] {
   return headers.filter((_, at) => ofUnchanged.has(headers[at - (at % 2)]!))
@@ -130,12 +143,27 @@ function isUnchanged(
   return false
 }
 
+/** RFC 9110, 13.1.1 and 13.1.4: whoever asks for a certain document, or one of a certain time, gets no other. */
+function isAnother({ tag, headers: own }: PageDocument, headers: IncomingHttpHeaders): boolean {
+  const wanted = headers['if-match']
+  if (wanted !== undefined) {
+    const tags = new Set([`"${tag}"`, `"${tag}-br"`, `"${tag}-gzip"`, '*'])
+    return !wanted.split(',').some((one) => tags.has(one.trim()))
+  }
+  const at = headers['if-unmodified-since'] === undefined ? -1 : placeOf(own, 'last-modified')
+  return at >= 0 && Date.parse(own[at + 1]!) > Date.parse(headers['if-unmodified-since']!)
+}
+
 /** Only where the page itself says when it was changed. */
 function isOlder(headers: readonly string[], since: string | undefined): boolean {
   if (since === undefined) return false
-  const at = headers.findIndex((name, place) => place % 2 === 0 && name === 'last-modified')
+  const at = placeOf(headers, 'last-modified')
   if (at < 0) return false
   return Date.parse(headers[at + 1]!) <= Date.parse(since)
+}
+
+function placeOf(headers: readonly string[], wanted: string): number {
+  return headers.findIndex((name, place) => place % 2 === 0 && name === wanted)
 }
 
 const codings = new Map<string, Coding>()

@@ -59,6 +59,8 @@ function take(plain: Plain, name: string, value: string): boolean {
       return takeCookie(plain, name.toLowerCase(), value)
     case 7:
       return !ofLength7.has(name.toLowerCase())
+    case 8:
+      return name.toLowerCase() !== 'if-match'
     case 10:
       return name.toLowerCase() !== 'connection' || keeps.has(value)
     case 13:
@@ -70,12 +72,14 @@ function take(plain: Plain, name: string, value: string): boolean {
     case 17:
       return takeSince(plain, name.toLowerCase(), value)
     case 19:
-      return name.toLowerCase() !== 'proxy-authorization'
+      return !ofLength19.has(name.toLowerCase())
     default:
       return true
   }
 }
 
+/** The second is a condition that only clones weigh, as `If-Match` is: hardly anybody asks for a page with it. */
+const ofLength19 = new Set(['proxy-authorization', 'if-unmodified-since'])
 const ofLength7 = new Set(['upgrade', 'trailer'])
 const keeps = new Set(['keep-alive', 'close', 'Keep-Alive', 'Close'])
 
