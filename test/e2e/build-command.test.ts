@@ -16,7 +16,7 @@ import { ensureRedis, findRedis, type RedisService } from '../../scripts/service
 import { connect, endAfter, makeDirectory, newDirectory, startTestCluster, until } from '../support/postgres.ts'
 import { readCompose } from '../support/deploy-rules.ts'
 import { canIsolate, isolatedNode, runIsolated, type Isolated } from '../support/read-only.ts'
-import { installProject, packFourfold, root, writeProject } from '../support/release-project.ts'
+import { installProject, linkFolder, packFourfold, root, writeProject } from '../support/release-project.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 import type { Manifest } from '../../src/clones/release/manifest.ts'
@@ -107,7 +107,7 @@ suite('fourfold build', { timeout: 240_000 }, () => {
     await writeProject(project, archive, [...packages, ...plugins])
     for (const name of ['conduit', 'notes'])
       await cp(join(root, 'examples', name), join(project, name), { recursive: true })
-    await installProject(project)
+    await installProject(project, archive)
     release = join(project, 'release')
     said = await build('conduit/src/app.ts')
     manifest = JSON.parse(await readFile(join(release, 'fourfold-release.json'), 'utf8')) as Manifest
@@ -167,7 +167,7 @@ suite('fourfold build', { timeout: 240_000 }, () => {
     const place = join(project, 'release-notes')
     await build('notes/app.ts', '--out', place, '--no-install')
     const options = { readOnly: [place], cwd: place, env: { ...env, NODE_PATH: '' }, asInit: true }
-    await cp(join(release, 'node_modules'), join(place, 'node_modules'), { recursive: true, verbatimSymlinks: true })
+    await linkFolder(join(release, 'node_modules'), join(place, 'node_modules'))
     const running = runIsolated(t, [process.execPath, main, 'start'], options)
     const url = await serve(running)
     const saved = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"id":"1","text":"a"}' }
