@@ -6,6 +6,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { requireNode } from './node-version.ts'
 import { reportFailure } from './report-failure.ts'
 
+import type { BakeOptions } from './bake.ts'
 import type { BuildOptions } from './build.ts'
 import type { CheckCommandOptions } from './check.ts'
 import type { DoctorOptions } from './doctor.ts'
@@ -92,6 +93,14 @@ command('reset', 'delete the data of the embedded servers')
   .action(async (file: string, options: CommonOptions & { yes?: boolean }) => {
     const { reset } = await import('./reset.ts')
     await reset(file, options)
+  })
+
+command('bake', 'have the workers of the system that runs bake what is over or missing')
+  .option('--all', 'everything, whatever its age')
+  .option('--path <address>', 'one page, whatever its age: /article/a')
+  .action(async (file: string, options: BakeOptions) => {
+    const { bake } = await import('./bake.ts')
+    await bake(file, options)
   })
 
 command('status', 'what runs on this data directory').action(async (file: string, options: CommonOptions) => {

@@ -385,6 +385,16 @@ export const errorRegistry = {
     retryable: false,
     httpStatus: 500,
   },
+  FF_PAGE_BAKE: {
+    summary: 'A page could not be baked, or `fourfold bake` was asked for something that it cannot understand.',
+    retryable: false,
+    httpStatus: 500,
+  },
+  FF_PAGE_WORKERS: {
+    summary: 'No worker lives that could bake.',
+    retryable: true,
+    httpStatus: 503,
+  },
   FF_PAGE_PERSONAL: {
     summary: 'The render of a page asked for the session or the request: a page is the same for everybody.',
     retryable: false,

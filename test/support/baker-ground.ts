@@ -26,8 +26,8 @@ export interface BakerGround {
   /** Another process of the same app; bakes unless told otherwise. */
   worker(options?: { bakes?: boolean; baking?: object; define?: object }): Promise<Fourfold<any>>
   status(): Promise<BakingStatus>
-  /** Until all that is to be baked is, and known exactly. */
-  untilBaked(path: string, what: (status: BakingStatus) => boolean): Promise<void>
+  /** Until what all workers say fulfils something; answers that. */
+  until(what: string, holds: (status: BakingStatus) => boolean): Promise<BakingStatus>
 }
 
 /** @param define what the app has besides its database: pages, objects */
@@ -63,9 +63,12 @@ export function bakerGround(define: object, sql: string = articlesSql): () => Ba
       return one
     }
     const status = (): Promise<BakingStatus> => readBakingStatus(ff.store, '')
-    const untilBaked: BakerGround['untilBaked'] = (what, holds) =>
-      waitFor(what, async () => holds(await status())).then(() => undefined)
-    ground = { ff, outside, connections, worker, status, untilBaked }
+    const until: BakerGround['until'] = (what, holds) =>
+      waitFor(what, async () => {
+        const now = await status()
+        return holds(now) ? now : null
+      })
+    ground = { ff, outside, connections, worker, status, until }
   })
   after(async () => {
     await ground?.outside.end()
@@ -74,4 +77,49 @@ export function bakerGround(define: object, sql: string = articlesSql): () => Ba
     await rm(directory, { recursive: true, force: true })
   })
   return () => ground!
+}
+
+/** How often each page was rendered, by its parameter. */
+export class RenderCounts {
+  readonly counts: Map<string, number> = new Map()
+
+  get total(): number {
+    return [...this.counts.values()].reduce((sum, count) => sum + count, 0)
+  }
+
+  add(name: string): void {
+    this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
+  }
+
+  clear(): void {
+    this.counts.clear()
+  }
+
+  without(name: string): Record<string, number> {
+    return Object.fromEntries([...this.counts].filter(([other]) => other !== name))
+  }
+
+  /** Until nothing waits, and nothing (but these) has been rendered for a moment. */
+  async quiet({ status }: BakerGround, but: readonly string[] = []): Promise<void> {
+    const seen = (): string => JSON.stringify([...this.counts].filter(([name]) => !but.includes(name)))
+    let last = seen()
+    let sinceMs = performance.now()
+    await waitFor('nothing is rendered', async () => {
+      if (seen() !== last || (await status()).waiting > 0) {
+        last = seen()
+        sinceMs = performance.now()
+      }
+      return performance.now() - sinceMs > 600
+    })
+  }
+
+  /** What a clone answers without rendering; null where it has to. */
+  async found(ff: Fourfold<any>, address: string, name: string): Promise<string | null> {
+    const before = this.counts.get(name)
+    const { scope } = ff.as({ reader: null, level: 'session' })
+    const found = await ff.pages.find(ff.pages.routes.match(address)!, scope)
+    if (this.counts.get(name) !== before) return null
+    const { status, body } = found!.page.answer({ method: 'GET', headers: {} })
+    return status === 200 ? String(body) : String(status)
+  }
 }

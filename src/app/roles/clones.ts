@@ -10,6 +10,7 @@ import { configSchemaText, type ResolvedConfig } from '../config.ts'
 import { prepareDatabases } from '../connections.ts'
 import { startControlServer, type ControlHandler } from '../control-server.ts'
 import { cloneGroup, trackerGroup, type CloneGroupOptions } from '../groups.ts'
+import { workerCount, workerGroup } from '../workers.ts'
 import { givenStoreUrl } from '../store-address.ts'
 import { readAdmission } from '../../clones/hosts/admission-record.ts'
 import { credentialKeys } from '../../clones/hosts/credential.ts'
@@ -73,7 +74,8 @@ async function startParts(
   await pruneBuilds(config.dataDir, config.rollout.keep, [build.id])
   step('database')
   const phase = await migrationPhase(config, build, log)
-  const processes = config.clones.max * buildsAtOnce + otherProcesses
+  const workers = workerCount(app, config)
+  const processes = (config.clones.max + workers) * buildsAtOnce + otherProcesses
   const databases = await prepareDatabases({ config, directory: app.directory, processes, phase, log })
   closers.push(() => databases.stop())
   step('clones')
@@ -87,7 +89,9 @@ async function startParts(
   // One on each host: the replication slot decides who works.
   const trackers = trackerGroup(config, connections)
   if (trackers !== null) await supervisor.run(trackers)
-  await supervisor.run(announcedGroup({ appFile, config, overrides, connections, secrets, build }, host))
+  const clones = { appFile, config, overrides, connections, secrets, build }
+  await supervisor.run(announcedGroup(clones, host))
+  await supervisor.run(workerGroup(clones, workers))
   signal?.removeEventListener('abort', callOff)
   const control = await startControlServer(config.dataDir, controlHandlers(supervisor, config, host, build))
   closers.push(() => control.close())

@@ -212,6 +212,7 @@ export class Baker {
     const told = announcementOf({ source: item.source, key: item.key, id: item.id, entry })
     const isNew = item.parts === null
     item.loadMs = entry.loadMs
+    item.found = told.found
     this.#watch.adopt(item, entry)
     if (!told.found) return void (item.place === null && this.#forget(item))
     // Whoever loaded it may have died before it was written down.
@@ -232,6 +233,7 @@ export class Baker {
     const item = this.#watch.items.get(id)
     if (!found) {
       if (item === undefined) return
+      item.found = false
       if (item.place === null) this.#forget(item)
       else this.#watch.adopt(item, told)
       return
@@ -256,6 +258,7 @@ export class Baker {
     if (source === undefined || !told.id.startsWith(source.prefix)) return null
     const item = this.#itemOf(told.id, source, told.key)
     item.loadMs = told.loadMs
+    item.found = true
     if (!this.#watch.adopt(item, told)) return item
     const { expiresAtMs } = item
     if (source.ttlMs === null && expiresAtMs !== Infinity && item.state === 'idle') {
@@ -344,7 +347,7 @@ export class Baker {
     for (const item of this.#watch.items as Iterable<Item>) {
       if (item.source !== source || item.place === null || item.listing === reading) continue
       item.place = null
-      if (item.parts === null) this.#forget(item)
+      if (item.parts === null || !item.found) this.#forget(item)
       else this.#itemsOnDemand(source).add(item)
     }
     this.#findMissing()

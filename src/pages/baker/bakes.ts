@@ -224,7 +224,7 @@ export class Bakes {
   #fail(item: Item, error: unknown, anew: boolean): 'failed' {
     const nowMs = performance.now()
     // Not the entry's own fault: the others would fail as well.
-    if (isFourfoldError(error) && error.retryable) this.#fromMs = nowMs + awayMs
+    if (isFourfoldError(error) && error.retryable && !error.code.startsWith('FF_PAGE_')) this.#fromMs = nowMs + awayMs
     item.bakedAtMs = nowMs
     item.failedAtMs = nowMs
     item.failures += 1

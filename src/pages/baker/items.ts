@@ -34,6 +34,8 @@ export class Item implements Watched {
   loadMs = 0
   /** Its place among what is baked ahead; null: somebody asked for it once. */
   place: number | null = null
+  /** Whether it is of something that is there, as far as was seen. */
+  found = true
   /** The reading of the list that named it last. */
   listing = 0
   visitedAtMs: number

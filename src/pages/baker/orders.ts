@@ -34,8 +34,8 @@ export interface BucketDone {
 }
 
 export interface OrderProgress {
-  /** Of all buckets. */
-  readonly buckets: number
+  /** How much of it is done: 0 to 1. */
+  readonly fraction: number
   readonly baked: number
   readonly failed: number
   readonly errors: readonly string[]
@@ -67,7 +67,7 @@ export async function readProgress(store: Store, build: string, { id, kind }: Or
   const all = [...done.values()]
   const sum = (count: (bucket: BucketDone) => number): number => all.reduce((total, one) => total + count(one), 0)
   return {
-    buckets: done.size,
+    fraction: Math.min(1, done.size / bucketsOf({ kind })),
     baked: sum(({ baked }) => baked),
     failed: sum(({ failed }) => failed),
     errors: all.flatMap(({ errors }) => errors),
@@ -129,6 +129,12 @@ export interface OrdersOptions {
   readonly log: Logger
 }
 
+function emptyPart(open: OpenOrder, bucket: number): Part {
+  return { open, bucket, items: new Set(), baked: 0, failed: 0, errors: [] }
+}
+
+/** Where every worker writes down that there is no such page. */
+const noBucket = -1
 const maxErrors = 3
 const longestUnkept = 10
 
@@ -214,7 +220,9 @@ export class Orders {
     const { order } = open
     if (order.kind === 'one') {
       const bucket = this.#options.bucketFor(order)
-      if (bucket !== null) this.#begin(open, bucket)
+      if (bucket === null)
+        this.#finish({ ...emptyPart(open, noBucket), failed: 1, errors: [`no page is ${order.path}`] })
+      else this.#begin(open, bucket)
       return
     }
     for (let bucket = 0; bucket < bucketCount; bucket += 1) this.#begin(open, bucket)
@@ -227,7 +235,7 @@ export class Orders {
     const items = this.#options.itemsFor(open.order, bucket)
     if (items === null) return
     open.taken.add(bucket)
-    const part: Part = { open, bucket, items: new Set(items), baked: 0, failed: 0, errors: [] }
+    const part: Part = { ...emptyPart(open, bucket), items: new Set(items) }
     if (items.length === 0) return this.#finish(part)
     for (const item of items) {
       if (open.order.kind !== 'over') item.anew = true
@@ -257,7 +265,7 @@ export class Orders {
           own.map(({ bucket, baked, failed, errors }) => [String(bucket), packr.pack([baked, failed, errors])]),
         )
         try {
-          await store.update(recordOf(build, order.id), { set })
+          await store.update(recordOf(build, order.id), { set, ttlMs: recordTtlMs })
         } catch (error) {
           log.debug({ error }, 'the progress of an order was not written: trying again')
           if (!this.#end.signal.aborted) this.#done.push(...own)
