@@ -125,7 +125,7 @@ class Front {
     }
     this.pages = new PageAnswers({
       connections: this.#connections,
-      stallTimeoutMs: limits.stallTimeoutMs,
+      limits,
       expect: () => this.upstreams.expect(),
       forward: (request, response) => this.#forward(request, response, false),
     })

@@ -26,6 +26,8 @@ export interface PlainAnswer {
   /** Flat: names and values, the length among them. */
   readonly headers: string[]
   readonly body: Buffer | null
+  /** Kept by whoever writes it, when it has been written once: the same answer is written again and again. */
+  lines?: string | null
 }
 
 export interface PageAnswerer {

@@ -2,15 +2,17 @@
 
 import { cutIfStalled } from './exchange.ts'
 import { readPlainRequest } from './plain-request.ts'
+import { AnswerWriter } from './prepared-answer.ts'
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Admission, Upstream } from '../protocol.ts'
 import type { ClientConnections } from './client-connections.ts'
+import type { BalancerLimits } from './options.ts'
 import type { PageAnswerer, PlainAnswer } from './page-answerer.ts'
 
 export interface PageAnswersOptions {
   readonly connections: ClientConnections
-  readonly stallTimeoutMs: number
+  readonly limits: Pick<BalancerLimits, 'stallTimeoutMs' | 'idleTimeoutMs'>
   /** A request that may go to a clone is on its way; the result says that it has gone, or never will. */
   readonly expect: () => () => void
   /** Sends a request to a clone whose answer is waited for already. */
@@ -21,6 +23,7 @@ const none: ReadonlySet<string> = new Set()
 
 export class PageAnswers {
   readonly #options: PageAnswersOptions
+  readonly #writer: AnswerWriter
   #pages: PageAnswerer | null = null
   #credentials = none
   #upstreams: readonly Upstream[] = []
@@ -28,6 +31,7 @@ export class PageAnswers {
 
   constructor(options: PageAnswersOptions) {
     this.#options = options
+    this.#writer = new AnswerWriter(options.limits.idleTimeoutMs)
   }
 
   use(pages: PageAnswerer | null): void {
@@ -56,17 +60,17 @@ export class PageAnswers {
 
   /** Of one that was written in one piece and left at once, as nearly all are, nothing has to be remembered. */
   #answer({ socket }: IncomingMessage, response: ServerResponse, answer: PlainAnswer): void {
-    const { connections, stallTimeoutMs } = this.#options
+    const { connections, limits } = this.#options
     const first = response.socket === socket
-    write(response, answer)
+    this.#writer.write(response, answer)
     if (first && socket.writableLength === 0) return
     connections.begin(socket, response)
     response.once('close', () => connections.end(socket))
-    cutIfStalled(response, stallTimeoutMs)
+    cutIfStalled(response, limits.stallTimeoutMs)
   }
 
   #wait(request: IncomingMessage, response: ServerResponse, asked: Promise<PlainAnswer | null>): void {
-    const { connections, stallTimeoutMs, expect, forward } = this.#options
+    const { connections, limits, expect, forward } = this.#options
     const { socket } = request
     const arrived = expect()
     connections.begin(socket, response)
@@ -75,16 +79,10 @@ export class PageAnswers {
       else if (answer === null) forward(request, response)
       else {
         response.once('close', () => connections.end(socket))
-        write(response, answer)
-        cutIfStalled(response, stallTimeoutMs)
+        this.#writer.write(response, answer)
+        cutIfStalled(response, limits.stallTimeoutMs)
       }
       arrived()
     })
   }
-}
-
-function write(response: ServerResponse, { status, headers, body }: PlainAnswer): void {
-  response.writeHead(status, headers)
-  if (body === null) response.end()
-  else response.end(body)
 }
