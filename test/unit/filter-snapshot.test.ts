@@ -6,7 +6,7 @@ import type { Dependencies } from '../../src/freshness/changes/dependencies.ts'
 import { Filter, type Quiet } from '../../src/freshness/changes/filter.ts'
 import { hashName, hashRow, hashVersion } from '../../src/freshness/changes/hash.ts'
 import type { ChangeMessage } from '../../src/freshness/changes/message.ts'
-import type { FilterSnapshot } from '../../src/freshness/changes/snapshot.ts'
+import { slotsPerPiece, type FilterSnapshot } from '../../src/freshness/changes/snapshot.ts'
 import { createLogger } from '../../src/core/log.ts'
 import {
   affects,
@@ -61,7 +61,7 @@ interface Counts {
  * A writer and a joiner follow the same trackers, and each loses messages of its own. The joiner begins somewhere and
  * takes over, now and then, any snapshot that the writer ever took: older or newer than itself, or of another epoch.
  */
-function run(seed: number, breach: Breach): Counts {
+async function run(seed: number, breach: Breach): Promise<Counts> {
   const next = random(seed)
   const calm = 1 + next(6)
   const history = changes(next, calm)
@@ -77,14 +77,17 @@ function run(seed: number, breach: Breach): Counts {
     if (history.some((change) => change.to <= joiner.watermark && isAffecting(change))) counts.wrong += 1
   }
   for (const message of told.slice(next(told.length - 2)).filter(() => next(10 * calm) !== 0)) {
+    // Now and then it comes while a snapshot is taken over.
+    const merging = begins !== null && next(2) === 0 ? mergeOne(joiner, snapshots, breach, next) : null
     joiner.accept(message)
     begins ??= message.from
+    const before = holesOf(joiner.filter!)
+    if (await merging) counts.merged += 1
     for (let tries = next(4); tries > 0; tries -= 1) {
-      const before = holesOf(joiner.filter!)
-      mergeOne(joiner, snapshots[next(snapshots.length)]!, breach, counts)
-      const kept = breach.keepsVersion ? remembered.filter(({ quiet }) => quiet.holes === before) : []
-      for (const { quiet } of kept) Object.assign(quiet, { holes: holesOf(joiner.filter!) })
+      if (await mergeOne(joiner, snapshots, breach, next)) counts.merged += 1
     }
+    const kept = breach.keepsVersion ? remembered.filter(({ quiet }) => quiet.holes === before) : []
+    for (const { quiet } of kept) Object.assign(quiet, { holes: holesOf(joiner.filter!) })
     for (const { what, quiet } of remembered) {
       if (joiner.filter!.compareAgain(quiet, dependenciesOf(what), joiner.watermark) !== null) continue
       judge(what.asOf, (change) => affects(change, what))
@@ -134,8 +137,14 @@ function foreignSnapshots(next: (below: number) => number): FilterSnapshot[] {
   return snapshotsOf(told, next).map((snapshot) => ({ ...snapshot, epoch: 'another' }))
 }
 
-function mergeOne(joiner: ChangeFollower, snapshot: FilterSnapshot, breach: Breach, counts: Counts): void {
+async function mergeOne(
+  joiner: ChangeFollower,
+  snapshots: readonly FilterSnapshot[],
+  breach: Breach,
+  next: (below: number) => number,
+): Promise<boolean> {
   const filter = joiner.filter!
+  const snapshot = snapshots[next(snapshots.length)]!
   const { floor, tables: known, templates: hashed, pieces } = snapshot
   const meets = snapshot.watermark >= filter.floor
   const reaches = breach.hidesGap || (breach.hidesLateTables && meets)
@@ -151,10 +160,15 @@ function mergeOne(joiner: ChangeFollower, snapshot: FilterSnapshot, breach: Brea
     }),
     ...(breach.ignoresEpoch && { epoch: 'e' }),
   }
-  const { version } = filter
-  const early = breach.comesEarly && spoiled.epoch === joiner.epoch
-  if (early ? filter.merge(spoiled, spoiled.pieces) : joiner.merge(spoiled)) counts.merged += 1
-  if (breach.keepsVersion) filter.version = version
+  const merged =
+    breach.comesEarly && spoiled.epoch === joiner.epoch ? mergeNow(filter, spoiled) : await joiner.merge(spoiled)
+  if (breach.keepsVersion && merged) filter.version -= 1
+  return merged
+}
+
+function mergeNow(filter: Filter, snapshot: Omit<FilterSnapshot, 'epoch'>): boolean {
+  for (const [place, positions] of snapshot.pieces.entries()) if (positions !== null) filter.raise(place, positions)
+  return filter.extend(snapshot)
 }
 
 function mapValues<K, V>(map: ReadonlyMap<K, V>, change: (value: V) => V): Map<K, V> {
@@ -165,17 +179,17 @@ function holesOf(filter: Filter): number {
   return filter.quiet({ tables: [], rows: [], names: [] }, 0).holes
 }
 
-function total(runs: number, breach: Breach = {}): Counts {
+async function total(runs: number, breach: Breach = {}): Promise<Counts> {
   const sum = { wrong: 0, unchanged: 0, older: 0, merged: 0 }
   for (let seed = 1; seed <= runs; seed += 1) {
-    const counts = run(seed, breach)
+    const counts = await run(seed, breach)
     for (const name of Object.keys(sum) as (keyof Counts)[]) sum[name] += counts[name]
   }
   return sum
 }
 
-function isCaught(breach: Breach, runs = 1_000): boolean {
-  for (let seed = 1; seed <= runs; seed += 1) if (run(seed, breach).wrong > 0) return true
+async function isCaught(breach: Breach, runs = 1_000): Promise<boolean> {
+  for (let seed = 1; seed <= runs; seed += 1) if ((await run(seed, breach)).wrong > 0) return true
   return false
 }
 
@@ -201,19 +215,19 @@ const harmless: Readonly<Record<string, Breach>> = {
 // Beside those below, planted by hand in `joinedSince` and seen to fail the first of these tests: a table or a template
 // takes the snapshot's `since` although its own is above the snapshot's watermark.
 suite('a snapshot of the filter', () => {
-  test('whoever takes it over never takes for unchanged what changed, and knows what it did not hear itself', () => {
-    const { wrong, older, merged } = total(1_500)
+  test('whoever takes it over never takes for unchanged what changed, and knows what it did not hear itself', async () => {
+    const { wrong, older, merged } = await total(1_500)
     assert.equal(wrong, 0)
-    assert.ok(merged > 2_000, `only ${merged} were taken over`)
+    assert.ok(merged > 500, `only ${merged} were taken over`)
     assert.ok(older > 2_000, `only ${older} answers came from further back than the joiner heard`)
   })
 
   for (const [what, breach] of Object.entries(planted)) {
-    test(`planted: ${what}`, () => assert.ok(isCaught(breach)))
+    test(`planted: ${what}`, async () => assert.ok(await isCaught(breach)))
   }
 
   for (const [what, breach] of Object.entries(harmless)) {
-    test(`harmless: ${what}`, () => assert.ok(!isCaught(breach, 500)))
+    test(`harmless: ${what}`, async () => assert.ok(!(await isCaught(breach, 500))))
   }
 
   // Planted by hand and seen to fail this test: its own `since` left as it is; that of the snapshot told as it is.
@@ -231,8 +245,8 @@ suite('a snapshot of the filter', () => {
     narrow.cover(nothing, 10, 50, 10)
     narrow.cover({ tables: new Map([[1, watched]]), templates: knows.templates }, 50, 60, 50)
     const [gappyKnows, narrowKnows] = [gappy.known(60), narrow.known(60)]
-    assert.ok(gappy.merge(narrowKnows, narrow.pieces()))
-    assert.ok(narrow.merge(gappyKnows, []))
+    assert.ok(gappy.extend(narrowKnows))
+    assert.ok(narrow.extend(gappyKnows))
     for (const filter of [gappy, narrow]) {
       assert.deepEqual([filter.floor, filter.tableSince(1), filter.templateSince(templates[0]!)], [0, 40, 40])
       assert.equal(filter.staleness(depends, 39), 'unwatched')
@@ -241,34 +255,46 @@ suite('a snapshot of the filter', () => {
   })
 
   // Planted by hand and seen to fail this test: the version is not raised.
-  test('nothing that was compared before is remembered beyond it', () => {
+  test('nothing that was compared before is remembered beyond it', async () => {
     const [joiner, writer] = [follower(), follower()]
     writer.accept({ ...heard, from: 10, to: 60 })
     joiner.accept({ ...heard, from: 50, to: 60 })
     const before = joiner.filter!.quiet(names, 60)
     const { version } = joiner.filter!
-    assert.ok(joiner.merge(writer.snapshot()!))
+    assert.ok(await joiner.merge(writer.snapshot()!))
     assert.equal(joiner.filter!.floor, 10)
     assert.ok(joiner.filter!.version > version)
     assert.equal(joiner.filter!.compareAgain(before, names, 60), 'unknown')
   })
 
-  test('is refused where there is a gap, in another epoch, of another size, and before it was reached', () => {
+  test('is refused where there is a gap, in another epoch, of another size, and before it was reached', async () => {
     const writer = follower()
     writer.accept({ ...heard, from: 10, to: 49 })
     const joiner = follower()
-    assert.equal(joiner.merge(writer.snapshot()!), false)
+    assert.equal(await joiner.merge(writer.snapshot()!), false)
     joiner.accept({ ...heard, from: 50, to: 60 })
-    assert.equal(joiner.merge(writer.snapshot()!), false)
+    assert.equal(await joiner.merge(writer.snapshot()!), false)
     writer.accept({ ...heard, from: 49, to: 61 })
-    assert.equal(joiner.merge(writer.snapshot()!), false)
+    assert.equal(await joiner.merge(writer.snapshot()!), false)
     joiner.accept({ ...heard, from: 60, to: 61 })
-    assert.equal(joiner.merge({ ...writer.snapshot()!, epoch: 'another' }), false)
+    assert.equal(await joiner.merge({ ...writer.snapshot()!, epoch: 'another' }), false)
     const small = follower(32)
     small.accept({ ...heard, from: 50, to: 61 })
-    assert.equal(small.merge(writer.snapshot()!), false)
+    assert.equal(await small.merge(writer.snapshot()!), false)
     assert.deepEqual([joiner.filter!.floor, small.filter!.floor], [50, 50])
-    assert.ok(joiner.merge(writer.snapshot()!))
+    assert.ok(await joiner.merge(writer.snapshot()!))
     assert.equal(joiner.filter!.floor, 10)
+  })
+
+  // Planted by hand and seen to fail this test: it is not asked whether it is still the same filter.
+  test('that is half taken over when everything is forgotten is not taken over at all', async () => {
+    const [writer, joiner] = [follower(2 * slotsPerPiece), follower(2 * slotsPerPiece)]
+    writer.accept({ ...heard, from: 10, to: 60 })
+    joiner.accept({ ...heard, from: 50, to: 60 })
+    const merging = joiner.merge(writer.snapshot()!)
+    joiner.accept({ ...heard, hashVersion: hashVersion + 1, from: 60, to: 61 })
+    joiner.accept({ ...heard, from: 50, to: 61 })
+    assert.equal(await merging, false)
+    assert.equal(joiner.filter!.floor, 50)
   })
 })

@@ -229,14 +229,22 @@ export class Filter {
     return true
   }
 
+  /** Takes over slots of another filter of the same epoch and size: a piece of them, by its place. */
+  raise(place: number, positions: Float64Array): void {
+    const slots = this.#slots
+    const first = place * slotsPerPiece
+    for (let at = 0; at < positions.length; at += 1) {
+      if (slots[first + at]! < positions[at]!) slots[first + at] = positions[at]!
+    }
+  }
+
   /**
-   * Takes over what another filter of the same epoch knows, if that reaches to where knowledge begins here. In one
-   * synchronous step: the floor may fall only together with what then has to be known.
+   * Takes over how far back another filter knows the changes, if that reaches to where knowledge begins here: behind all
+   * of its slots, see {@link raise}. In one synchronous step.
    *
    * @returns false where there is a gap between the two, or the sketches differ in size: nothing was taken
    */
-  merge(known: KnownChanges, pieces: SlotPieces): boolean {
-    const { floor, watermark, slots, tables, templates } = known
+  extend({ floor, watermark, slots, tables, templates }: KnownChanges): boolean {
     if (slots !== this.#slots.length || watermark < this.#floor) return false
     for (const [oid, table] of this.#tables) {
       const theirs = tables.get(oid)
@@ -249,7 +257,6 @@ export class Filter {
     for (const [id, template] of this.#templates) {
       template.since = joinedSince(Math.max(template.since, this.#floor), templates.get(id), watermark)
     }
-    for (const [at, piece] of pieces.entries()) if (piece !== null) this.#raiseSlots(at * slotsPerPiece, piece)
     this.#floor = Math.min(this.#floor, floor)
     this.#openHole()
     return true
@@ -269,13 +276,6 @@ export class Filter {
       if (slots[hashes[at]! & mask]! > asOf && slots[hashes[at + 1]! & mask]! > asOf) return true
     }
     return false
-  }
-
-  #raiseSlots(first: number, positions: Float64Array): void {
-    const slots = this.#slots
-    for (let at = 0; at < positions.length; at += 1) {
-      if (slots[first + at]! < positions[at]!) slots[first + at] = positions[at]!
-    }
   }
 
   #changedSince({ tables, at }: Quiet, { tables: whole, rows, names }: Dependencies): Staleness | null {

@@ -12,7 +12,7 @@
  *   more go to the database.
  */
 
-import { setTimeout as pause } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises'
 
 import { changeStream } from '../tracker/publisher.ts'
 import { tableField, templateField, watchKey, watchTtlMs } from '../tracker/watch-list.ts'
@@ -227,12 +227,21 @@ export class ChangeFollower {
     return { ...filter.known(this.#watermark), epoch, pieces: filter.pieces() }
   }
 
-  /** Takes over what another process knows, or nothing of it: false. Synchronous, as {@link accept}. */
-  merge(snapshot: FilterSnapshot): boolean {
+  /**
+   * Takes over what another process knows. First the slots, in pieces, since these may rise at any time; then, in one
+   * synchronous step, how far back all of it is known. False: no further back than before.
+   */
+  async merge(snapshot: FilterSnapshot): Promise<boolean> {
     const { epoch, filter } = this
-    // Not before it was reached: what a message does not cover would end what is known of tables that it came with.
-    if (filter === null || snapshot.epoch !== epoch || snapshot.watermark > this.#watermark) return false
-    return filter.merge(snapshot, snapshot.pieces)
+    if (filter === null || snapshot.epoch !== epoch || !filter.wouldGainFrom(snapshot)) return false
+    for (const [place, positions] of snapshot.pieces.entries()) {
+      if (positions === null) continue
+      filter.raise(place, positions)
+      await turn()
+    }
+    // The slots of any other filter did not rise. And what a message does not cover would end what is known of tables
+    // that it came with: so not before the stream has come so far.
+    return this.filter === filter && snapshot.watermark <= this.#watermark && filter.extend(snapshot)
   }
 
   /** Takes a message, or refuses it: false. Synchronous, so that nobody sees a watermark without its changes. */

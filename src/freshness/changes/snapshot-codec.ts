@@ -104,14 +104,13 @@ function prefixOf(id: string, at: number): Buffer {
 
 /** Four planes of bytes, the lowest first: 0 for a slot that was never raised, else its age plus 1. */
 function writeAges(positions: Float64Array, floor: Lsn, watermark: Lsn): Buffer | null {
+  // Nobody is told that something below the floor has not changed.
+  if (positions.every((position) => position <= floor)) return null
   const count = positions.length
   const raw = Buffer.alloc(4 * count)
-  let used = false
   for (let at = 0; at < count; at += 1) {
     const position = positions[at]!
-    // Nobody is told that something below the floor has not changed.
     if (position <= floor) continue
-    used = true
     // Above the watermark it rose after the snapshot was taken: whoever joins hears of that from the stream.
     const age = 1 + Math.min(Math.max(watermark - position, 0), oldestAge)
     raw[at] = age
@@ -119,7 +118,7 @@ function writeAges(positions: Float64Array, floor: Lsn, watermark: Lsn): Buffer 
     raw[at + 2 * count] = age >>> 16
     raw[at + 3 * count] = age >>> 24
   }
-  return used ? raw : null
+  return raw
 }
 
 function readAges(raw: Buffer, watermark: Lsn): Float64Array {

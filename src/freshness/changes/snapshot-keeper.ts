@@ -126,7 +126,7 @@ export class SnapshotKeeper {
       const began = performance.now()
       const pieces = await this.#shelf.pieces(head)
       // Another filter than before the waiting, or one with a gap since: it is compared again.
-      if (pieces === null || !follower.merge({ ...head, pieces })) return false
+      if (pieces === null || !(await follower.merge({ ...head, pieces }))) return false
       this.counts.merged += 1
       const tookMs = Math.round(performance.now() - began)
       log.debug({ database, floor: follower.filter.floor, tookMs }, 'a snapshot of the filter was taken over')

@@ -7,6 +7,7 @@
  */
 
 import { randomBytes } from 'node:crypto'
+import { setImmediate as turn } from 'node:timers/promises'
 
 import { decodeHead, decodePiece, encodeHead, encodePiece, markOf, type SnapshotHead } from './snapshot-codec.ts'
 import type { PieceMark } from './snapshot-codec.ts'
@@ -58,6 +59,8 @@ export class SnapshotShelf {
     const id = randomBytes(12).toString('base64url')
     const marks: PieceMark[] = []
     for (const [at, positions] of pieces.entries()) {
+      // Whatever else there is to do comes first: this may take as long as it likes.
+      await turn()
       const bytes = positions === null ? null : await encodePiece(id, at, positions, known)
       marks.push(markOf(bytes))
       if (bytes !== null && !(await this.#set(this.#pieceKey(epoch, at), bytes))) return null
