@@ -13,8 +13,12 @@ import { spec } from 'node:test/reporters'
 const folders = ['unit', 'meta', 'model', 'contract', 'integration', 'e2e']
 /** For one test and for one file. Nothing here may take longer. */
 const timeoutMs = 240_000
-/** As many as the cores of a small machine: most tests keep one busy. */
+/**
+ * As many as the cores of a small machine: most tests keep one busy. Those of whole systems keep all of them busy for a
+ * moment and wait the next, so one of these at a time runs beside the others, and no core has nothing to do meanwhile.
+ */
 const concurrency = 2
+const systems = 'e2e'
 /** How many of the files that took longest are named at the end. */
 const slowestCount = 12
 /** From source, and with a guard against files that never end. */
@@ -74,12 +78,47 @@ function printSlowest(durations: ReadonlyMap<string, number>): void {
     console.log(`${(durationMs / 1000).toFixed(1).padStart(7)} s  ${relative(process.cwd(), file)}`)
 }
 
-/** Runs the files and answers how many tests there were and how many failed. */
-async function runFiles(files: readonly string[]): Promise<{ readonly tests: number; readonly failed: boolean }> {
+interface Lane {
+  readonly files: readonly string[]
+  readonly concurrency: number
+}
+
+interface Outcome {
+  readonly tests: number
+  readonly failed: boolean
+}
+
+/** What runs beside each other. */
+function lanesOf(files: readonly string[]): readonly Lane[] {
+  const ofSystems = files.filter((file) => file.includes(`${systems}/`))
+  const others = files.filter((file) => !ofSystems.includes(file))
+  if (ofSystems.length === 0 || others.length === 0) return [{ files, concurrency }]
+  return [
+    { files: others, concurrency },
+    { files: ofSystems, concurrency: 1 },
+  ]
+}
+
+/** Runs the files and answers how many tests there were and whether one failed. */
+async function runFiles(files: readonly string[]): Promise<Outcome> {
+  const durations = new Map<string, number>()
+  const outcomes = await Promise.all(lanesOf(files).map((lane) => runLane(lane, durations)))
+  printSlowest(durations)
+  return {
+    tests: outcomes.reduce((sum, { tests }) => sum + tests, 0),
+    failed: outcomes.some(({ failed }) => failed),
+  }
+}
+
+async function runLane(lane: Lane, durations: Map<string, number>): Promise<Outcome> {
   let tests = 0
   let failed = false
-  const durations = new Map<string, number>()
-  const events = run({ files: [...files], concurrency, timeout: timeoutMs, execArgv: [...execArgv] })
+  const events = run({
+    files: [...lane.files],
+    concurrency: lane.concurrency,
+    timeout: timeoutMs,
+    execArgv: [...execArgv],
+  })
   events.on('test:fail', ({ todo }) => {
     if (todo === undefined) failed = true
   })
@@ -88,9 +127,22 @@ async function runFiles(files: readonly string[]): Promise<{ readonly tests: num
     tests = counts.tests
     if (!success) failed = true
   })
-  for await (const chunk of events.compose(new spec())) process.stdout.write(chunk as string)
-  printSlowest(durations)
+  for await (const text of reports(events)) process.stdout.write(text)
   return { tests, failed }
+}
+
+/** What is to be said of each test of a file with all that is in it, at once: another lane may be in between. */
+async function* reports(events: ReturnType<typeof run>): AsyncGenerator<string> {
+  let text = ''
+  for await (const chunk of events.compose(new spec())) {
+    text += String(chunk)
+    // What is inside is indented; the line of the test itself comes last.
+    const lastLine = text.slice(text.lastIndexOf('\n', text.length - 2) + 1)
+    if (/^\s/.test(lastLine)) continue
+    yield text
+    text = ''
+  }
+  yield text
 }
 
 /** Conduit's tests make hundreds of accounts: at full cost, their passwords were a tenth of the whole run. */
