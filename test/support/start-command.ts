@@ -13,6 +13,8 @@ const startsWithinMs = 60_000
 
 /** The least of apps, for tests of what is around it: it starts in half of Conduit's time. */
 export const notes = 'examples/notes/app.ts'
+/** As few as are several, unless a test says otherwise. */
+const notesEnv = { FOURFOLD_CLONES_MIN: '2' }
 
 export interface Starting {
   readonly child: ChildProcess
@@ -44,7 +46,11 @@ export function beginStart(t: TestContext, options: StartCommandOptions): Starti
   const child = spawn(
     process.execPath,
     ['-C', 'fourfold:source', 'src/cli/main.ts', ...words, ...(seed ? [] : ['--no-seed'])],
-    { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
+    {
+      cwd: root,
+      env: { ...process.env, ...(app === notes ? notesEnv : {}), ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
   )
   let text = ''
   child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()))

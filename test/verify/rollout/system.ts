@@ -15,6 +15,8 @@ const root = fileURLToPath(new URL('../../../', import.meta.url))
 const command = join(root, 'src/cli/main.ts')
 const startsWithinMs = 90_000
 const stopsWithinMs = 20_000
+/** For these, connections are kept. */
+const mostClones = 5
 
 export interface Finished {
   readonly code: number | null
@@ -71,7 +73,8 @@ export class System {
   }
 
   async start(clones: number): Promise<void> {
-    const child = this.#run(['start', join(this.app, 'app.ts'), '--data', this.data, '--port', '0', '--clones', '5'])
+    const words = ['start', join(this.app, 'app.ts'), '--data', this.data, '--port', '0']
+    const child = this.#run(words, { FOURFOLD_CLONES_MIN: String(clones), FOURFOLD_CLONES_MAX: String(mostClones) })
     this.#child = child
     this.#said = ''
     const ready = await waitFor(
@@ -83,7 +86,6 @@ export class System {
       startsWithinMs,
     )
     this.url = ready[1] ?? ''
-    await this.scale(clones)
   }
 
   rollout(words: readonly string[] = []): Promise<Finished> {
@@ -152,8 +154,8 @@ export class System {
     this.#child = null
   }
 
-  #run(words: readonly string[]): ChildProcess {
-    const env = { ...process.env, FOURFOLD_LOG_LEVEL: 'warn', ...this.#env }
+  #run(words: readonly string[], more: Readonly<Record<string, string>> = {}): ChildProcess {
+    const env = { ...process.env, FOURFOLD_LOG_LEVEL: 'warn', ...this.#env, ...more }
     const child = spawn(process.execPath, ['-C', 'fourfold:source', command, ...words], {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
