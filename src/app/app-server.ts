@@ -6,6 +6,7 @@ import { listenOnLoopback, type CloneListener } from '../clones/child.ts'
 import { listenOn, listenOnFirst } from '../clones/hosts/listen.ts'
 import { formatAddress } from '../clones/protocol.ts'
 import { FourfoldError } from '../core/errors.ts'
+import { tellBalancers } from './page-front.ts'
 
 import type { App, AppServer } from './define-app.ts'
 import type { Fourfold } from './fourfold.ts'
@@ -31,6 +32,7 @@ export async function listenApp(app: App, ff: Fourfold, place?: ListenPlace): Pr
   const { host, port } = listener.address as { host: string; port: number }
   // Routes that are baked are asked for here.
   ff.pages.servesAt(`http://${formatAddress({ host: anyAddress.has(host) ? '127.0.0.1' : host, port })}`)
+  await tellBalancers(ff)
   return listener
 }
 

@@ -6,6 +6,7 @@ import { SharedEntries } from '../cache/shared-entries.ts'
 import { Checks } from '../cache/checks.ts'
 import { shortBuildId } from '../clones/build/build-id.ts'
 import { PageFront } from '../pages/front/page-front.ts'
+import { writeAnswerable } from '../pages/route-record.ts'
 import { connectTier } from '../store/connect-tier.ts'
 import { tierUrl } from './cache.ts'
 import { openClusters } from './databases.ts'
@@ -14,6 +15,7 @@ import { connectAppStore } from './store-address.ts'
 import type { ResolvedConfig } from './config.ts'
 import type { Connections } from './connections.ts'
 import type { App } from './define-app.ts'
+import type { Fourfold } from './fourfold.ts'
 import type { PageAnswerer } from '../clones/balancer/page-answerer.ts'
 import type { Admission, Upstream } from '../clones/protocol.ts'
 import type { Logger } from '../core/log.ts'
@@ -88,6 +90,14 @@ export async function openPageFront(settings: PageFrontSettings, log: Logger): P
     await close()
     throw error
   }
+}
+
+/** To be called when the server of a clone is made, and before it gets requests. */
+export async function tellBalancers({ pages, store, log }: Pick<Fourfold, 'pages' | 'store' | 'log'>): Promise<void> {
+  if (pages.sources.length === 0) return
+  await writeAnswerable(store, pages.build, !pages.perRequest).catch((error: unknown) =>
+    log.warn({ error }, 'balancers were not told that they may answer pages: clones do'),
+  )
 }
 
 /** What of the settings decides whom a balancer may answer, and with what. A rollout can change each of it. */

@@ -15,8 +15,8 @@ interface Host {
 type Role = (context: CommandContext, signal: AbortSignal, say: (lines: readonly string[]) => void) => Promise<Host>
 
 const roles: Readonly<Record<string, Role>> = {
-  balancer: async ({ config, log }, signal, say) => {
-    const host = await startBalancerHost({ config, log, signal })
+  balancer: async ({ app, config, log }, signal, say) => {
+    const host = await startBalancerHost({ app, config, log, signal })
     say([
       `${host.url}   balancer of ${host.host}`,
       '',

@@ -91,6 +91,7 @@ export interface FourfoldMiddlewareOptions {
  * ```
  */
 export function fourfold({ ff, level, cacheStatus = false }: FourfoldMiddlewareOptions): SessionMiddleware {
+  ff.pages.perRequest ||= level !== undefined
   return (request, response, next) => {
     const part = giveInstance(request, ff, level)
     part.cacheStatus ||= cacheStatus

@@ -52,6 +52,7 @@ const fourfoldPlugin: FastifyPluginAsync<FourfoldPluginOptions> = async (app, op
     return ((request as Held)[field] ??= openContext(request, options))
   }
 
+  options.ff.pages.perRequest ||= options.level !== undefined
   app.decorateRequest(field, null)
   app.decorateRequest('ff', {
     getter(this: FastifyRequest) {

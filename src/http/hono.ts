@@ -54,6 +54,7 @@ type Requests = RequestContext<Fourfold<RegisteredSchemas>>
 
 /** The middleware. Register it before whatever uses what it gives. */
 export function fourfold({ ff, level, cacheStatus }: FourfoldMiddlewareOptions): MiddlewareHandler {
+  ff.pages.perRequest ||= level !== undefined
   return async (c, next) => {
     const context: Requests = new RequestContext<Fourfold<RegisteredSchemas>>({
       host: ff,

@@ -55,6 +55,7 @@ export function withFourfold<S extends Schemas>(
   handler: FourfoldHandler<S>,
   options: WithFourfoldOptions<S> = {},
 ): RequestListener {
+  ff.pages.perRequest ||= options.level !== undefined
   return (raw, response) => {
     const request = raw as FourfoldRequest<S>
     const { level, cacheStatus } = options

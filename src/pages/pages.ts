@@ -63,6 +63,8 @@ export class Pages {
   /** In the order of the routes. */
   readonly sources: readonly PageSource[]
   readonly bakes: RouteBakes = new RouteBakes()
+  /** Whether requests have levels of their own, which no balancer knows: adapters say so when they are set up. */
+  perRequest = false
   readonly #options: PagesOptions
   /** Addresses of routes that could not be baked, and until when they are left to the app. */
   readonly #left = new Map<string, number>()
@@ -77,6 +79,10 @@ export class Pages {
       ...bakeRoutes.map((route) => createRouteSource(route, build, this.bakes)),
     ]
     this.routes = new PageRoutes(this.sources.map(({ route }) => route))
+  }
+
+  get build(): string {
+    return this.#options.build
   }
 
   /** Where this process serves the app, so that routes can be baked: `http://127.0.0.1:40123`. */

@@ -10,8 +10,6 @@ export interface PageManifest {
   readonly routes: readonly PageRoute[]
   /** Whether the app names its readers by itself (`identify`): then cookies that are not ours may say who somebody is. */
   readonly identifies: boolean
-  /** Whether the app's adapter gives requests levels of their own, which no balancer knows: clones answer then. */
-  readonly perRequest?: boolean
   /** The settings of the build that decide whom a balancer may answer: one that was started with others leaves it to clones. */
   readonly settings?: string
 }
@@ -24,10 +22,19 @@ export async function writeManifest(store: Store, build: string, manifest: PageM
   if (done === 'missing') await store.create(keyOf(build), set, { ttlMs })
 }
 
-/** Null while no process of this build has opened the app. */
+/**
+ * Said by each clone that serves, once it has made its server: whether balancers may answer the pages. Where adapters give
+ * requests levels of their own, they may not: no balancer knows these.
+ */
+export async function writeAnswerable(store: Store, build: string, answerable: boolean): Promise<void> {
+  await store.update(keyOf(build), { set: { answerable: Buffer.from(answerable ? 'yes' : 'no') } })
+}
+
+/** Null while no process of this build has opened the app, and none that serves has said that balancers may answer. */
 export async function readManifest(store: Store, build: string): Promise<PageManifest | null> {
-  const bytes = (await store.read(keyOf(build)))?.['manifest']
-  return bytes === undefined ? null : (JSON.parse(Buffer.from(bytes).toString()) as PageManifest)
+  const { manifest, answerable } = (await store.read(keyOf(build))) ?? {}
+  if (manifest === undefined || answerable === undefined || Buffer.from(answerable).toString() !== 'yes') return null
+  return JSON.parse(Buffer.from(manifest).toString()) as PageManifest
 }
 
 function keyOf(build: string): string {

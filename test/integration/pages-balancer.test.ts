@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 
+import { tellBalancers } from '../../src/app/page-front.ts'
+import { withFourfold } from '../../src/http/node.ts'
 import { definePage } from '../../src/pages/define-page.ts'
 import { balancePages, type BalancedPages } from '../support/balanced-pages.ts'
 import { cacheGround } from '../support/cache-app.ts'
@@ -184,6 +186,23 @@ suite('pages in the balancer', () => {
     }
     balancer.setUpstreams(upstreams)
     await held('/article/slug-7')
+  })
+
+  test('an app whose requests have levels of their own is answered by clones', async (t) => {
+    await held('/article/slug-7')
+    const { ff } = ground()
+    const { balancer, upstreams } = system
+    t.after(async () => {
+      ff.pages.perRequest = false
+      await tellBalancers(ff)
+      balancer.setUpstreams(upstreams)
+      await held('/article/slug-7')
+    })
+    withFourfold(ff, () => undefined, { level: () => 'strict' })
+    await tellBalancers(ff)
+    // Another clone: the app's files may be others.
+    balancer.setUpstreams([{ ...upstreams[0]!, id: 'clone-1.3' }])
+    for (let look = 0; look < 20; look += 1) assert.equal((await see('/article/slug-7')).by, 'clone')
   })
 
   test('hostile targets are answered as they would be without pages', async (t) => {

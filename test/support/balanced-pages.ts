@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-import { openPageFront, pageFrontSettings, type OpenPageFront } from '../../src/app/page-front.ts'
+import { openPageFront, pageFrontSettings, tellBalancers, type OpenPageFront } from '../../src/app/page-front.ts'
 import { socketPathFor } from '../../src/app/socket-path.ts'
 import { startBalancer, type Balancer } from '../../src/clones/balancer/balancer.ts'
 import { silentLogger } from '../../src/core/log.ts'
@@ -32,6 +32,7 @@ export async function balancePages(
   const server: Server = createServer(withFourfold(ff, handler))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
+  await tellBalancers(ff)
   const address = { host: '127.0.0.1', port: (server.address() as AddressInfo).port }
   const upstreams = [{ id: 'clone-1.1', address, buildId: '' }]
   const balancer = await startBalancer({ port: 0, log: silentLogger })

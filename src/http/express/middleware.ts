@@ -29,6 +29,7 @@ type AnyRequest = SessionRequest & ExpressRequest
 export function createSessionMiddleware(options?: SessionOptions): SessionMiddleware {
   const settings = readOptions(options)
   const { store } = settings
+  if (settings.ff !== undefined) settings.ff.pages.perRequest ||= settings.level !== undefined
   let ready = true
   store.generate = (request) => newSession(settings, request)
   store.on('disconnect', () => (ready = false))

@@ -146,8 +146,7 @@ export class PageFront {
     log.debug({ build }, 'the pages of a build are not looked for any more')
   }
 
-  #isOurs({ perRequest, settings = '' }: PageManifest): boolean {
-    if (perRequest === true) return false
+  #isOurs({ settings = '' }: PageManifest): boolean {
     if (settings === this.#options.settings) return true
     this.#options.log.warn(
       {},
