@@ -102,10 +102,15 @@ function prefixOf(id: string, at: number): Buffer {
   return prefix
 }
 
+/** Nobody is told that something below the floor has not changed: what stands there need not travel. */
+function anyAbove(positions: Float64Array, floor: Lsn): boolean {
+  for (let at = 0; at < positions.length; at += 1) if (positions[at]! > floor) return true
+  return false
+}
+
 /** Four planes of bytes, the lowest first: 0 for a slot that was never raised, else its age plus 1. */
 function writeAges(positions: Float64Array, floor: Lsn, watermark: Lsn): Buffer | null {
-  // Nobody is told that something below the floor has not changed.
-  if (positions.every((position) => position <= floor)) return null
+  if (!anyAbove(positions, floor)) return null
   const count = positions.length
   const raw = Buffer.alloc(4 * count)
   for (let at = 0; at < count; at += 1) {
