@@ -3,7 +3,10 @@
 import { randomBytes } from 'node:crypto'
 
 import { Baker } from '../pages/baker/baker.ts'
+import { checkSchedule } from '../pages/baker/schedule.ts'
 import { readBakingStatus, type BakingStatus } from '../pages/baker/status.ts'
+
+import { createOutlet } from './publishing.ts'
 
 import type { CacheCore } from '../cache/core.ts'
 import type { Key } from '../cache/keys.ts'
@@ -36,8 +39,12 @@ export interface Baking {
   status(): Promise<BakingStatus>
 }
 
+/** @throws FF_PAGE_DEFINITION for a schedule that is none */
 export function createBaking(options: BakingOptions): Baking {
-  const { store, build } = options
+  const { pages, store, build } = options
+  for (const { definition } of pages.sources) {
+    if (definition.schedule !== undefined) checkSchedule(definition.path, definition.schedule)
+  }
   let baker: Baker | null = null
   return {
     start: () => {
@@ -49,7 +56,8 @@ export function createBaking(options: BakingOptions): Baking {
 }
 
 /** Null where there is nothing to bake, or no tier to put it into. */
-function createBaker({ app, cache, clusters, config, log, closers, ...rest }: BakingOptions): Baker | null {
+function createBaker(options: BakingOptions): Baker | null {
+  const { app, cache, clusters, config, log, closers, ...rest } = options
   if (!hasBaked(app)) return null
   if (!cache.shares) {
     log.warn({}, 'nothing is baked ahead: there is no tier that all processes share (cache.tierUrl)')
@@ -67,7 +75,16 @@ function createBaker({ app, cache, clusters, config, log, closers, ...rest }: Ba
     log,
   })
   closers.push(() => baker.stop())
+  publishFrom(options)
   return baker
+}
+
+/** What is baked from now on, by whatever process, is published by this one too. */
+function publishFrom(options: BakingOptions): void {
+  const outlet = createOutlet(options)
+  if (outlet === null) return
+  outlet.start()
+  options.closers.push(() => outlet.stop())
 }
 
 /** Whether an app has anything that workers would bake. */

@@ -88,6 +88,8 @@ export class Baker {
   #lookAgain = false
   #sweepAt: number | null = 0
   #sweepBucket = 0
+  /** Buckets that are read again without waiting in between. */
+  #toReread = 0
   #sweeping: Promise<void> | null = null
   #timer: NodeJS.Timeout | null = null
   #enders: (() => Promise<void> | void)[] = []
@@ -139,7 +141,7 @@ export class Baker {
     this.#timer = setInterval(() => this.#sweep(), sweepEveryMs)
     const hear = (told: readonly Announcement[]): void => told.forEach((one) => this.#hear(one))
     // What was missed is found by reading the catalogue again.
-    const missed = (): void => void (this.#sweepBucket = 0)
+    const missed = (): void => void (this.#toReread = bucketCount)
     this.#enders = [
       followAnnouncements({ store, build, log, hear, missed }),
       startSchedules({ sources: pages.sources, tick: (source, atMs) => void this.#tick(source, atMs) }),
@@ -448,14 +450,22 @@ export class Baker {
 
   async #sweepCatalogue(): Promise<void> {
     const { store, build } = this.#options
-    const from = this.#sweepBucket
-    let bucket = from
-    do bucket = (bucket + 1) % bucketCount
-    while (this.#owned[bucket] === 0 && bucket !== from)
-    this.#sweepBucket = bucket
-    if (this.#owned[bucket] === 0) return
-    await this.#read(bucket)
-    await renewCatalogue(store, build, bucket).catch(() => undefined)
+    do {
+      const bucket = this.#nextOwned()
+      if (bucket === null || this.#stopped) return
+      await this.#read(bucket)
+      await renewCatalogue(store, build, bucket).catch(() => undefined)
+    } while (this.#toReread > 0)
+  }
+
+  /** The next bucket of this worker, round and round. */
+  #nextOwned(): number | null {
+    for (let count = 0; count < bucketCount; count += 1) {
+      this.#sweepBucket = (this.#sweepBucket + 1) % bucketCount
+      this.#toReread = Math.max(0, this.#toReread - 1)
+      if (this.#owned[this.#sweepBucket] === 1) return this.#sweepBucket
+    }
+    return null
   }
 }
 
