@@ -4,7 +4,7 @@
  */
 
 import { chmodSync, existsSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
@@ -88,11 +88,12 @@ interface Outcome {
   readonly failed: boolean
 }
 
-/** What runs beside each other. */
+/** What runs beside each other. Where others keep the machine busy as it is, no core has nothing to do. */
 function lanesOf(files: readonly string[]): readonly Lane[] {
   const ofSystems = files.filter((file) => file.includes(`${systems}/`))
   const others = files.filter((file) => !ofSystems.includes(file))
-  if (ofSystems.length === 0 || others.length === 0) return [{ files, concurrency }]
+  const isBusy = (loadavg()[0] ?? 0) > availableParallelism()
+  if (isBusy || ofSystems.length === 0 || others.length === 0) return [{ files, concurrency }]
   return [
     { files: others, concurrency },
     { files: ofSystems, concurrency: 1 },

@@ -349,7 +349,7 @@ const promises: readonly Promised[] = [
 ]
 
 /** Each stands on a database of its own, and mostly waits: so many go side by side. */
-const sideBySide = 3
+const sideBySide = 2
 const fleetingTries = 4
 
 test('the tracker keeps what decision 029 promises', { concurrency: sideBySide }, async (t) => {

@@ -9,7 +9,7 @@ import { makeGround } from '../support/tracker-ground.ts'
 import { createWatchedTable, type Write } from '../support/watched-table.ts'
 
 /** Each has a database, a store and trackers of its own, and mostly waits: so many go side by side. */
-const sideBySide = 3
+const sideBySide = 2
 
 test('faults', { concurrency: sideBySide }, async (t) => {
   const cluster = await startTestCluster(t, { replicas: 0 })
