@@ -5,6 +5,7 @@
 
 import { bakingSchema, workersSchema } from './config-baking.ts'
 import { checkFiles, filesSchema } from './config-files.ts'
+import { checkPublish, publishSchema } from './config-publish.ts'
 import { isAddressOrRange } from '../clones/balancer/trust.ts'
 import { readPorts } from '../clones/hosts/listen.ts'
 import { readConfig, type ConfigProblem, type ConfigSetting, type Incomplete } from '../core/config.ts'
@@ -247,6 +248,7 @@ export const appSchema = {
     },
     workers: workersSchema as typeof workersSchema,
     baking: bakingSchema as typeof bakingSchema,
+    publish: publishSchema as typeof publishSchema,
     rollout: {
       kind: 'group',
       summary: 'How a new build takes over from the one before: `fourfold rollout`.',
@@ -488,6 +490,7 @@ function checkTogether(config: Incomplete<FullConfig>, env: Environment): readon
     problems.push({ path: 'balancer.tls', message: 'expected both cert and key, or neither' })
   }
   problems.push(...checkFiles(config.files ?? {}, databases))
+  problems.push(...checkPublish(config.publish ?? {}))
   problems.push(...checkPaths(config.rollout?.check ?? []))
   problems.push(...checkPorts(clones?.ports))
   return problems

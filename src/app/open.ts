@@ -14,6 +14,7 @@ import { openDatabases, startTrackers } from './databases.ts'
 import { createAppFiles } from './files.ts'
 import { createDatabasesOf, createInstance, type Fourfold } from './fourfold.ts'
 import { settingsText } from './page-front.ts'
+import { withEdgeFields } from './publishing.ts'
 import { socketPathFor } from './socket-path.ts'
 import { connectAppStore, givenStoreUrl } from './store-address.ts'
 import { createLogger, type Logger } from '../core/log.ts'
@@ -92,8 +93,7 @@ export async function open<Databases extends DatabaseDefinitions>(
       snapshotEveryMs: options.snapshotEveryMs,
     })
     const pages = new Pages({
-      definitions: app.definition.pages ?? [],
-      bakeRoutes: app.definition.bakeRoutes ?? [],
+      ...withEdgeFields(app.definition, config),
       core: cache,
       build: options.build ?? '',
       sessionCookie: config.sessions.cookie,

@@ -1,6 +1,7 @@
 /** The workers of a system as a group of its supervisor, and how many there are. */
 
 import { hasBaked } from './baking.ts'
+import { publishedFolders } from './publishing.ts'
 import { processEntry, withSecrets, type CloneGroupOptions } from './groups.ts'
 
 import type { GroupOptions } from '../clones/supervisor.ts'
@@ -34,6 +35,8 @@ export function workerGroup(options: CloneGroupOptions, count: number): GroupOpt
       entry: processEntry('worker'),
       settings: { ...settings, name: `${workerKind}-${index}` },
       writes,
+      // Nobody else may write to where pages are published.
+      nodeArguments: writes === 'refuse' ? publishedFolders(config).map((folder) => `--allow-fs-write=${folder}`) : [],
     }),
   }
 }

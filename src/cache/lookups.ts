@@ -198,6 +198,14 @@ export class Lookups {
     return held !== null && (await checks.showsOwnWrites(held, scope)) ? held : null
   }
 
+  /** What was loaded last of an entry, fresh or not; null where no tier has any. */
+  async newest(id: string): Promise<Entry | null> {
+    const held = this.#options.memory.get(id) ?? null
+    const shared = (await this.#options.shared.getMany([id]))[0]?.open() ?? null
+    if (held === null || shared === null) return shared ?? held
+    return shared.filledAtMs >= held.filledAtMs ? shared : held
+  }
+
   /** Waits for what is being written to the second tier. */
   async settle(): Promise<void> {
     await this.#keeper.settle()

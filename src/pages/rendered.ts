@@ -11,7 +11,13 @@ import { makeDocument, type PageDocument } from './document.ts'
 
 import type { EdgeOptions, PageDefinition, Rendered } from './define-page.ts'
 
-type HeaderOptions = Pick<PageDefinition, 'path' | 'headers' | 'browser' | 'edge' | 'readers'>
+type HeaderOptions = Pick<PageDefinition, 'path' | 'headers' | 'browser' | 'edge' | 'readers'> & EdgeFields
+
+/** What an edge in front files a page by. */
+export interface EdgeFields {
+  /** Names, in small letters, and values. */
+  readonly edgeFields?: (url: string, path: string) => readonly (readonly [string, string])[]
+}
 
 /** Of one hop, or of the encoding: whoever answers writes them. */
 const notOurs = new Set([
@@ -63,6 +69,7 @@ function fieldsOf(page: HeaderOptions, response: Response, url: string): [string
     throw refused(url, `its Cache-Control is "${control}": what nobody may keep cannot be baked`)
   }
   if (control === null) given.set('cache-control', browserControl(page))
+  for (const [name, value] of page.edgeFields?.(url, page.path) ?? []) given.set(name, value)
   const edge = edgeControl(page)
   if (edge !== null && !given.has('cdn-cache-control')) given.set('cdn-cache-control', edge)
   const kept: [string, string][] = [...given].filter(([name]) => !notOurs.has(name))

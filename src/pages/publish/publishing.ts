@@ -73,8 +73,8 @@ export interface PublishingCounts {
 }
 
 export interface Publishing {
-  /** Hands a bake on. Returns at once; failures are tried again. */
-  publish(name: PageName, baked: BakedPage): void
+  /** Hands a bake on; null: it is looked for when its turn comes. Returns at once; failures are tried again. */
+  publish(name: PageName, baked: BakedPage | null): void
   /** Takes a page away that is no longer one: its address belongs to no `path`. */
   remove(address: PageAddress & { readonly path: string }): Promise<void>
   /**
@@ -132,7 +132,7 @@ class PagePublishing implements Publishing {
     this.#ledger = new Ledger(options.store)
   }
 
-  publish(name: PageName, baked: BakedPage): void {
+  publish(name: PageName, baked: BakedPage | null): void {
     this.#add({ name, baked, looks: false, doubtful: false, failures: 0 })
   }
 
