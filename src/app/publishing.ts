@@ -1,6 +1,6 @@
 /** Publishing of an opened app, as the configuration says: for workers, which alone may write to a disc. */
 
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 
 import { S3Caller } from '../files/s3/caller.ts'
 import { createBucketPublisher } from '../pages/publish/bucket.ts'
@@ -60,9 +60,12 @@ export function withEdgeFields({ pages = [], bakeRoutes = [] }: Baked, { publish
   }
 }
 
-/** The folders that workers may write to. */
-export function publishedFolders({ publish }: ResolvedConfig): readonly string[] {
-  return publish.directory === undefined ? [] : [resolve(publish.directory)]
+/** What lets a process write to where pages are published, though it may write nowhere else: arguments for Node. */
+export function publishingArguments({ publish }: Pick<ResolvedConfig, 'publish'>): string[] {
+  if (publish.directory === undefined) return []
+  const folder = resolve(publish.directory)
+  // The folder itself may have to be made first.
+  return [`--allow-fs-write=${folder}`, `--allow-fs-write=${join(folder, '*')}`]
 }
 
 function publishersFor({ directory, s3 }: ResolvedPublish): Publisher[] {

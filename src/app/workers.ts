@@ -1,7 +1,7 @@
 /** The workers of a system as a group of its supervisor, and how many there are. */
 
 import { hasBaked } from './baking.ts'
-import { publishedFolders } from './publishing.ts'
+import { publishingArguments } from './publishing.ts'
 import { processEntry, withSecrets, type CloneGroupOptions } from './groups.ts'
 
 import type { GroupOptions } from '../clones/supervisor.ts'
@@ -36,7 +36,7 @@ export function workerGroup(options: CloneGroupOptions, count: number): GroupOpt
       settings: { ...settings, name: `${workerKind}-${index}` },
       writes,
       // Nobody else may write to where pages are published.
-      nodeArguments: writes === 'refuse' ? publishedFolders(config).map((folder) => `--allow-fs-write=${folder}`) : [],
+      nodeArguments: writes === 'refuse' ? publishingArguments(config) : [],
     }),
   }
 }

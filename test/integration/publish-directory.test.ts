@@ -2,17 +2,23 @@
 
 import assert from 'node:assert/strict'
 import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
 import { createServer } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, suite, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 
+import { nodeArgumentsFor } from '../../src/clones/process.ts'
+import { publishingArguments } from '../../src/app/publishing.ts'
 import { createDirectoryPublisher } from '../../src/pages/publish/directory.ts'
 import { endAfter } from '../support/postgres.ts'
 import { nameOf, publishGround, type PublishGround } from '../support/publish-ground.ts'
 import { hasServer, startNginx } from '../support/static-servers.ts'
 
+import type { ResolvedConfig } from '../../src/app/config.ts'
 import type { Publishing } from '../../src/pages/publish/publishing.ts'
 
 const skip = (await hasServer('nginx')) ? false : 'no nginx on this machine'
@@ -237,6 +243,20 @@ test('temporary files of a killed worker are taken away when they are old', asyn
   const publisher = createDirectoryPublisher(root, { leftoverAgeMs: -1_000 })
   assert.equal(await publisher.sweep!(AbortSignal.timeout(5_000)), 1)
   assert.deepEqual(await readdir(join(root, 'deep/er')), ['a.html'])
+})
+
+test('a worker may write where pages are published and nowhere else', async (t) => {
+  const ground = await publishGround(t)
+  const directory = join(ground.directory, 'not/there/yet')
+  const once = new URL('../support/publish-once.ts', import.meta.url)
+  const nodeArguments = publishingArguments({ publish: { directory } as ResolvedConfig['publish'] })
+  const args = nodeArgumentsFor({ name: 'worker', entry: once, writes: 'refuse', nodeArguments })
+  const publish = (folder: string): Promise<unknown> =>
+    promisify(execFile)(process.execPath, [...args, fileURLToPath(once), folder], { timeout: 20_000 })
+  await publish(directory)
+  assert.deepEqual((await readdir(directory)).toSorted(), ['deep'])
+  assert.equal(await readFile(join(directory, 'deep/kept.html'), 'utf8'), 'second'.repeat(500))
+  await assert.rejects(publish(join(ground.directory, 'elsewhere')), /ERR_ACCESS_DENIED/)
 })
 
 const tick = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5))

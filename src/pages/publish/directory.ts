@@ -7,7 +7,7 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 
@@ -101,11 +101,12 @@ async function write(path: string, bytes: Uint8Array, second: number): Promise<v
   const file = await open(path, 'wx', 0o644)
   try {
     await file.writeFile(bytes)
-    await file.utimes(second, second)
     await file.datasync()
   } finally {
     await file.close()
   }
+  // By its name: Node takes changes of open files away from processes that may write to some folders only.
+  await utimes(path, second, second)
 }
 
 /** Web servers tell bakes apart by size and second: no two bakes of a page have the same. */
