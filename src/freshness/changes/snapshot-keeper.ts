@@ -67,6 +67,7 @@ export class SnapshotKeeper {
   #loop: Promise<void> | null = null
   #wake: () => void = () => undefined
   #stopped = false
+  readonly #stopping = Promise.withResolvers<false>()
 
   constructor(options: SnapshotKeeperOptions) {
     this.#options = options
@@ -85,6 +86,7 @@ export class SnapshotKeeper {
 
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#stopping.resolve(false)
     this.#wake()
     await this.#loop
   }
@@ -135,7 +137,8 @@ export class SnapshotKeeper {
   }
 
   #hasCaughtUp({ epoch, watermark }: SnapshotHead): Promise<boolean> {
-    return this.#options.follower.waitFor({ epoch, lsn: watermark }, this.#stopped ? 0 : catchUpMs)
+    const reached = this.#options.follower.waitFor({ epoch, lsn: watermark }, catchUpMs)
+    return Promise.race([reached, this.#stopping.promise])
   }
 
   async #write(): Promise<void> {
