@@ -75,6 +75,7 @@ export async function openPageFront(settings: PageFrontSettings, log: Logger): P
       store,
       sessionCookie: cookieName,
       findReader: (presented, identifies) => readers.find(presented, identifies),
+      guessReader: (presented) => readers.guess(presented),
       settings: settingsText(config),
       headersOf: (build) => headersOf(build, config.balancer.exposeClone),
       log,

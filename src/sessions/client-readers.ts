@@ -50,6 +50,8 @@ export class ClientReaders {
   readonly #names: CookieNames
   /** By the header: signatures are dear. */
   readonly #read = new Map<string, Read>()
+  /** Whom sessions belonged to when their records were read last, by their ids. */
+  readonly #before = new Map<string, string>()
 
   /** @throws FF_SESSION_SECRETS_MISSING, FF_SESSION_SECRETS_WEAK */
   constructor(options: ClientReadersOptions) {
@@ -82,6 +84,12 @@ export class ClientReaders {
     )
   }
 
+  /** Who it was last time, at once: what has to be asked for that reader can be asked beside {@link find}. */
+  guess({ cookie }: Presented): string | undefined {
+    const ticket = cookie === undefined ? null : this.#readCookies(cookie).ticket
+    return ticket === null ? undefined : this.#before.get(ticket.id)
+  }
+
   /** What the app's `identify` answered for what is in this session now. */
   async #identified(ticket: SessionTicket): Promise<string | undefined> {
     const fields = await this.#options.store.read(recordKey(ticket.id))
@@ -89,7 +97,10 @@ export class ClientReaders {
     if (fields === null || identified === undefined || fields[metaFields.moved] !== undefined) return undefined
     // A clone puts the idle limit off.
     if (dueForTouch(fields[metaFields.touched], this.#clock.now(), this.#options.idleMs)) return undefined
-    return identified.length === 0 ? ticket.reader : Buffer.from(identified).toString()
+    const key = identified.length === 0 ? ticket.reader : Buffer.from(identified).toString()
+    if (this.#before.size >= maxRemembered) this.#before.clear()
+    this.#before.set(ticket.id, key)
+    return key
   }
 
   #readCookies(header: string): Read {

@@ -50,12 +50,17 @@ export class PageAnswers {
   serve(request: IncomingMessage, response: ServerResponse): boolean {
     const pages = this.#pages
     if (pages === null) return false
-    const plain = readPlainRequest(request, this.#credentials)
-    const answer = plain && pages.answer(plain)
-    if (answer === null) return false
-    if (answer instanceof Promise) this.#wait(request, response, answer)
-    else this.#answer(request, response, answer)
-    return true
+    try {
+      const plain = readPlainRequest(request, this.#credentials)
+      const answer = plain && pages.answer(plain)
+      if (answer === null) return false
+      if (answer instanceof Promise) this.#wait(request, response, answer)
+      else this.#answer(request, response, answer)
+      return true
+    } catch {
+      // Such as a header that cannot be written: a clone fails for that request alone.
+      return false
+    }
   }
 
   /** Of one that was written in one piece and left at once, as nearly all are, nothing has to be remembered. */
@@ -74,7 +79,8 @@ export class PageAnswers {
     const { socket } = request
     const arrived = expect()
     connections.begin(socket, response)
-    void asked.then((answer) => {
+    const known = asked.catch(() => null)
+    void known.then((answer) => {
       if (response.destroyed) connections.end(socket)
       else if (answer === null) forward(request, response)
       else {

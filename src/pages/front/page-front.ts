@@ -36,6 +36,8 @@ export type FindReader = (
 
 export interface PageFrontOptions extends Omit<BuildPagesOptions, 'build' | 'manifest' | 'more'> {
   readonly findReader: FindReader
+  /** Whom it will most likely find, at once; undefined where there is no telling. */
+  readonly guessReader: (presented: Pick<FrontRequest, 'cookie' | 'reader'>) => string | undefined
   /** This process's, as the manifest of a build has them. */
   readonly settings: string
   /** Headers of each answer of a build, flat. */
@@ -110,8 +112,13 @@ export class PageFront {
     // What a clone has to render anyway is no reason to ask for a token.
     const over = typeof found === 'string' || this.#options.checks.staleness(found.entry) !== null
     if (over && !pages.mayFetch(id)) return null
+    const guessed = over ? undefined : this.#options.guessReader(request)
+    // Both travel to the store together.
+    const early = guessed === undefined ? null : this.#ask(found as HeldPage, guessed)
     const reader = await this.#options.findReader(request, pages.manifest.identifies)
-    return reader === undefined ? null : await this.#answerLater(pages, over ? id : found, request, reader)
+    if (reader === undefined) return null
+    if (early === null || reader !== guessed) return await this.#answerLater(pages, over ? id : found, request, reader)
+    return this.#answerIf(await early, pages, found as HeldPage, request)
   }
 
   async #answerLater(
@@ -123,15 +130,28 @@ export class PageFront {
     try {
       const page = typeof found === 'string' ? await pages.fetch(found) : found
       if (page === null) return null
-      const scope = reader === null ? this.#nobody : new Scope({ reader: fixedReader(reader), keepToken: true })
-      const verdict = await this.#options.checks.ask(page.entry, scope)
+      const verdict = await this.#ask(page, reader)
       if (verdict === 'behind' && reader === null) this.#behindUntilMs = performance.now() + behindMs
-      // Another build may have been let in meanwhile, or none.
-      return verdict === 'fresh' && this.#pages === pages ? page.page.answerTo(request) : null
+      return this.#answerIf(verdict, pages, page, request)
     } catch (error) {
       this.#options.log.debug({ error }, 'a page was left to a clone')
       return null
     }
+  }
+
+  async #ask({ entry }: HeldPage, reader: string | null): Promise<Verdict> {
+    const scope = reader === null ? this.#nobody : new Scope({ reader: fixedReader(reader), keepToken: true })
+    try {
+      return await this.#options.checks.ask(entry, scope)
+    } catch (error) {
+      this.#options.log.debug({ error }, 'a page was left to a clone')
+      return 'database'
+    }
+  }
+
+  /** Another build may have been let in meanwhile, or none. */
+  #answerIf(verdict: Verdict, pages: BuildPages, page: HeldPage, request: FrontRequest): PageAnswer | null {
+    return verdict === 'fresh' && this.#pages === pages ? page.page.answerTo(request) : null
   }
 
   /** Whoever opens the app in a clone writes the routes down before it serves: they may be late, or the store away. */
