@@ -7,7 +7,8 @@
  *   within an epoch.
  * - A message whose `from` lies behind the watermark's reach means that something was lost: everything older than
  *   `from` counts as changed from then on. Messages that come twice, or from two trackers, are harmless.
- * - A process that joins begins with the oldest message that is kept: its `from` is the filter's floor.
+ * - A process that joins begins with the oldest message that is kept: its `from` is the filter's floor, until a snapshot
+ *   of another process is taken over that reaches up to it (decision 033).
  * - Nothing here can make an answer wrong by being late or dead: the watermark then stands still, and readers who need
  *   more go to the database.
  */
