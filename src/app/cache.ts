@@ -68,7 +68,15 @@ function snapshotKeepers(options: AppCacheOptions, tier: CacheTier, holder: stri
   const { databases, store, log, snapshotEveryMs: everyMs } = options
   return Object.entries(databases.clusters).flatMap(([database, { changes: follower }]) => {
     if (follower === null) return []
-    return new SnapshotKeeper({ database, follower, tier, store, holder, ...(everyMs !== undefined && { everyMs }), log })
+    return new SnapshotKeeper({
+      database,
+      follower,
+      tier,
+      store,
+      holder,
+      ...(everyMs !== undefined && { everyMs }),
+      log,
+    })
   })
 }
 
