@@ -88,7 +88,7 @@ export class Bakes {
 
   /** It may be over. */
   touch(item: Item): void {
-    if (item.state === 'waiting') return
+    if (item.state === 'waiting' || item.gone) return
     if (item.state === 'baking') {
       item.again = true
       return
@@ -101,6 +101,7 @@ export class Bakes {
 
   /** It is baked before long, or again, for another reason than a change. */
   touchAt(item: Item, atMs: number, anew: boolean): void {
+    if (item.gone) return
     item.anew ||= anew
     this.#due.set(item, atMs)
     this.#arm()
@@ -108,6 +109,7 @@ export class Bakes {
 
   /** Nobody looks after it here any more. */
   forget(item: Item): void {
+    item.gone = true
     this.queue.delete(item)
     this.#due.set(item, Infinity)
     this.failing.delete(item)
@@ -229,7 +231,7 @@ export class Bakes {
     item.failedAtMs = nowMs
     item.failures += 1
     item.error = error instanceof Error ? error.message : String(error)
-    this.failing.add(item)
+    if (!item.gone) this.failing.add(item)
     const retryMs = Math.min(longestRetryMs, firstRetryMs * 2 ** (item.failures - 1))
     const { log } = this.#options
     const fields = { error, id: item.id, failures: item.failures, retryMs }

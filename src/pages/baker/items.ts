@@ -45,6 +45,8 @@ export class Item implements Watched {
   again = false
   /** To be loaded although it is not over. */
   anew = false
+  /** Nobody looks after it here any more: its number may be another's. */
+  gone = false
   /** It is over, and there was no room for it among what waits. */
   left = false
   notBeforeMs = 0

@@ -58,7 +58,8 @@ export class Watch {
     const isOlder = parts.some(({ database, epoch, asOf }) =>
       watched.dates.some((held) => held.database === database && held.epoch === epoch && held.asOf > asOf),
     )
-    if (isOlder) return false
+    // It may have been let go of while it was loaded.
+    if (isOlder || this.items.at(watched.number) !== watched) return false
     watched.parts = Buffer.from(packr.pack(parts))
     watched.dates = parts.map(({ database, epoch, asOf }) => ({ database, epoch, asOf }))
     watched.expiresAtMs = expiresAtMs
@@ -69,15 +70,8 @@ export class Watch {
     return true
   }
 
-  /** Nothing is known of it any more: it is not there. */
-  clear(watched: Watched): void {
-    this.index.remove(watched.number)
-    watched.parts = null
-    watched.dates = []
-    watched.expiresAtMs = Infinity
-  }
-
   remove(item: Item): void {
+    if (this.items.at(item.number) !== item) return
     this.index.remove(item.number)
     this.items.remove(item)
   }
