@@ -9,6 +9,7 @@
  *   no credential: whoever forges it is asked who they are like anybody. Nobody known, no request.
  * - From before the first paint until the answer, `<html>` has the attribute `data-fourfold-reader`, and the elements have
  *   theirs: a style sheet hides them, and leaves room. Whatever fails shows what everybody sees.
+ * - The page's `load` event waits for them.
  *
  * The markup is the server's, which has escaped what users wrote. It is parsed as a document of its own, where no script
  * runs, nor do scripts in it run later.
@@ -18,6 +19,13 @@ interface PageElement {
   readonly dataset: Record<string, string | undefined>
   readonly childNodes: Iterable<object>
   replaceChildren(...nodes: object[]): void
+  append(node: object): void
+}
+
+interface FrameElement {
+  hidden: boolean
+  readonly contentDocument: { open(): void } | null
+  remove(): void
 }
 
 interface PageDocument {
@@ -27,6 +35,7 @@ interface PageDocument {
   readonly body: PageElement
   querySelectorAll(selector: string): Iterable<PageElement>
   getElementById(id: string): PageElement | null
+  createElement(name: 'iframe'): FrameElement
   addEventListener(event: string, listener: () => void): void
 }
 
@@ -73,13 +82,19 @@ export function fillFragments(): void {
     }
   }
 
+  // The page has loaded when all of it is there: a frame whose document is still open says so to the browser.
   const fillAll = (): void => {
     const byAddress = new Map<string, PageElement[]>()
     for (const element of document.querySelectorAll('[data-fourfold]')) {
       const [address = ''] = (element.dataset['fourfold'] ?? '').split('#')
       byAddress.set(address, [...(byAddress.get(address) ?? []), element])
     }
-    for (const [address, elements] of byAddress) void fill(address, elements)
+    const frame = document.createElement('iframe')
+    frame.hidden = true
+    document.body.append(frame)
+    frame.contentDocument?.open()
+    const filled = [...byAddress].map(([address, elements]) => fill(address, elements))
+    void Promise.allSettled(filled).then(() => frame.remove())
   }
 
   if ('fourfoldReader' in root) return rememberFor(aDay)

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 
 import { publish, register, unique, type Member } from '../../support/conduit.ts'
 import { waitFor } from '../../support/wait-for.ts'
@@ -108,6 +109,19 @@ export function bakedTests(given: Given): void {
         assert.equal(await text(page, '.user-info .btn'), 'Edit Profile Settings')
       })
     }
+
+    test('the page has loaded when its personal parts are there, however late', async (t) => {
+      const visitor = await watch(t)
+      const member = await register(given.call)
+      await signIn(visitor, member)
+      await visitor.page.route('**/fragments/**', async (route) => {
+        await setTimeout(500)
+        await route.continue()
+      })
+      await visitor.page.goto('/')
+      assert.equal(await count(visitor.page, '[data-fourfold], iframe'), 0)
+      assert.ok((await text(visitor.page, 'nav.navbar')).includes(member.username))
+    })
 
     test('an author sees their edit at once, another reader on the next load', async (t) => {
       const [writer, other] = await Promise.all([watch(t), watch(t)])

@@ -15,7 +15,7 @@ import { homeRoutes } from './home.ts'
 import { profileRoutes } from './profiles.ts'
 import { settingsRoutes } from './settings.ts'
 import { acceptPictures } from './uploads.ts'
-import { recognise } from './visits.ts'
+import { recognise, showNextPageWhole } from './visits.ts'
 
 export async function registerPages(pages: FastifyInstance, options: { assets: Assets }): Promise<void> {
   pages.decorateRequest('visitor', null)
@@ -35,6 +35,7 @@ export async function registerPages(pages: FastifyInstance, options: { assets: A
   await pages.register(formbody, { bodyLimit: MAX_BODY_BYTES })
   await pages.register(async (visited) => {
     visited.addHook('preHandler', recognise)
+    visited.addHook('onSend', showNextPageWhole)
     homeRoutes(visited)
     accountRoutes(visited)
     await visited.register(async (settings) => {

@@ -39,6 +39,15 @@ export async function mustBeSignedIn(request: FastifyRequest, reply: FastifyRepl
   await reply.redirect('/login', 303)
 }
 
+/**
+ * An `onSend` hook: after a form the next page comes whole from its route, in one answer. The script in it says again that
+ * this browser fills in what is personal by itself.
+ */
+export async function showNextPageWhole({ method, headers }: FastifyRequest, reply: FastifyReply): Promise<void> {
+  if (method !== 'POST' || headers.cookie?.includes('ff_fragments=') !== true) return
+  reply.header('set-cookie', 'ff_fragments=; Path=/; Max-Age=0; SameSite=Lax')
+}
+
 /** The visitor of a page behind {@link mustBeSignedIn}. */
 export function visitorOf(request: FastifyRequest): User {
   if (!request.visitor) throw tokenMissing()
