@@ -7,7 +7,7 @@ import { publish, register, unique } from '../../support/conduit.ts'
 import { count, signIn, text, visit, type Given } from './visits.ts'
 
 export function accountTests(given: Given): void {
-  describe('accounts', () => {
+  describe('accounts', { concurrency: 3 }, () => {
     for (const javaScriptEnabled of [true, false]) {
       const how = javaScriptEnabled ? 'with' : 'without'
       test(`registering, logging out and in again, ${how} JavaScript`, async (t) => {

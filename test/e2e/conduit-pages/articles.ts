@@ -7,7 +7,7 @@ import { publish, register, unique } from '../../support/conduit.ts'
 import { count, signIn, text, visit, type Given } from './visits.ts'
 
 export function articleTests(given: Given): void {
-  describe('articles', () => {
+  describe('articles', { concurrency: 3 }, () => {
     test('writing, changing and deleting an article, with tags as pills', async (t) => {
       const visitor = await visit(t, given)
       const { page, at } = visitor

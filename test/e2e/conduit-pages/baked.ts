@@ -52,7 +52,7 @@ export function bakedTests(given: Given): void {
     return slug
   }
 
-  describe('baked pages', () => {
+  describe('baked pages', { concurrency: 3 }, () => {
     test('whoever is not known gets what everybody gets, and asks for nothing personal', async (t) => {
       const visitor = await watch(t)
       const author = await register(given.call)

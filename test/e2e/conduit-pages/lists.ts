@@ -7,7 +7,7 @@ import { publish, register, unique } from '../../support/conduit.ts'
 import { count, signIn, text, visit, type Given } from './visits.ts'
 
 export function listTests(given: Given): void {
-  describe('lists', () => {
+  describe('lists', { concurrency: 3 }, () => {
     test('ten on a page, and links that keep the other parameters', async (t) => {
       const { page, at } = await visit(t, given)
       const author = await register(given.call)

@@ -33,7 +33,7 @@ export function pictureTests(given: Given): void {
     visitor.page.setInputFiles('[name=picture]', { name, mimeType, buffer: bytes })
   const submit = (visitor: Visit): Promise<void> => visitor.page.click('button >> text=Update Settings')
 
-  describe('profile pictures', () => {
+  describe('profile pictures', { concurrency: 3 }, () => {
     for (const javaScriptEnabled of [true, false]) {
       const how = javaScriptEnabled ? 'with' : 'without'
       test(`a picture is uploaded in the settings and shown, ${how} JavaScript`, async (t) => {
