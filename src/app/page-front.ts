@@ -20,6 +20,9 @@ import type { PageAnswerer } from '../clones/balancer/page-answerer.ts'
 import type { Admission, Upstream } from '../clones/protocol.ts'
 import type { Logger } from '../core/log.ts'
 
+/** Bodies that were expanded take at most this part of the pages' memory beside it. */
+const expandedShare = 8
+
 /** Plain data, handed to the balancer's process. */
 export interface PageFrontSettings {
   readonly config: ResolvedConfig
@@ -71,6 +74,7 @@ export async function openPageFront(settings: PageFrontSettings, log: Logger): P
     const front = new PageFront({
       checks: new Checks(clusters),
       memory: createEntryMemory({ maxBytes: memoryBytes }),
+      expandedBytes: Math.floor(memoryBytes / expandedShare),
       shared,
       store,
       sessionCookie: cookieName,

@@ -49,11 +49,25 @@ export class AnsweredPage {
   #br: Representation | null = null
   #gzip: Representation | null = null
   #identity: Representation | null = null
+  readonly #onExpanded: ((page: AnsweredPage) => void) | null
 
-  /** @param more headers of each answer besides the document's: flat */
-  constructor(document: PageDocument, more: readonly string[] = []) {
+  /**
+   * @param more headers of each answer besides the document's: flat
+   * @param onExpanded told when the body as it is was made of a compressed one, and is kept
+   */
+  constructor(
+    document: PageDocument,
+    more: readonly string[] = [],
+    onExpanded: ((page: AnsweredPage) => void) | null = null,
+  ) {
     this.document = document
     this.#more = more
+    this.#onExpanded = onExpanded
+  }
+
+  /** Lets go of the body as it is, where that was made of a compressed one. */
+  shrink(): void {
+    if (this.document.plain === null) this.#identity = null
   }
 
   /** By all conditions, in the order of RFC 9110, 13.2.2. */
@@ -79,7 +93,10 @@ export class AnsweredPage {
   #madeFor(coding: Coding): Representation {
     if (coding === 'br') return (this.#br ??= represent(this.document, coding, this.#more))
     if (coding === 'gzip') return (this.#gzip ??= represent(this.document, coding, this.#more))
-    return (this.#identity ??= represent(this.document, coding, this.#more))
+    if (this.#identity !== null) return this.#identity
+    const made = (this.#identity = represent(this.document, coding, this.#more))
+    if (this.document.plain === null) this.#onExpanded?.(this)
+    return made
   }
 }
 

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 
+import { systemClock } from '../../src/core/clock.ts'
 import { createCookieNames } from '../../src/sessions/client-cookies.ts'
 import { ClientReaders } from '../../src/sessions/client-readers.ts'
 import { signReader } from '../../src/sessions/presented-reader.ts'
@@ -19,7 +20,7 @@ interface Ground {
 }
 
 function prepare(t: TestContext): Ground {
-  const clock = { ms: 1_000_000, now: () => clock.ms }
+  const clock = { ...systemClock, ms: 1_000_000, now: () => clock.ms }
   const store = openMemoryStore()
   t.after(() => store.close())
   const limits = { idleMs: hourMs, absoluteMs: 24 * hourMs }

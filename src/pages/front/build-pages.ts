@@ -9,6 +9,7 @@
 import { followAnnouncements, type Announcement } from '../announcements.ts'
 import { isForPage } from '../readers.ts'
 import { PageRoutes } from '../routes.ts'
+import { ExpandedPages } from './expanded-pages.ts'
 import { HeldPage } from './held-page.ts'
 import { RecentTimes } from './recent-times.ts'
 
@@ -25,6 +26,8 @@ export interface BuildPagesOptions {
   readonly checks: Checks
   readonly memory: BoundedEntryMemory
   readonly shared: SharedEntries
+  /** How much of bodies that were expanded is kept beside the memory. */
+  readonly expandedBytes: number
   readonly store: Store
   /** The name of the session's cookie, without the prefix that it has over TLS. */
   readonly sessionCookie: string
@@ -49,6 +52,7 @@ export class BuildPages {
   readonly #divided: boolean
   readonly #byId = new Map<string, HeldPage>()
   readonly #byTarget = new Map<string, HeldPage>()
+  readonly #expanded: ExpandedPages
   readonly #lookedFor = new RecentTimes(maxLookedFor)
   readonly #fetching = new Map<string, Promise<HeldPage | null>>()
   readonly #unfollow: () => Promise<void>
@@ -58,6 +62,7 @@ export class BuildPages {
     this.#options = options
     this.manifest = manifest
     this.#routes = new PageRoutes(manifest.routes)
+    this.#expanded = new ExpandedPages(options.expandedBytes)
     this.#divided = manifest.routes.some(({ readers = 'everybody' }) => readers !== 'everybody')
     this.#unfollow = followAnnouncements({
       store,
@@ -120,7 +125,7 @@ export class BuildPages {
     const entry = found.open()
     if (entry === null) return null
     const held = memory.set(id, entry, 'own')
-    const page = new HeldPage(id, held, more)
+    const page = new HeldPage(id, held, more, this.#expanded.add)
     held.onLeave = () => this.#drop(page)
     this.#byId.set(id, page)
     // Larger than all there may be: it was let go of at once.

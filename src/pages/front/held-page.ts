@@ -13,9 +13,9 @@ export class HeldPage {
   readonly targets: Set<string> = new Set()
   uses = 0
 
-  constructor(id: string, entry: Entry, more: readonly string[]) {
+  constructor(id: string, entry: Entry, more: readonly string[], onExpanded: (page: AnsweredPage) => void) {
     this.id = id
     this.entry = entry
-    this.page = new AnsweredPage(entry.value as PageDocument, more)
+    this.page = new AnsweredPage(entry.value as PageDocument, more, onExpanded)
   }
 }

@@ -176,10 +176,21 @@ export class PageFront {
   }
 
   #use(build: string, manifest: PageManifest, more: readonly string[]): void {
-    const { checks, memory, shared, store, sessionCookie, log } = this.#options
+    const { checks, memory, shared, expandedBytes, store, sessionCookie, log } = this.#options
     const before = this.#loaded
     try {
-      const pages = new BuildPages({ build, manifest, checks, memory, shared, store, sessionCookie, more, log })
+      const pages = new BuildPages({
+        build,
+        manifest,
+        checks,
+        memory,
+        shared,
+        expandedBytes,
+        store,
+        sessionCookie,
+        more,
+        log,
+      })
       this.#loaded = { build, pages }
       this.#pages = this.#isOurs(manifest) ? pages : null
     } catch (error) {
