@@ -109,7 +109,7 @@ export class RenderCounts {
         last = seen()
         sinceMs = performance.now()
       }
-      return performance.now() - sinceMs > 600
+      return performance.now() - sinceMs > 400
     })
   }
 
