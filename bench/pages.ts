@@ -3,6 +3,8 @@
  * beside nginx with the same bytes in files, Varnish with them in memory, and bare `node:http`; and the same document made
  * for each request by the app. CPU is what the system counts for the processes that take part: the balancer (for a reader
  * with a session the store as well), nginx's and Varnish's own, and for the app its clones and database too.
+ *
+ * Then how soon a change shows, and what 100,000 pages cost. `--only=hits`, `changes` or `many` runs one part.
  */
 
 import { fork, type ChildProcess } from 'node:child_process'
@@ -20,6 +22,9 @@ import { loadApp } from '../src/app/load-app.ts'
 import { startSystem, type RunningSystem } from '../src/app/start.ts'
 import { silentLogger } from '../src/core/log.ts'
 import { sendPageLoad } from './support/page-load.ts'
+import { measureChanges } from './support/pages-changes.ts'
+import { measureMany } from './support/pages-many.ts'
+import { startPagesSystem, type PagesSystem } from './support/pages-system.ts'
 import { notes, schemaSql } from './support/pages-app.ts'
 import { readCpuMs } from './support/cpu-time.ts'
 import { readUse } from './support/process-use.ts'
@@ -27,6 +32,9 @@ import { createReport, median } from './support/report.ts'
 import { startNginxFiles, startVarnish } from './support/static-fronts.ts'
 
 const quick = process.argv.includes('--quick')
+const only = process.argv.find((word) => word.startsWith('--only='))?.slice('--only='.length)
+const changes = quick ? 60 : 400
+const manyPages = quick ? 5_000 : 100_000
 const connections = 32
 const requests = quick ? 5_000 : 20_000
 /** The app makes each document anew: fewer are enough. */
@@ -58,14 +66,34 @@ interface Figures {
 
 const closers: (() => Promise<unknown> | void)[] = []
 let met = false
+const into = createReport({ name: 'pages', ...(quick || only !== undefined ? { directory: tmpdir() } : {}) })
 try {
-  met = await run()
+  if (only === undefined || only === 'hits') await compareHits()
+  await closeAll()
+  if (only === undefined || only === 'changes') await withPages((ground) => measureChanges(ground, into, changes))
+  if (only === undefined || only === 'many') await withPages((ground) => measureMany(ground, into, manyPages))
+  met = into.finish()
 } finally {
-  for (const close of closers.toReversed()) await close()
+  await closeAll()
 }
 process.exitCode = met ? 0 : 1
 
-async function run(): Promise<boolean> {
+async function closeAll(): Promise<void> {
+  for (const close of closers.splice(0).toReversed()) await close()
+}
+
+async function withPages(work: (ground: PagesSystem) => Promise<void>): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'ff-bench-pages-'))
+  const ground = await startPagesSystem(directory, { FOURFOLD_BAKING_MEMORY: '2GiB' })
+  try {
+    await work(ground)
+  } finally {
+    await ground.stop()
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+async function compareHits(): Promise<void> {
   const system = await startApp()
   const port = Number(new URL(system.url).port)
   const paths = Array.from({ length: notes }, (_, index) => `/note/${index + 1}`)
@@ -97,7 +125,7 @@ async function run(): Promise<boolean> {
     },
     ...(await others(documents, { requests, paths, headers: [gzip], expect: 'HTTP/1.1 200' })),
   ]
-  return report(await measure(contenders))
+  report(await measure(contenders))
 }
 
 async function startApp(): Promise<RunningSystem> {
@@ -251,8 +279,7 @@ async function measure(contenders: readonly Contender[]): Promise<Map<string, Fi
   return figures
 }
 
-function report(figures: ReadonlyMap<string, Figures>): boolean {
-  const into = createReport({ name: 'pages', ...(quick ? { directory: tmpdir() } : {}) })
+function report(figures: ReadonlyMap<string, Figures>): void {
   const own = figures.get('fourfold, anonymous')!.cpuUs
   for (const [contender, { cpuUs, perSecond, p99Ms, memoryMiB }] of figures) {
     into.add({ contender, metric: 'cpu_us_per_request', unit: 'µs', values: cpuUs })
@@ -284,5 +311,4 @@ function report(figures: ReadonlyMap<string, Figures>): boolean {
     goal: { atLeast: leastOfApp },
   })
   console.log(`fourfold, anonymous: ${median(own).toFixed(1)} µs a page`)
-  return into.finish()
 }

@@ -13,7 +13,6 @@ import { createBaking } from './baking.ts'
 import { openDatabases, startTrackers } from './databases.ts'
 import { createAppFiles } from './files.ts'
 import { createDatabasesOf, createInstance, type Fourfold } from './fourfold.ts'
-import { settingsText } from './page-front.ts'
 import { withEdgeFields } from './publishing.ts'
 import { socketPathFor } from './socket-path.ts'
 import { connectAppStore, givenStoreUrl } from './store-address.ts'
@@ -21,7 +20,6 @@ import { createLogger, type Logger } from '../core/log.ts'
 import { Scope } from '../freshness/scope.ts'
 import { developmentSecrets } from '../sessions/development-secrets.ts'
 import { Pages } from '../pages/pages.ts'
-import { writeManifest } from '../pages/route-record.ts'
 import { createSessions } from '../sessions/sessions.ts'
 
 import type { App, DatabaseDefinitions, SchemasOf } from './define-app.ts'
@@ -99,16 +97,6 @@ export async function open<Databases extends DatabaseDefinitions>(
       sessionCookie: config.sessions.cookie,
       log,
     })
-    if (pages.sources.length > 0) {
-      const manifest = {
-        routes: pages.routes.routes,
-        identifies: app.definition.identify !== undefined,
-        settings: settingsText(config),
-      }
-      await writeManifest(store, options.build ?? '', manifest).catch((error: unknown) =>
-        log.warn({ error }, 'the pages were not told to balancers: clones answer them'),
-      )
-    }
     const build = options.build ?? ''
     const baking = createBaking({ app, cache, clusters, pages, config, store, build, log, closers })
     const root = {

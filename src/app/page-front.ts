@@ -6,7 +6,8 @@ import { SharedEntries } from '../cache/shared-entries.ts'
 import { Checks } from '../cache/checks.ts'
 import { shortBuildId } from '../clones/build/build-id.ts'
 import { PageFront } from '../pages/front/page-front.ts'
-import { writeAnswerable } from '../pages/route-record.ts'
+import { isFourfoldError } from '../core/errors.ts'
+import { writeManifest } from '../pages/route-record.ts'
 import { connectTier } from '../store/connect-tier.ts'
 import { tierUrl } from './cache.ts'
 import { openClusters } from './databases.ts'
@@ -97,12 +98,35 @@ export async function openPageFront(settings: PageFrontSettings, log: Logger): P
   }
 }
 
-/** To be called when the server of a clone is made, and before it gets requests. */
-export async function tellBalancers({ pages, store, log }: Pick<Fourfold, 'pages' | 'store' | 'log'>): Promise<void> {
+/** How soon it is said again where the store has not taken it, and where it has: it may have been lost with the store. */
+const retryMs = 500
+const againMs = 10_000
+
+/**
+ * Says what the pages are, and goes on saying so until the app is closed. To be called when the server of a clone is made,
+ * and before it gets requests.
+ */
+export async function tellBalancers(
+  ff: Pick<Fourfold, 'pages' | 'store' | 'config' | 'identify' | 'log'>,
+): Promise<void> {
+  const { pages, store, config, identify, log } = ff
   if (pages.sources.length === 0) return
-  await writeAnswerable(store, pages.build, !pages.perRequest).catch((error: unknown) =>
-    log.warn({ error }, 'balancers were not told that they may answer pages: clones do'),
-  )
+  const routes = pages.routes.routes
+  const manifest = { routes, identifies: identify !== undefined, settings: settingsText(config) }
+  const tell = async (): Promise<number | null> => {
+    try {
+      await writeManifest(store, pages.build, manifest, !pages.perRequest)
+      return againMs
+    } catch (error) {
+      if (isFourfoldError(error) && error.code === 'FF_CORE_CLOSED') return null
+      log.debug({ error }, 'balancers were not told that they may answer pages: trying again')
+      return retryMs
+    }
+  }
+  const tellAfter = (waitMs: number | null): void => {
+    if (waitMs !== null) setTimeout(() => void tell().then(tellAfter), waitMs).unref()
+  }
+  tellAfter(await tell())
 }
 
 /** What of the settings decides whom a balancer may answer, and with what. A rollout can change each of it. */

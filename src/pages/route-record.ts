@@ -1,5 +1,5 @@
 /**
- * The pages of a build, written down in the store by whatever process opens the app: a balancer has none of the app's
+ * The pages of a build, written down in the store by the clones that serve it: a balancer has none of the app's
  * code and learns here which addresses are pages, and whose requests it can tell apart.
  */
 
@@ -16,21 +16,24 @@ export interface PageManifest {
 
 const ttlMs = 30 * 24 * 3_600_000
 
-export async function writeManifest(store: Store, build: string, manifest: PageManifest): Promise<void> {
-  const set = { manifest: Buffer.from(JSON.stringify(manifest)) }
+/**
+ * Said by each clone that serves, once it has made its server, and again now and then, for a store may lose it.
+ *
+ * @param answerable whether balancers may answer the pages: where adapters give requests levels of their own, they may not,
+ * as no balancer knows these
+ */
+export async function writeManifest(
+  store: Store,
+  build: string,
+  manifest: PageManifest,
+  answerable: boolean,
+): Promise<void> {
+  const set = { manifest: Buffer.from(JSON.stringify(manifest)), answerable: Buffer.from(answerable ? 'yes' : 'no') }
   const done = await store.update(keyOf(build), { set, ttlMs })
   if (done === 'missing') await store.create(keyOf(build), set, { ttlMs })
 }
 
-/**
- * Said by each clone that serves, once it has made its server: whether balancers may answer the pages. Where adapters give
- * requests levels of their own, they may not: no balancer knows these.
- */
-export async function writeAnswerable(store: Store, build: string, answerable: boolean): Promise<void> {
-  await store.update(keyOf(build), { set: { answerable: Buffer.from(answerable ? 'yes' : 'no') } })
-}
-
-/** Null while no process of this build has opened the app, and none that serves has said that balancers may answer. */
+/** Null while no clone of this build has said that balancers may answer. */
 export async function readManifest(store: Store, build: string): Promise<PageManifest | null> {
   const { manifest, answerable } = (await store.read(keyOf(build))) ?? {}
   if (manifest === undefined || answerable === undefined || Buffer.from(answerable).toString() !== 'yes') return null

@@ -99,6 +99,3 @@ function written(method: string, lines: string, body?: string): string | null {
 }
 
 const works = tryOut()
-
-/** Whether answers are written in the short way here. */
-export const writesPrepared: boolean = works

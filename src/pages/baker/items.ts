@@ -30,7 +30,7 @@ export class Item implements Watched {
   readonly number: number
   parts: Uint8Array | null = null
   dates: readonly Dated[] = []
-  expiresAtMs = Infinity
+  expiresAtMs: number = Infinity
   loadMs = 0
   /** Its place among what is baked ahead; null: somebody asked for it once. */
   place: number | null = null
@@ -50,18 +50,18 @@ export class Item implements Watched {
   /** It is over, and there was no room for it among what waits. */
   left = false
   notBeforeMs = 0
-  bakedAtMs = -Infinity
+  bakedAtMs: number = -Infinity
   bakeMs = 0
   /** Between two bakes of what changes fast. */
   pauseMs = 0
   /** How often in a row its bake failed. */
   failures = 0
-  failedAtMs = -Infinity
+  failedAtMs: number = -Infinity
   error: string | null = null
   /** How often in a row what was loaded could not be kept. */
   unkept = 0
   /** When it is to be looked at for another reason than a change; Infinity: never. */
-  dueAtMs = Infinity
+  dueAtMs: number = Infinity
 
   constructor(id: string, source: Source<any>, key: unknown, number: number, nowMs: number) {
     this.id = id

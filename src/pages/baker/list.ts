@@ -37,7 +37,7 @@ export class List implements Watched {
   readonly number: number
   parts: Uint8Array | null = null
   dates: readonly Dated[] = []
-  expiresAtMs = Infinity
+  expiresAtMs: number = Infinity
   /** Counts the readings: what an older one named, and the last did not, is in the list no more. */
   reading = 0
   readonly #options: ListOptions
