@@ -19,16 +19,16 @@
  */
 
 import type { Fourfold, Schemas } from '../app/fourfold.ts'
-import type { Level } from '../freshness/level.ts'
 import { Cookie } from './express/cookie.ts'
 import { createSessionMiddleware, type SessionMiddleware } from './express/middleware.ts'
 import { MemoryStore } from './express/memory-store.ts'
 import type { AnyStore, SessionOptions } from './express/options.ts'
-import { giveInstance } from './express/request-part.ts'
+import { giveInstance, originalTarget } from './express/request-part.ts'
 import { Session, type SessionMethods } from './express/session-object.ts'
 import { Store } from './express/store.ts'
 import { answerError } from './error-answer.ts'
 import { holdResponse } from './held-response.ts'
+import { createLevels, type LevelOption } from './levels.ts'
 
 /** Declare what your sessions hold here, by declaration merging. */
 export interface SessionData {}
@@ -77,8 +77,8 @@ const session: SessionFunction = Object.assign((options?: SessionOptions) => cre
 export interface FourfoldMiddlewareOptions {
   /** The opened app. */
   readonly ff: Fourfold<any>
-  /** The level of a request's reads, or a function of the request. Default, also for undefined: each database's own. */
-  readonly level?: Level | ((request: any) => Level | undefined)
+  /** The level of a request's reads: one, by the path (`{ '/api': 'strict' }`), or a function of the request. Default, also for undefined: each database's own. */
+  readonly level?: LevelOption<any>
   /** Whether answers tell what the cache did, in the field `Cache-Status`. Default false: it names the app's objects. */
   readonly cacheStatus?: boolean
 }
@@ -91,9 +91,9 @@ export interface FourfoldMiddlewareOptions {
  * ```
  */
 export function fourfold({ ff, level, cacheStatus = false }: FourfoldMiddlewareOptions): SessionMiddleware {
-  ff.pages.perRequest ||= level !== undefined
+  const levelOf = createLevels<any>(level, ff.pages, originalTarget)
   return (request, response, next) => {
-    const part = giveInstance(request, ff, level)
+    const part = giveInstance(request, ff, levelOf)
     part.cacheStatus ||= cacheStatus
     const prepare = part.claimAnswer()
     if (prepare !== undefined)

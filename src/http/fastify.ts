@@ -15,6 +15,7 @@ import type { Fourfold, Schemas } from '../app/fourfold.ts'
 import type { Level } from '../freshness/level.ts'
 import type { Session } from '../sessions/session.ts'
 import { writeAnswer } from '../pages/answer.ts'
+import { createLevels, type LevelOption } from './levels.ts'
 import { findPageAnswer } from './pages.ts'
 import { RequestContext } from './request-context.ts'
 
@@ -35,8 +36,8 @@ declare module 'fastify' {
 export interface FourfoldPluginOptions {
   /** The opened app. */
   readonly ff: Fourfold<any>
-  /** The level of a request's reads, or a function of the request. Default, also for undefined: each database's own. */
-  readonly level?: Level | ((request: FastifyRequest) => Level | undefined)
+  /** The level of a request's reads: one, by the path (`{ '/api': 'strict' }`), or a function of the request. Default, also for undefined: each database's own. */
+  readonly level?: LevelOption<FastifyRequest>
   /** Whether answers tell what the cache did, in the field `Cache-Status`. Default false: it names the app's objects. */
   readonly cacheStatus?: boolean
 }
@@ -49,10 +50,10 @@ const fourfoldPlugin: FastifyPluginAsync<FourfoldPluginOptions> = async (app, op
   type Held = FastifyRequest & { [field]?: Context | null }
 
   function contextOf(request: FastifyRequest): Context {
-    return ((request as Held)[field] ??= openContext(request, options))
+    return ((request as Held)[field] ??= openContext(request, options, levelOf))
   }
 
-  options.ff.pages.perRequest ||= options.level !== undefined
+  const levelOf = createLevels<FastifyRequest>(options.level, options.ff.pages, ({ raw }) => raw.url ?? '')
   app.decorateRequest(field, null)
   app.decorateRequest('ff', {
     getter(this: FastifyRequest) {
@@ -82,12 +83,16 @@ const fourfoldPlugin: FastifyPluginAsync<FourfoldPluginOptions> = async (app, op
   })
 }
 
-function openContext(request: FastifyRequest, { ff, level, cacheStatus }: FourfoldPluginOptions): Context {
+function openContext(
+  request: FastifyRequest,
+  { ff, cacheStatus }: FourfoldPluginOptions,
+  levelOf: (request: FastifyRequest) => Level | undefined,
+): Context {
   return new RequestContext<Fourfold<RegisteredSchemas>>({
     host: ff,
     raw: request.raw,
     identify: ff.identify === undefined ? undefined : () => ff.identify?.(request),
-    level: () => (typeof level === 'function' ? level(request) : level),
+    level: () => levelOf(request),
     cacheStatus,
   })
 }

@@ -16,13 +16,13 @@ import type { IncomingMessage } from 'node:http'
 import type { Context, MiddlewareHandler } from 'hono'
 import type { IncomingRequest } from '../app/define-app.ts'
 import type { Fourfold, Schemas } from '../app/fourfold.ts'
-import type { Level } from '../freshness/level.ts'
 import type { PageAnswer } from '../pages/answer.ts'
 import type { Session } from '../sessions/session.ts'
 import type { CsrfOptions } from './guards/csrf.ts'
 import { createCsrf, createLimit, type RateLimitHandler } from './guards/hono.ts'
 import type { RateLimitOptions } from './guards/rate-limit.ts'
 import type { Head } from './held-response.ts'
+import { createLevels, type LevelOption } from './levels.ts'
 import { findPageAnswer } from './pages.ts'
 import { addAnswer, RequestContext } from './request-context.ts'
 import type { RawRequest } from './secure.ts'
@@ -44,8 +44,8 @@ declare module 'hono' {
 export interface FourfoldMiddlewareOptions {
   /** The opened app. */
   readonly ff: Fourfold<any>
-  /** The level of a request's reads, or a function of the request. Default, also for undefined: each database's own. */
-  readonly level?: Level | ((c: Context) => Level | undefined)
+  /** The level of a request's reads: one, by the path (`{ '/api': 'strict' }`), or a function of the request. Default, also for undefined: each database's own. */
+  readonly level?: LevelOption<Context>
   /** Whether answers tell what the cache did, in the field `Cache-Status`. Default false: it names the app's objects. */
   readonly cacheStatus?: boolean
 }
@@ -54,13 +54,13 @@ type Requests = RequestContext<Fourfold<RegisteredSchemas>>
 
 /** The middleware. Register it before whatever uses what it gives. */
 export function fourfold({ ff, level, cacheStatus }: FourfoldMiddlewareOptions): MiddlewareHandler {
-  ff.pages.perRequest ||= level !== undefined
+  const levelOf = createLevels<Context>(level, ff.pages, (c) => new URL(c.req.url).pathname)
   return async (c, next) => {
     const context: Requests = new RequestContext<Fourfold<RegisteredSchemas>>({
       host: ff,
       raw: rawRequest(c),
       identify: ff.identify === undefined ? undefined : () => ff.identify?.(incomingRequest(c, context)),
-      level: () => (typeof level === 'function' ? level(c) : level),
+      level: () => levelOf(c),
       cacheStatus,
     })
     giveVariables(c, context)

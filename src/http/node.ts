@@ -7,11 +7,11 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Fourfold, Schemas } from '../app/fourfold.ts'
 import type { IncomingRequest } from '../app/define-app.ts'
 import { isFourfoldError } from '../core/errors.ts'
-import type { Level } from '../freshness/level.ts'
 import { writeAnswer } from '../pages/answer.ts'
 import type { Session } from '../sessions/session.ts'
 import { answerError } from './error-answer.ts'
 import { holdResponse } from './held-response.ts'
+import { createLevels, type LevelOption } from './levels.ts'
 import { findPageAnswer } from './pages.ts'
 import { addAnswer, RequestContext } from './request-context.ts'
 
@@ -31,8 +31,8 @@ export type FourfoldHandler<S extends Schemas = Schemas> = (
 ) => void | Promise<void>
 
 export interface WithFourfoldOptions<S extends Schemas = Schemas> {
-  /** The level of a request's reads, or a function of the request. Default, also for undefined: each database's own. */
-  readonly level?: Level | ((request: FourfoldRequest<S>) => Level | undefined)
+  /** The level of a request's reads: one, by the path (`{ '/api': 'strict' }`), or a function of the request. Default, also for undefined: each database's own. */
+  readonly level?: LevelOption<FourfoldRequest<S>>
   /** Whether answers tell what the cache did, in the field `Cache-Status`. Default false: it names the app's objects. */
   readonly cacheStatus?: boolean
 }
@@ -55,15 +55,15 @@ export function withFourfold<S extends Schemas>(
   handler: FourfoldHandler<S>,
   options: WithFourfoldOptions<S> = {},
 ): RequestListener {
-  ff.pages.perRequest ||= options.level !== undefined
+  const levelOf = createLevels<FourfoldRequest<S>>(options.level, ff.pages, ({ url }) => url)
   return (raw, response) => {
     const request = raw as FourfoldRequest<S>
-    const { level, cacheStatus } = options
+    const { cacheStatus } = options
     const context = new RequestContext<Fourfold<S>>({
       host: ff,
       raw,
       identify: ff.identify === undefined ? undefined : () => ff.identify?.(request as IncomingRequest),
-      level: () => (typeof level === 'function' ? level(request) : level),
+      level: () => levelOf(request),
       cacheStatus,
     })
     Object.defineProperties(raw, { ff: { get: () => context.ff }, session: { get: () => context.session } })

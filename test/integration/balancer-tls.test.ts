@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, rename, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage } from 'node:http'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -33,8 +33,14 @@ async function writePair(t: TestContext, pair: Pair): Promise<CertificateFiles> 
 }
 
 async function replacePair(files: CertificateFiles, { cert, key }: Partial<Pair>): Promise<void> {
-  if (cert !== undefined) await writeFile(files.cert, cert)
-  if (key !== undefined) await writeFile(files.key, key)
+  if (cert !== undefined) await replaceFile(files.cert, cert)
+  if (key !== undefined) await replaceFile(files.key, key)
+}
+
+/** As a whole: half a file is another mistake than a pair that does not belong together. */
+async function replaceFile(path: string, text: string): Promise<void> {
+  await writeFile(`${path}.new`, text)
+  await rename(`${path}.new`, path)
 }
 
 async function serveTls(t: TestContext, files: CertificateFiles): Promise<Balancer> {

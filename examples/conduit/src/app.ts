@@ -10,7 +10,7 @@ import { objects } from './objects/index.ts'
 import type { Schema } from './schema.ts'
 import { readSeedOptions } from './seed/options.ts'
 import { seed } from './seed/seed.ts'
-import { createServer, isForApi } from './server.ts'
+import { createServer } from './server.ts'
 
 /** How fresh: the API's clients act on each other's writes at once, the pages' readers on their own. */
 const levels: { api: Level; pages: Level } = { api: 'strict', pages: 'session' }
@@ -32,7 +32,7 @@ export function defineConduit({ api, pages }: { api: Level; pages: Level }): Con
       createServer({
         secrets: secretsOf(ff),
         attach: async (server) => {
-          await server.register(fourfold, { ff, level: (request) => (isForApi(request.url) ? api : undefined) })
+          await server.register(fourfold, { ff, level: { '/api': api } })
           await server.register(fileRoutes, { ff })
         },
       }),

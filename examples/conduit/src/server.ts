@@ -37,7 +37,7 @@ async function answerBrokenAddress(_error: Error, request: FastifyRequest, reply
 }
 
 /** Whether an address is one of the API's. */
-export function isForApi(url: string): boolean {
+function isForApi(url: string): boolean {
   return /^\/api(?:[/?#]|$)/.test(url)
 }
 

@@ -7,7 +7,8 @@ import { refusePersonal } from '../../pages/route-bakes.ts'
 import { FourfoldStore } from './fourfold-store.ts'
 import { holdUntilSaved } from './hold-until-saved.ts'
 import { readOptions, type SessionOptions, type Settings } from './options.ts'
-import { giveInstance, type RequestPart } from './request-part.ts'
+import { createLevels } from '../levels.ts'
+import { giveInstance, originalTarget, type LevelOf, type RequestPart } from './request-part.ts'
 import { originalPath, type ExpressRequest } from './request-cookie.ts'
 import { newSession, RequestSession, type Next } from './request-session.ts'
 import type { SessionRequest } from './session-object.ts'
@@ -29,7 +30,8 @@ type AnyRequest = SessionRequest & ExpressRequest
 export function createSessionMiddleware(options?: SessionOptions): SessionMiddleware {
   const settings = readOptions(options)
   const { store } = settings
-  if (settings.ff !== undefined) settings.ff.pages.perRequest ||= settings.level !== undefined
+  const levelOf: LevelOf =
+    settings.ff === undefined ? () => undefined : createLevels(settings.level, settings.ff.pages, originalTarget)
   let ready = true
   store.generate = (request) => newSession(settings, request)
   store.on('disconnect', () => (ready = false))
@@ -42,10 +44,10 @@ export function createSessionMiddleware(options?: SessionOptions): SessionMiddle
     const session = new RequestSession(settings, request, response, secrets)
     // Socket.IO's users call middleware with `{}` for an answer: there, only `save()` stores.
     if (typeof response.end === 'function') {
-      if (store instanceof FourfoldStore) holdAnswer(store, session, next)
+      if (store instanceof FourfoldStore) holdAnswer(store, session, next, levelOf)
       else endAfterSave(session, next)
     }
-    const part = store instanceof FourfoldStore ? partOf(session) : null
+    const part = store instanceof FourfoldStore ? partOf(session, levelOf) : null
     const bake = part?.bake ?? null
     if (bake !== null) session.refuse(() => refusePersonal(bake, 'session'))
     if (bake !== null) return next()
@@ -58,15 +60,15 @@ function coversPath(settings: Settings, request: AnyRequest): boolean {
   return originalPath(request).startsWith(settings.cookieOf(request).path || '/')
 }
 
-function partOf({ request, settings: { ff, level } }: RequestSession): RequestPart | null {
-  return ff === undefined ? null : giveInstance(request, ff, level)
+function partOf({ request, settings: { ff } }: RequestSession, levelOf: LevelOf): RequestPart | null {
+  return ff === undefined ? null : giveInstance(request, ff, levelOf)
 }
 
-function holdAnswer(store: FourfoldStore, session: RequestSession, next: Next): void {
+function holdAnswer(store: FourfoldStore, session: RequestSession, next: Next, levelOf: LevelOf): void {
   const { request, settings } = session
-  const { ff, level } = settings
+  const { ff } = settings
   if (ff === undefined) return holdUntilSaved({ session, store, next, log: silentLogger })
-  const part = giveInstance(request, ff, level)
+  const part = giveInstance(request, ff, levelOf)
   store.bind(request, part)
   holdUntilSaved({ session, store, next, log: ff.log, finish: part.claimAnswer() })
 }

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import { randomBytes } from 'node:crypto'
 import type { Fourfold } from '../../app/fourfold.ts'
 import { openMemoryStore } from '../../store/memory/memory-store.ts'
-import type { Level } from '../../freshness/level.ts'
+import type { LevelOption } from '../levels.ts'
 import type { CookieOptions } from './cookie.ts'
 import { FourfoldStore } from './fourfold-store.ts'
 import { MemoryStore } from './memory-store.ts'
@@ -25,8 +25,8 @@ export interface SessionOptions {
    * `store`, sessions of that store are taken over and copied back, so that an app can move and go back.
    */
   readonly ff?: Fourfold<any>
-  /** The level of the reads of `req.ff`. Default: each database's own. */
-  readonly level?: Level | ((request: any) => Level | undefined)
+  /** The level of the reads of `req.ff`: one, by the path, or a function of the request. Default: each database's own. */
+  readonly level?: LevelOption<any>
   readonly cookie?: CookieOptions | ((request: any) => CookieOptions)
   /** Makes an id. Default: 192 random bits. */
   readonly genid?: (request: any) => string

@@ -14,7 +14,13 @@ import type { RouteBake } from '../../pages/route-bakes.ts'
 import type { SessionBond } from './fourfold-store.ts'
 import type { ExpressRequest } from './request-cookie.ts'
 
-export type LevelOption = Level | ((request: any) => Level | undefined) | undefined
+/** The level of a request's reads. */
+export type LevelOf = (request: any) => Level | undefined
+
+/** Path and query, also where Express has taken away what a router stands under. */
+export function originalTarget({ originalUrl, url = '' }: ExpressRequest): string {
+  return originalUrl ?? url
+}
 
 /** What has to be done before an answer's headers go out. */
 export type Finish = (statusCode: number, head: Head) => Promise<void> | undefined
@@ -26,13 +32,13 @@ export class RequestPart implements SessionBond {
   handedOver = false
   readonly #request: ExpressRequest
   readonly #ff: Fourfold<any>
-  readonly #level: LevelOption
+  readonly #level: LevelOf
   /** Asked for by any of the middlewares. */
   cacheStatus = false
   #context: RequestContext<Fourfold<any>> | null = null
   #claimed = false
 
-  constructor(request: ExpressRequest, ff: Fourfold<any>, level: LevelOption) {
+  constructor(request: ExpressRequest, ff: Fourfold<any>, level: LevelOf) {
     this.#request = request
     this.#ff = ff
     this.#level = level
@@ -83,7 +89,7 @@ export class RequestPart implements SessionBond {
       raw: request,
       kept: this,
       identify: ff.identify === undefined ? undefined : () => ff.identify?.(request as any),
-      level: () => (typeof level === 'function' ? level(request) : level),
+      level: () => level(request),
       cacheStatus: this.cacheStatus,
     })
     return this.#context
@@ -99,7 +105,7 @@ function writePage(response: ServerResponse, { status, headers, body }: PageAnsw
 }
 
 /** Gives a request its `ff`, if it has none yet. */
-export function giveInstance(request: ExpressRequest, ff: Fourfold<any>, level: LevelOption): RequestPart {
+export function giveInstance(request: ExpressRequest, ff: Fourfold<any>, level: LevelOf): RequestPart {
   const known = (request as { [partKey]?: RequestPart })[partKey]
   if (known !== undefined) return known
   const part = new RequestPart(request, ff, level)
