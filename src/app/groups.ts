@@ -3,6 +3,7 @@
 import type { AppOptions, ResolvedConfig } from './config.ts'
 import type { TrackerSettings } from './databases.ts'
 import type { Connections } from './connections.ts'
+import type { CloneSettings } from './processes/clone.ts'
 import type { PageFrontSettings } from './page-front.ts'
 import type { Build } from '../clones/build/snapshot.ts'
 import type { GroupOptions } from '../clones/supervisor.ts'
@@ -32,16 +33,9 @@ export interface CloneGroupOptions {
 }
 
 export function cloneGroup(options: CloneGroupOptions): GroupOptions {
-  const { config, overrides, connections, secrets, build = null } = options
+  const { config, build = null } = options
   const { writes, graceMs, min } = config.clones
-  const settings = {
-    appFile: build?.appFile ?? options.appFile,
-    ...(build === null ? {} : { build }),
-    connections,
-    config: withSecrets(overrides, secrets),
-    writes,
-    logLevel: config.logLevel,
-  }
+  const settings = appSettings(options)
   return {
     kind: 'clone',
     count: min,
@@ -52,6 +46,19 @@ export function cloneGroup(options: CloneGroupOptions): GroupOptions {
       writes,
       graceMs,
     }),
+  }
+}
+
+/** What every process is told that opens the app, but for its name. */
+export function appSettings(options: CloneGroupOptions): Omit<CloneSettings, 'name'> {
+  const { config, overrides, connections, secrets, build = null } = options
+  return {
+    appFile: build?.appFile ?? options.appFile,
+    ...(build === null ? {} : { build }),
+    connections,
+    config: withSecrets(overrides, secrets),
+    writes: config.clones.writes,
+    logLevel: config.logLevel,
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { hasBaked } from './baking.ts'
 import { publishingArguments } from './publishing.ts'
-import { processEntry, withSecrets, type CloneGroupOptions } from './groups.ts'
+import { appSettings, processEntry, type CloneGroupOptions } from './groups.ts'
 
 import type { GroupOptions } from '../clones/supervisor.ts'
 import type { ResolvedConfig } from './config.ts'
@@ -17,16 +17,9 @@ export function workerCount(app: App<any>, { workers }: ResolvedConfig): number 
 
 /** Like the clones, and without requests. */
 export function workerGroup(options: CloneGroupOptions, count: number): GroupOptions {
-  const { config, overrides, connections, secrets, build = null } = options
+  const { config, build = null } = options
   const { writes } = config.clones
-  const settings = {
-    appFile: build?.appFile ?? options.appFile,
-    ...(build === null ? {} : { build }),
-    connections,
-    config: withSecrets(overrides, secrets),
-    writes,
-    logLevel: config.logLevel,
-  }
+  const settings = appSettings(options)
   return {
     kind: workerKind,
     count,

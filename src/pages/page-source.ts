@@ -16,6 +16,25 @@ import type { PageContext, PageDefinition } from './define-page.ts'
 export interface PageSource extends Source<PageKey> {
   readonly route: PageRoute
   readonly definition: Pick<PageDefinition, 'path' | 'params' | 'schedule'>
+  /** Whether the app has a route at this address that answers what cannot be baked. */
+  readonly ofRoute: boolean
+}
+
+/** What is the same for all pages, however their documents are made. */
+export function pageSourceOf(
+  definition: PageSource['definition'] & Pick<PageDefinition, 'ttl'>,
+  route: PageRoute,
+  own: Pick<PageSource, 'load' | 'ofRoute'>,
+): PageSource {
+  const { path, ttl } = definition
+  const ttlMs = ttl === undefined ? null : parseDuration(ttl)
+  const { prefix } = route
+  return { ...own, name: path, prefix, ttlMs, values: 'own', clusterWide: true, baked: true, route, definition }
+}
+
+/** Tells entries apart that other definitions made, where there is no build. */
+export function codeOf(...parts: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 12)
 }
 
 /** What a render has no business with; whoever reaches for it is told. */
@@ -23,26 +42,19 @@ const personal = ['session', 'request', 'req', 'headers', 'cookies', 'user', 're
 
 /** @throws FF_PAGE_DEFINITION */
 export function createPageSource(definition: PageDefinition, build: string, tools: MakeTools): PageSource {
-  const { path, query = [], ttl, render, otherQuery, readers = 'everybody' } = definition
+  const { path, query = [], render, otherQuery, readers = 'everybody' } = definition
   check(definition)
-  const prefix = `${build}:${hashVersion}:p:${path}:${codeOf(definition)}:`
+  const { version = 0, headers, browser, edge } = definition
+  const code = codeOf(version, String(render), headers, browser, edge, readers)
+  const prefix = `${build}:${hashVersion}:p:${path}:${code}:`
   const route = { path, query, prefix, readers, strict: otherQuery === 'route' }
-  return {
-    name: path,
-    prefix,
-    ttlMs: ttl === undefined ? null : parseDuration(ttl),
-    values: 'own',
-    clusterWide: true,
-    baked: true,
-    route,
-    definition,
-    load: async (key, options) => {
-      const given = addContext(tools(options), definition, key)
-      const params = Object.fromEntries(Object.entries(key).filter(([name]) => !name.startsWith('?')))
-      const rendered = await render(given as never, params as never)
-      return await documentOf(definition, rendered, urlOf(route, key))
-    },
+  const load: PageSource['load'] = async (key, options) => {
+    const given = addContext(tools(options), definition, key)
+    const params = Object.fromEntries(Object.entries(key).filter(([name]) => !name.startsWith('?')))
+    const rendered = await render(given as never, params as never)
+    return await documentOf(definition, rendered, urlOf(route, key))
   }
+  return pageSourceOf(definition, route, { load, ofRoute: false })
 }
 
 function addContext(tools: ReturnType<MakeTools>, definition: PageDefinition, key: PageKey): object {
@@ -86,10 +98,4 @@ function check({ path, render, query, readers, otherQuery }: PageDefinition): vo
   if (otherQuery !== undefined && otherQuery !== 'ignore' && otherQuery !== 'route') {
     throw mistake(`otherQuery: expected 'ignore' or 'route', got ${JSON.stringify(otherQuery)}`)
   }
-}
-
-/** Where there is no build, the code of the render tells pages apart. */
-function codeOf({ render, version = 0, headers, browser, edge, readers }: PageDefinition): string {
-  const text = [version, String(render), JSON.stringify([headers, browser, edge, readers])].join('\u0000')
-  return createHash('sha256').update(text).digest('base64url').slice(0, 12)
 }

@@ -6,7 +6,7 @@
  * last write it shows (`session`, `eventual`). Others get the failure.
  */
 
-import { isFourfoldError } from '../core/errors.ts'
+import { isFourfoldError, type ErrorCode } from '../core/errors.ts'
 import { AnsweredPage } from './answer.ts'
 import { createPageSource, type PageSource } from './page-source.ts'
 import { isForPage, type ReaderHeaders } from './readers.ts'
@@ -48,13 +48,14 @@ export interface PageTarget {
 }
 
 const getMethods = new Set(['GET', 'HEAD'])
-const leftToTheApp = new Set([
+/** What a route is told of that is not everybody's, or that nobody could keep current. */
+const noPages = new Set<ErrorCode>([
   'FF_PAGE_PERSONAL',
   'FF_PAGE_ANSWER',
-  'FF_PAGE_ROUTE',
   'FF_CACHE_NO_DEPENDENCY',
   'FF_CACHE_UNCACHEABLE',
 ])
+const leftToTheApp = new Set<ErrorCode>([...noPages, 'FF_PAGE_ROUTE'])
 const leftMs = 60_000
 const maxLeft = 10_000
 
@@ -107,7 +108,7 @@ export class Pages {
    * @throws what the render throws, FF_PAGE_ANSWER, FF_PAGE_PERSONAL, FF_CACHE_BUSY
    */
   async find(match: PageMatch, scope: Scope): Promise<FoundPage | null> {
-    if (this.sources[match.route]!.route.strict !== true) return await this.#find(match, scope)
+    if (!this.sources[match.route]!.ofRoute) return await this.#find(match, scope)
     if (this.#isLeft(match.id)) return null
     try {
       return await this.#find(match, scope)
@@ -130,7 +131,9 @@ export class Pages {
       const { value, from } = await core.lookups.find(source, match.key, match.id, scope, null)
       return { page: this.#answered.get(value as PageDocument) ?? this.#remember(value as PageDocument), from }
     } catch (error) {
-      const before = await core.lookups.before(match.id, scope)
+      // The page of before is no answer any more: its address has become one of the app's own.
+      const isNoPage = source.ofRoute && isFourfoldError(error) && noPages.has(error.code)
+      const before = isNoPage ? null : await core.lookups.before(match.id, scope)
       if (before === null) throw error
       log.warn(
         { error, page: this.routes.urlOf(match.route, match.key) },

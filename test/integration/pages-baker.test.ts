@@ -194,6 +194,12 @@ suite('pages are baked ahead', () => {
     assert.equal((await bake({ kind: 'all' })).baked, 101)
     assert.ok([...renders.counts.values()].every((count) => count === 1))
     assert.equal(renders.counts.size, 101)
+    renders.clear()
+    await ground().outside.query(
+      `insert into articles select n, 'late-' || n, 1, 'late' from generate_series(801, 820) n`,
+    )
+    assert.equal((await bake({ kind: 'all' })).baked, 121, 'rows of a moment ago are listed first')
+    assert.ok(Array.from({ length: 20 }, (_, at) => `late-${801 + at}`).every((slug) => renders.counts.has(slug)))
   })
 })
 

@@ -23,6 +23,11 @@ const article = definePage({
   },
 })
 const nosy = definePage({ path: '/nosy', render: ({ session }: any) => `<h1>${session}</h1>` })
+const nosyToo = definePage({
+  path: '/nosy-too',
+  otherQuery: 'route',
+  render: ({ session }: any) => `<h1>${session}</h1>`,
+})
 const cookies = definePage({
   path: '/cookies',
   render: () => new Response('x', { headers: { 'set-cookie': 'a=b' } }),
@@ -38,7 +43,7 @@ const feed = definePage({
 for (const adapter of pageAdapters) {
   suite(`pages in a clone, by ${adapter}`, () => {
     const bakeRoutes = ['/legacy/*', { path: '/search', query: ['q'] }]
-    const ground = cacheGround([], { config: { pages: [article, nosy, cookies, feed], bakeRoutes } })
+    const ground = cacheGround([], { config: { pages: [article, nosy, nosyToo, cookies, feed], bakeRoutes } })
     let server: Server
     let base = ''
     const get = (path: string, init: RequestInit = {}): Promise<Response> =>
@@ -121,6 +126,7 @@ for (const adapter of pageAdapters) {
       const { ff } = ground()
       for (const [path, code] of [
         ['/nosy', 'FF_PAGE_PERSONAL'],
+        ['/nosy-too', 'FF_PAGE_PERSONAL'],
         ['/cookies', 'FF_PAGE_ANSWER'],
       ] as const) {
         await assert.rejects(ff.pages.find(ff.pages.match({ method: 'GET', url: path })!, ff.scope), { code })
@@ -179,6 +185,16 @@ for (const adapter of pageAdapters) {
       // Nobody outside can pass for a bake.
       const forged = await get('/legacy/mine', { headers: { 'x-fourfold-bake': 'a'.repeat(22) } })
       assert.equal(forged.status, 200)
+    })
+
+    test('a route that begins to look at the session is the app’s from then on', async () => {
+      await kept('/legacy/turning-1')
+      await ground().outside.query(`update articles set title = 'mine' where slug = 'slug-30'`)
+      await waitFor('the app to answer', async () => {
+        const answer = await get('/legacy/turning-1')
+        return answer.headers.get('cache-status') === null && (await answer.text()) === 'mine true'
+      })
+      await ground().outside.query(`update articles set title = 'title 30' where slug = 'slug-30'`)
     })
 
     test('addresses that are no paths are left to the app', async () => {

@@ -26,6 +26,10 @@ async function answerRoute(ff: any, method: string, url: string, sessionOf: () =
   }
   if (pathname === '/legacy/mine') return `mine ${JSON.stringify(sessionOf() ?? null).length > 0}`
   if (pathname === '/legacy/plain') return 'reads nothing'
+  if (pathname.startsWith('/legacy/turning-')) {
+    const found = await ff.databases.main.selectFrom('articles').select('title').where('slug', '=', 'slug-30').execute()
+    return found[0].title === 'mine' ? `mine ${JSON.stringify(sessionOf() ?? null).length > 0}` : "everybody's"
+  }
   const slug = searchParams.get('q') ?? pathname.split('/').at(-1)!
   if (!pathname.startsWith('/legacy/') && pathname !== '/search') return 'other'
   const rows = await ff.databases.main.selectFrom('articles').select('title').where('slug', '=', slug).execute()

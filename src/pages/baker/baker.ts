@@ -99,6 +99,7 @@ export class Baker {
     this.#looks = new Looks({ watch, bakes, holdings })
     this.#orders = new Orders({
       ...{ store, build, log, wake },
+      prepare: ({ kind, path }) => this.#lists.current(kind === 'listed' ? path : undefined),
       itemsFor: (order, bucket) => this.#itemsFor(order, bucket),
       bucketFor: (order) => this.#bucketFor(order),
       nameOf: (item) => this.#nameOf(item),

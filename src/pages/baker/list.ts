@@ -5,11 +5,11 @@
 
 import { loneFill } from '../../cache/fills.ts'
 import { Recording } from '../../cache/recording.ts'
+import { Scope } from '../../freshness/scope.ts'
 
 import type { Clusters } from '../../cache/checks.ts'
 import type { MakeTools } from '../../cache/object-source.ts'
 import type { Logger } from '../../core/log.ts'
-import type { Scope } from '../../freshness/scope.ts'
 import type { PageSource } from '../page-source.ts'
 import type { PageKey } from '../routes.ts'
 import type { Dated, Watched } from './items.ts'
@@ -42,7 +42,7 @@ export class List implements Watched {
   reading = 0
   readonly #options: ListOptions
   #timer: NodeJS.Timeout | null = null
-  #running: Promise<void> | null = null
+  #running: Promise<unknown> | null = null
   #again = false
   #fromMs = -Infinity
   #failures = 0
@@ -65,11 +65,21 @@ export class List implements Watched {
     const afterMs = Math.max(0, this.#fromMs - performance.now())
     this.#timer = setTimeout(() => {
       this.#timer = null
-      this.#running = this.#read().finally(() => {
-        this.#running = null
-        if (this.#again) this.read()
-      })
+      void this.#begin(this.#options.scope)
     }, afterMs)
+  }
+
+  /**
+   * Reads it at once, whatever it has cost, with all that was committed before: for whoever asks for all of it. Answers
+   * what went wrong; it is tried again then.
+   */
+  async current(): Promise<unknown> {
+    // One that is under way may have begun before what is asked for was there.
+    await this.#running
+    if (this.#stopped) return null
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+    return await (this.#running ?? this.#begin(new Scope({ level: 'strict', reader: null })))
   }
 
   async stop(): Promise<void> {
@@ -78,13 +88,22 @@ export class List implements Watched {
     await this.#running
   }
 
-  async #read(): Promise<void> {
+  #begin(scope: Scope): Promise<unknown> {
+    this.#running = this.#read(scope).finally(() => {
+      this.#running = null
+      if (this.#again) this.read()
+    })
+    return this.#running
+  }
+
+  /** Answers the error, if there was one. */
+  async #read(scope: Scope): Promise<unknown> {
     const { source, watch, log } = this.#options
     this.#again = false
     const began = performance.now()
     try {
-      const { keys, kept } = await this.#load()
-      if (this.#stopped) return
+      const { keys, kept } = await this.#load(scope)
+      if (this.#stopped) return null
       this.reading += 1
       await this.#options.listed(this, keys)
       this.#failures = 0
@@ -92,11 +111,13 @@ export class List implements Watched {
       this.#fromMs = performance.now() + Math.max(leastPauseMs, costFactor * costMs)
       // What changed while it was taken over was told to nobody.
       if (!kept || watch.staleness(this) !== null) this.#later(unwatchedMs)
+      return null
     } catch (error) {
       this.#failures += 1
       const retryMs = Math.min(longestRetryMs, firstRetryMs * 2 ** (this.#failures - 1))
       log.warn({ error, page: source.name, retryMs }, 'what is to be baked ahead could not be listed: trying again')
       this.#later(retryMs)
+      return error
     }
   }
 
@@ -106,8 +127,8 @@ export class List implements Watched {
   }
 
   /** The keys, and whether a change of them will be told. */
-  async #load(): Promise<{ readonly keys: readonly PageKey[]; readonly kept: boolean }> {
-    const { source, watch, clusters, makeTools, scope } = this.#options
+  async #load(scope: Scope): Promise<{ readonly keys: readonly PageKey[]; readonly kept: boolean }> {
+    const { source, watch, clusters, makeTools } = this.#options
     const { params = [] } = source.definition
     if (typeof params !== 'function') return { keys: params.map(keyOf), kept: true }
     const recording = new Recording(clusters)

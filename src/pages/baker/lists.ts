@@ -44,6 +44,15 @@ export class Lists {
     for (const list of this.#lists) list.read()
   }
 
+  /** Reads all of them, or one page's, as they are now; answers what went wrong. */
+  async current(path: string | undefined): Promise<string[]> {
+    const wanted = this.#lists.filter(({ source }) => path === undefined || source.name === path)
+    const errors = await Promise.all(wanted.map((list) => list.current()))
+    return errors.flatMap((error, at) =>
+      error === null ? [] : [`the params of ${wanted[at]!.source.name}: ${String((error as Error).message ?? error)}`],
+    )
+  }
+
   /** The next one that is not there, in the order of its list. */
   next(): Item | null {
     const { items } = this.#options.watch

@@ -118,6 +118,8 @@ interface OpenOrder {
 export interface OrdersOptions {
   readonly store: Store
   readonly build: string
+  /** Learns what there is to bake now; answers what of it could not be learned. */
+  readonly prepare: (order: Order) => Promise<string[]>
   /** What of an order falls to this worker in a bucket; null: the bucket is not its own. */
   readonly itemsFor: (order: Order, bucket: number) => readonly Item[] | null
   /** The bucket of an order for one address; null: there is no such page. */
@@ -177,7 +179,7 @@ export class Orders {
       open.done.add(bucket)
     }
     if (open.done.size >= bucketsOf(order)) return void this.#open.delete(order.id)
-    this.#split(open)
+    this.#split(open, order.kind === 'one' ? [] : await this.#options.prepare(order))
     this.#options.wake()
   }
 
@@ -216,26 +218,28 @@ export class Orders {
     }
   }
 
-  #split(open: OpenOrder): void {
+  /** @param faults told with the first part of it that is this worker's */
+  #split(open: OpenOrder, faults: string[]): void {
     const { order } = open
     if (order.kind === 'one') {
       const bucket = this.#options.bucketFor(order)
       if (bucket === null)
         this.#finish({ ...emptyPart(open, noBucket), failed: 1, errors: [`no page is ${order.path}`] })
-      else this.#begin(open, bucket)
+      else this.#begin(open, bucket, faults)
       return
     }
-    for (let bucket = 0; bucket < bucketCount; bucket += 1) this.#begin(open, bucket)
+    for (let bucket = 0; bucket < bucketCount; bucket += 1) this.#begin(open, bucket, faults)
     // Taken from the end: what stands first in its list comes first.
     this.#waiting.sort((one, other) => (other.place ?? Infinity) - (one.place ?? Infinity) || 0)
   }
 
-  #begin(open: OpenOrder, bucket: number): void {
+  #begin(open: OpenOrder, bucket: number, faults: string[]): void {
     if (open.taken.has(bucket)) return
     const items = this.#options.itemsFor(open.order, bucket)
     if (items === null) return
     open.taken.add(bucket)
-    const part: Part = { ...emptyPart(open, bucket), items: new Set(items) }
+    const errors = faults.splice(0)
+    const part: Part = { ...emptyPart(open, bucket), items: new Set(items), failed: errors.length, errors }
     if (items.length === 0) return this.#finish(part)
     for (const item of items) {
       if (open.order.kind !== 'over') item.anew = true
