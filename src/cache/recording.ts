@@ -79,6 +79,14 @@ export class Recording implements FillSink {
     return !this.#nested
   }
 
+  /** Whether nothing was read so far, of what is followed or not. */
+  get empty(): boolean {
+    const seen = this.#uncacheable ?? this.#volatile ?? this.#unsteady ?? this.#refused
+    return (
+      seen === null && !this.#blind && [...this.#parts.values()].every((part) => part.empty && part.refused === null)
+    )
+  }
+
   /** What became part of this one could not be kept, so this cannot either. */
   refuse(reason: string): void {
     this.#refused ??= reason

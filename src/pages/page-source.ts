@@ -52,7 +52,12 @@ export function createPageSource(definition: PageDefinition, build: string, tool
     const given = addContext(tools(options), definition, key)
     const params = Object.fromEntries(Object.entries(key).filter(([name]) => !name.startsWith('?')))
     const rendered = await render(given as never, params as never)
-    return await documentOf(definition, rendered, urlOf(route, key))
+    const document = await documentOf(definition, rendered, urlOf(route, key))
+    // Its address alone said so: there is nothing to follow, and nothing that would be worth keeping.
+    if (document.status >= 300 && definition.ttl === undefined && options.recording.empty) {
+      options.recording.refuse('its address alone says that there is no such page')
+    }
+    return document
   }
   return pageSourceOf(definition, route, { load, ofRoute: false })
 }

@@ -18,6 +18,7 @@ const article = definePage({
   render: async ({ main, notFound, query }: any, { slug }) => {
     renders += 1
     if (failing) throw new Error('no butter')
+    if (slug.startsWith('-')) return notFound('<h1>no address of an article</h1>')
     const row = await main.selectFrom('articles').selectAll().where('slug', '=', slug).executeTakeFirst()
     return row === undefined ? notFound(`<h1>no ${slug}</h1>`) : `<h1>${row.title}</h1>${query.part ?? ''}${filler}`
   },
@@ -87,6 +88,16 @@ for (const adapter of pageAdapters) {
       await waitFor('the page', async () => (await get('/article/later')).status === 200)
       await ground().outside.query(`delete from articles where id = 900`)
       await waitFor('the 404', async () => (await get('/article/later')).status === 404)
+    })
+
+    test('a page that is not there by its address alone is a 404, and nothing is kept', async () => {
+      for (let visit = 0; visit < 3; visit += 1) {
+        const answer = await get('/article/-1')
+        assert.equal(answer.status, 404)
+        assert.equal(await answer.text(), '<h1>no address of an article</h1>')
+        assert.doesNotMatch(answer.headers.get('cache-status') ?? '', /hit/)
+      }
+      assert.equal((await get('/article/-1', { method: 'HEAD' })).status, 404)
     })
 
     test('encodings, conditions and HEAD', async () => {
