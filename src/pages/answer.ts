@@ -183,23 +183,21 @@ function placeOf(headers: readonly string[], wanted: string): number {
   return headers.findIndex((name, place) => place % 2 === 0 && name === wanted)
 }
 
-const codings = new Map<string, Coding>()
-const maxKnown = 200
+/** A list without weights, as browsers send it. */
+const plainList = /^[\w\s,-]*$/
+const namesBrotli = /(?:^|[\s,])br(?:$|[\s,])/i
+const namesGzip = /(?:^|[\s,])(?:x-)?gzip(?:$|[\s,])/i
 
 /** Brotli before gzip where both are as welcome; as it is where nothing else is (RFC 9110, 12.5.3). */
 export function codingFor(accepted: string | string[] | undefined): Coding {
   if (accepted === undefined || accepted === '') return 'identity'
   const text = String(accepted)
-  const known = codings.get(text)
-  if (known !== undefined) return known
-  const coding = chooseCoding(text)
-  // They come from anybody.
-  if (codings.size >= maxKnown) codings.clear()
-  codings.set(text, coding)
-  return coding
+  if (!plainList.test(text)) return weighCodings(text)
+  if (namesBrotli.test(text)) return 'br'
+  return namesGzip.test(text) ? 'gzip' : 'identity'
 }
 
-function chooseCoding(accepted: string): Coding {
+function weighCodings(accepted: string): Coding {
   const weights = new Map<string, number>()
   for (const part of accepted.split(',')) {
     const [name = '', ...parameters] = part.split(';').map((piece) => piece.trim().toLowerCase())

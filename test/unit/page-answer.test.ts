@@ -57,6 +57,9 @@ test('8.4 and 12.5.3 the coding is one that the client takes, the best of them, 
     ['identity;q=1, br;q=0.5', 'identity'],
     ['br;q=nonsense', 'identity'],
     ['deflate', 'identity'],
+    ['deflate,gzip,br', 'br'],
+    ['brotli, gzipped', 'identity'],
+    ['x-br, gzip', 'gzip'],
   ]
   for (const [accepted, coding] of cases) assert.equal(codingFor(accepted), coding, String(accepted))
   const page = await pageOf(long)

@@ -75,8 +75,11 @@ export interface PublishingCounts {
 export interface Publishing {
   /** Hands a bake on; null: it is looked for when its turn comes. Returns at once; failures are tried again. */
   publish(name: PageName, baked: BakedPage | null): void
-  /** Takes a page away that is no longer one: its address belongs to no `path`. */
-  remove(address: PageAddress & { readonly path: string }): Promise<void>
+  /**
+   * Takes a page away that is no longer one: its address belongs to no `path`. Answers false where another process works
+   * on it at this moment: then it is left to that one, or to the next start.
+   */
+  remove(address: PageAddress & { readonly path: string }): Promise<boolean>
   /**
    * Puts right what an earlier process left undone, and what somebody has changed in the places since: compares every
    * page with the ledger and with what lies there. Resolves when all of them were looked at.
@@ -146,9 +149,9 @@ class PagePublishing implements Publishing {
     await this.settled()
   }
 
-  async remove({ url, path, looksAtQuery }: PageAddress & { readonly path: string }): Promise<void> {
+  async remove({ url, path, looksAtQuery }: PageAddress & { readonly path: string }): Promise<boolean> {
     const { publishers, edges, deadlineMs } = this.#options
-    await this.#inTurn(url, async () => {
+    return await this.#inTurn(url, async () => {
       const work = (signal: AbortSignal): Promise<unknown> =>
         Promise.all(publishers.map((publisher) => publisher.remove({ url, looksAtQuery }, signal)))
       await withDeadline(work, deadlineMs, `${url} to be removed`)
@@ -161,8 +164,7 @@ class PagePublishing implements Publishing {
     let removed = 0
     for await (const url of this.#ledger.urls(maxUrls)) {
       if (this.#end.signal.aborted || isPage(url)) continue
-      await this.remove({ url, path: url, looksAtQuery: url.includes('?') })
-      removed += 1
+      if (await this.remove({ url, path: url, looksAtQuery: url.includes('?') })) removed += 1
     }
     return removed
   }
