@@ -93,10 +93,12 @@ export async function open<Databases extends DatabaseDefinitions>(
     const pages = new Pages({
       ...withEdgeFields(app.definition, config),
       core: cache,
+      store,
       build: options.build ?? '',
       sessionCookie: config.sessions.cookie,
       log,
     })
+    closers.push(() => pages.close())
     const build = options.build ?? ''
     const baking = createBaking({ app, cache, clusters, pages, config, store, build, log, closers })
     const root = {

@@ -6,13 +6,12 @@
  * A hint and no more: who misses one finds the entry when it is asked for, and checks it like any other.
  */
 
-import { setTimeout as pause } from 'node:timers/promises'
-
 import { Packr } from 'msgpackr'
+
+import { followTold, type ToldStream } from './told-stream.ts'
 
 import type { Key } from '../cache/keys.ts'
 import type { KeptEntry } from '../cache/source.ts'
-import type { Logger } from '../core/log.ts'
 import type { EntryPart } from '../freshness/changes/recorder.ts'
 import type { Store } from '../store/store.ts'
 import type { PageDocument } from './document.ts'
@@ -35,8 +34,6 @@ export interface Announcement {
 
 const packr = new Packr({ useRecords: false, mapsAsObjects: true, largeBigIntToFloat: false })
 const kept = { maxEntries: 20_000, ttlMs: 24 * 3_600_000 }
-const waitMs = 5_000
-const retryMs = 200
 
 /** @param build names the app's code: processes of different builds have nothing to tell each other */
 export async function announce(store: Store, build: string, announcement: Announcement): Promise<void> {
@@ -51,43 +48,11 @@ export function announcementOf({ source, key, id, entry }: KeptEntry): Announcem
   return { id, source: source.name, key: key as Key, parts, expiresAtMs, loadMs, found }
 }
 
-export interface FollowOptions {
-  readonly store: Store
-  readonly build: string
-  readonly log: Logger
-  /** Called with what was told, in order. */
-  readonly hear: (announcements: readonly Announcement[]) => void
-  /** Some were missed. */
-  readonly missed: () => void
-}
+export type FollowOptions = Omit<ToldStream<Announcement>, 'stream' | 'decode'> & { readonly build: string }
 
-/** Follows what is told from now on; answers what stops it. */
-export function followAnnouncements({ store, build, log, hear, missed }: FollowOptions): () => Promise<void> {
-  const end = new AbortController()
-  const follow = async (): Promise<void> => {
-    let after: number | null = null
-    while (!end.signal.aborted) {
-      try {
-        // 0 would ask for the oldest that is kept: what was told before is in the catalogue.
-        after ??= (await store.readStream(streamOf(build), 0, { limit: 0 })).last
-        const page = await store.readStream(streamOf(build), after, { limit: 500, waitMs })
-        if (end.signal.aborted) return
-        if (page.gap || page.last < after) missed()
-        if (page.entries.length > 0) hear(page.entries.flatMap(({ value }) => decode(value) ?? []))
-        after = page.entries.at(-1)?.number ?? Math.min(after, page.last)
-      } catch (error) {
-        if (end.signal.aborted) return
-        log.debug({ error }, 'announcements of pages not read: trying again')
-        await pause(retryMs)
-      }
-    }
-  }
-  const running = follow()
-  return async () => {
-    end.abort()
-    // A read that waits ends with the store's client, or after its time.
-    await Promise.race([running, pause(retryMs)])
-  }
+/** Follows what is told from now on, what was told before is in the catalogue; answers what stops it. */
+export function followAnnouncements({ build, ...options }: FollowOptions): () => Promise<void> {
+  return followTold({ ...options, stream: streamOf(build), decode })
 }
 
 function streamOf(build: string): string {

@@ -13,12 +13,14 @@ import { isForPage, type ReaderHeaders } from './readers.ts'
 import { bakeHeader, RouteBakes } from './route-bakes.ts'
 import { createRouteSource, type BakeRoute } from './route-source.ts'
 import { PageRoutes, type PageMatch } from './routes.ts'
+import { Visits } from './visits.ts'
 
 import type { CacheCore } from '../cache/core.ts'
 import type { Entry } from '../cache/entry.ts'
 import type { From } from '../cache/lookups.ts'
 import type { Logger } from '../core/log.ts'
 import type { Scope } from '../freshness/scope.ts'
+import type { Store } from '../store/store.ts'
 import type { PageDefinition } from './define-page.ts'
 import type { PageDocument } from './document.ts'
 
@@ -27,6 +29,7 @@ export interface PagesOptions {
   /** Routes of the app that are baked, too. */
   readonly bakeRoutes?: readonly (string | BakeRoute)[]
   readonly core: CacheCore
+  readonly store: Store
   /** Names the app's code. */
   readonly build: string
   /** The name of the session's cookie, without the prefix that it has over TLS. */
@@ -70,11 +73,13 @@ export class Pages {
   /** Addresses of routes that could not be baked, and until when they are left to the app. */
   readonly #left = new Map<string, number>()
   readonly #answered = new WeakMap<PageDocument, AnsweredPage>()
+  readonly #visits: Visits
 
   /** @throws FF_PAGE_DEFINITION */
   constructor(options: PagesOptions) {
-    const { definitions, bakeRoutes = [], core, build } = options
+    const { definitions, bakeRoutes = [], core, store, build, log } = options
     this.#options = options
+    this.#visits = new Visits({ store, build, log })
     this.sources = [
       ...definitions.map((definition) => createPageSource(definition, build, core.makeTools)),
       ...bakeRoutes.map((route) => createRouteSource(route, build, this.bakes)),
@@ -121,6 +126,7 @@ export class Pages {
 
   async #find(match: PageMatch, scope: Scope): Promise<FoundPage> {
     const { core, log } = this.#options
+    this.#visits.add(match.id)
     const source = this.sources[match.route]!
     const held = core.memory.get(match.id)
     if (held !== undefined && core.checks.now(held, scope) === 'fresh') {
@@ -141,6 +147,11 @@ export class Pages {
       )
       return { page: this.#answeredOf(before), from: 'failed' }
     }
+  }
+
+  /** May be called twice. */
+  close(): void {
+    this.#visits.close()
   }
 
   #isLeft(id: string): boolean {

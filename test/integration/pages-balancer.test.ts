@@ -6,6 +6,7 @@ import { after, before, suite, test } from 'node:test'
 import { tellBalancers } from '../../src/app/page-front.ts'
 import { withFourfold } from '../../src/http/node.ts'
 import { definePage } from '../../src/pages/define-page.ts'
+import { followVisits, type Visited } from '../../src/pages/visits.ts'
 import { balancePages, type BalancedPages } from '../support/balanced-pages.ts'
 import { cacheGround } from '../support/cache-app.ts'
 import { CookieJar } from '../support/http-app.ts'
@@ -56,10 +57,21 @@ suite('pages in the balancer', () => {
   const held = (path: string): Promise<unknown> =>
     waitFor(`the balancer has ${path}`, async () => (await see(path)).by === 'balancer')
 
+  /** What workers are told, by id. */
+  const visits = new Map<string, number>()
+  let unfollow = async (): Promise<void> => {}
+
   before(async () => {
+    const { store, log } = ground().ff
+    const hear = (told: readonly Visited[]): void =>
+      told.forEach(([id, count]) => visits.set(id, (visits.get(id) ?? 0) + count))
+    unfollow = followVisits({ store, build: '', log, hear })
     system = await balancePages(ground().ff, { pages }, handle)
   })
-  after(() => system.stop())
+  after(async () => {
+    await system.stop()
+    await unfollow()
+  })
 
   test('a reader whom nobody knows is answered without a clone, and sees a change as soon as it is known', async () => {
     await held('/article/slug-1')
@@ -285,6 +297,12 @@ suite('pages in the balancer', () => {
     await held('/article/slug-11')
     await Promise.all(Array.from({ length: 40 }, (_, index) => get(`/article/slug-11?utm=${index}`)))
     assert.equal((await see('/article/slug-11?utm=1')).by, 'balancer')
+  })
+
+  test('workers are told how often pages are asked for here', async () => {
+    const { id } = ground().ff.pages.routes.match('/article/slug-11')!
+    // The clone of this test counts its own few.
+    await waitFor('40 visits are told', () => (visits.get(id) ?? 0) >= 40)
   })
 })
 

@@ -6,6 +6,7 @@
  */
 
 import { followAnnouncements, type Announcement } from '../announcements.ts'
+import { followVisits } from '../visits.ts'
 import { bucketOf } from '../catalogue.ts'
 import { Bakes, type Baked, type Outcome } from './bakes.ts'
 import { Buckets } from './buckets.ts'
@@ -118,6 +119,7 @@ export class Baker {
     const missed = (): void => this.#buckets.hurry()
     this.#enders = [
       followAnnouncements({ store, build, log, hear, missed }),
+      followVisits({ store, build, log, hear: (visits) => visits.forEach((visit) => this.#holdings.visited(visit)) }),
       startSchedules({ sources: pages.sources, tick: (source, atMs) => void this.#tick(source, atMs) }),
     ]
     this.#members.start()

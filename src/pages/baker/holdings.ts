@@ -10,6 +10,7 @@ import type { Entry } from '../../cache/entry.ts'
 import type { Source } from '../../cache/source.ts'
 import type { Logger } from '../../core/log.ts'
 import type { Store } from '../../store/store.ts'
+import type { Visited } from '../visits.ts'
 import type { Bakes } from './bakes.ts'
 import type { Item } from './items.ts'
 import type { Watch } from './watch.ts'
@@ -57,10 +58,16 @@ export class Holdings {
     const isOwn = item !== undefined && isSame(item, told)
     const known = this.take(told)
     if (known === null || isOwn) return
-    known.visitedAtMs = performance.now()
     weights.add(told.id, 1)
-    const onDemand = this.#onDemand.get(known.source)
-    if (onDemand?.delete(known) === true) onDemand.add(known)
+    this.#use(known)
+  }
+
+  /** Somebody has answered it so often, of late. */
+  visited([id, count]: Visited): void {
+    const item = this.#options.watch.items.get(id)
+    if (item === undefined) return
+    this.#options.weights.add(id, count)
+    this.#use(item)
   }
 
   /** Looks after an entry from now on. Null: of no page or object that this app has. */
@@ -139,6 +146,12 @@ export class Holdings {
     const oldestMs = performance.now() - longestUnvisitedMs
     const unvisited = items.filter(({ place, visitedAtMs }) => place === null && visitedAtMs < oldestMs)
     if (unvisited.length > 0) this.#drop(unvisited)
+  }
+
+  #use(item: Item): void {
+    item.visitedAtMs = performance.now()
+    const onDemand = this.#onDemand.get(item.source)
+    if (onDemand?.delete(item) === true) onDemand.add(item)
   }
 
   #heardGone(item: Item, told: Announcement): void {

@@ -9,6 +9,7 @@
 import { followAnnouncements, type Announcement } from '../announcements.ts'
 import { isForPage } from '../readers.ts'
 import { PageRoutes } from '../routes.ts'
+import { Visits } from '../visits.ts'
 import { ExpandedPages } from './expanded-pages.ts'
 import { HeldPage } from './held-page.ts'
 import { RecentTimes } from './recent-times.ts'
@@ -55,6 +56,7 @@ export class BuildPages {
   readonly #expanded: ExpandedPages
   readonly #lookedFor = new RecentTimes(maxLookedFor)
   readonly #fetching = new Map<string, Promise<HeldPage | null>>()
+  readonly #visits: Visits
   readonly #unfollow: () => Promise<void>
 
   constructor(options: BuildPagesOptions) {
@@ -62,6 +64,7 @@ export class BuildPages {
     this.#options = options
     this.manifest = manifest
     this.#routes = new PageRoutes(manifest.routes)
+    this.#visits = new Visits({ store, build, log })
     this.#expanded = new ExpandedPages(options.expandedBytes)
     this.#divided = manifest.routes.some(({ readers = 'everybody' }) => readers !== 'everybody')
     this.#unfollow = followAnnouncements({
@@ -115,6 +118,7 @@ export class BuildPages {
   async close(): Promise<void> {
     this.#byTarget.clear()
     this.#byId.clear()
+    this.#visits.close()
     await this.#unfollow()
   }
 
@@ -141,6 +145,7 @@ export class BuildPages {
 
   #use(page: HeldPage): HeldPage {
     page.uses += 1
+    this.#visits.add(page.id)
     if (page.uses % usesPerTell === 0) this.#options.memory.get(page.id)
     return page
   }
