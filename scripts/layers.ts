@@ -38,7 +38,7 @@ export const packageHomes: Readonly<Record<string, readonly string[]>> = {
   memcache: ['store/memcached'],
   'lru-cache': ['cache'],
   'find-my-way': ['pages'],
-  croner: ['pages'],
+  croner: ['pages', 'jobs'],
   undici: ['clones/balancer'],
   fastify: ['http'],
   '@fastify/send': ['http'],

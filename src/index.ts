@@ -56,5 +56,21 @@ export type {
   ParamsOf,
   Rendered,
 } from './pages/define-page.ts'
+export { defineJob, JobFailure } from './jobs/define-job.ts'
+export type {
+  ConcurrencyOptions,
+  InputOf,
+  JobContext,
+  JobContract,
+  JobDefinition,
+  JobOptions,
+  OutputOf,
+  RateLimitOptions,
+  RetryOptions,
+  ScheduleOptions,
+  UniqueOptions,
+} from './jobs/define-job.ts'
+export type { EnqueueOptions, Jobs, JobStatus, WaitOptions } from './jobs/jobs.ts'
+export type { StandardSchema } from './jobs/standard-schema.ts'
 export type { Session } from './sessions/session.ts'
 export type { Store } from './store/store.ts'

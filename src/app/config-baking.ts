@@ -3,13 +3,27 @@
 export const workersSchema = {
   kind: 'group',
   numberSets: ['count'],
-  summary: 'The processes that bake pages and objects ahead of demand. A bare number sets `count`.',
+  summary: 'The processes that do jobs, and bake pages and objects ahead of demand. A bare number sets `count`.',
   fields: {
     count: {
       kind: 'number',
       min: 0,
       max: 256,
-      summary: 'How many are started. Default: 1 where the app has pages or objects that are baked, else none.',
+      summary:
+        'How many are started. Default: 1 where the app has jobs, or pages or objects that are baked, else none.',
+    },
+    concurrency: {
+      kind: 'number',
+      min: 1,
+      max: 1000,
+      default: 10,
+      summary: 'How many jobs each runs at the same time.',
+    },
+    grace: {
+      kind: 'duration',
+      default: '10s',
+      zero: true,
+      summary: 'How long the jobs of a worker that is stopped have to end, before they are handed to another.',
     },
   },
 } as const

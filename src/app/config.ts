@@ -4,6 +4,7 @@
  */
 
 import { bakingSchema, workersSchema } from './config-baking.ts'
+import { queueSchema } from './config-queue.ts'
 import { checkFiles, filesSchema } from './config-files.ts'
 import { checkPublish, publishSchema } from './config-publish.ts'
 import { isAddressOrRange } from '../clones/balancer/trust.ts'
@@ -247,6 +248,7 @@ export const appSchema = {
       },
     },
     workers: workersSchema as typeof workersSchema,
+    queue: queueSchema as typeof queueSchema,
     baking: bakingSchema as typeof bakingSchema,
     publish: publishSchema as typeof publishSchema,
     rollout: {
@@ -396,6 +398,11 @@ export const appSchema = {
       list: true,
       summary: "Routes of `server` that are baked as nobody sees them: `['/legacy/*']`.",
     },
+    jobs: {
+      kind: 'code',
+      list: true,
+      summary: 'How jobs are done: `[runExport]`, each made by `defineJob(…).handle(…)`.',
+    },
     pages: { kind: 'code', list: true, summary: 'The pages that are baked in advance: `[articlePage]`.' },
     seed: { kind: 'code', summary: 'Fills the database: `async (ff, options) => …`. Run by `fourfold seed`.' },
     server: { kind: 'code', summary: 'Makes the HTTP server: `async (ff) => …`.' },
@@ -491,6 +498,7 @@ function checkTogether(config: Incomplete<FullConfig>, env: Environment): readon
   }
   problems.push(...checkFiles(config.files ?? {}, databases))
   problems.push(...checkPublish(config.publish ?? {}))
+  problems.push(...checkQueue(config.queue ?? {}, Object.keys(databases)))
   problems.push(...checkPaths(config.rollout?.check ?? []))
   problems.push(...checkPorts(clones?.ports))
   return problems
@@ -537,6 +545,22 @@ function checkSessions(sessions: Incomplete<FullConfig['sessions']>, env: Enviro
         message: `expected at least ${minSecretLength} characters, got ${secret.length}`,
       })
     }
+  }
+  return problems
+}
+
+function checkQueue(queue: Incomplete<FullConfig['queue']>, names: string[]): readonly ConfigProblem[] {
+  const { database, recoverWithinMs, path } = queue
+  const problems: ConfigProblem[] = []
+  if (database !== undefined && !names.includes(database)) {
+    const known = names.length === 0 ? 'there is none' : `there are: ${names.join(', ')}`
+    problems.push({ path: 'queue.database', message: `expected the name of one of the app's databases; ${known}` })
+  }
+  if (recoverWithinMs !== undefined && recoverWithinMs < 2_000) {
+    problems.push({ path: 'queue.recoverWithin', message: `expected at least 2s, got ${recoverWithinMs} ms` })
+  }
+  if (path !== undefined && !/^(?:\/[\w.~-]+)+$/.test(path)) {
+    problems.push({ path: 'queue.path', message: `expected a path such as "/jobs", got ${JSON.stringify(path)}` })
   }
   return problems
 }

@@ -10,6 +10,7 @@ import { getCallSites } from 'node:util'
 import type { AppOptions, DatabaseOptions } from './config.ts'
 import type { Fourfold } from './fourfold.ts'
 import type { ObjectDefinition } from '../cache/define-object.ts'
+import type { JobDefinition } from '../jobs/define-job.ts'
 import type { PageDefinition } from '../pages/define-page.ts'
 import type { BakeRoute } from '../pages/route-source.ts'
 import type { Session } from '../sessions/session.ts'
@@ -55,7 +56,7 @@ interface FastifyLike {
 
 export interface AppDefinition<Databases extends DatabaseDefinitions> extends Omit<
   AppOptions,
-  'databases' | 'identify' | 'objects' | 'pages' | 'bakeRoutes' | 'seed' | 'server'
+  'databases' | 'identify' | 'objects' | 'pages' | 'bakeRoutes' | 'jobs' | 'seed' | 'server'
 > {
   readonly databases: Databases
   /** Who the reader of a request is, where that is not the session: a stable key such as `user:7`, or null. */
@@ -66,6 +67,8 @@ export interface AppDefinition<Databases extends DatabaseDefinitions> extends Om
   readonly pages?: readonly PageDefinition[]
   /** Routes of `server` that are baked too, without a rewrite: `['/legacy/*']`. What they read through `request.ff` ends them. */
   readonly bakeRoutes?: readonly (string | BakeRoute)[]
+  /** How jobs are done: what `defineJob(…).handle(…)` answers. */
+  readonly jobs?: readonly JobDefinition[]
   /** Fills the database. */
   readonly seed?: (ff: Fourfold<SchemasOf<Databases>>, options: SeedOptions) => Promise<void>
   /** Makes the HTTP server of one clone. It must not listen: the clone does. */

@@ -16,6 +16,7 @@ import type { AppDefinition } from './define-app.ts'
 import type { Logger } from '../core/log.ts'
 import type { Cluster } from '../database/cluster.ts'
 import type { Files } from '../files/files.ts'
+import type { Jobs } from '../jobs/jobs.ts'
 import type { Level } from '../freshness/level.ts'
 import type { Pages } from '../pages/pages.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -46,6 +47,8 @@ export interface Fourfold<S extends Schemas = Schemas> {
   readonly join: JoinFunction<S>
   /** The pages that are baked in advance. */
   readonly pages: Pages
+  /** Jobs, ordered and asked for as this reader. */
+  readonly jobs: Jobs
   /** Bakes pages and objects ahead of demand: what workers do. */
   readonly baking: Baking
   readonly store: Store
@@ -83,6 +86,7 @@ export interface Root {
   readonly cache: CacheCore
   readonly pages: Pages
   readonly baking: Baking
+  readonly jobsOf: (scope: Scope) => Jobs
   readonly store: Store
   readonly sessions: Sessions
   readonly log: Logger
@@ -99,6 +103,7 @@ export function createInstance<S extends Schemas>(root: Root, scope: Scope): Fou
     return work === undefined ? instance : work(instance)
   }
   let files: Files | null = null
+  let jobs: Jobs | null = null
   let cache: Cache | null = null
   let join: JoinFunction<S> | null = null
   return {
@@ -110,6 +115,9 @@ export function createInstance<S extends Schemas>(root: Root, scope: Scope): Fou
       return (join ??= createScopedJoin(this.databases, Object.keys(clusters), this.cache))
     },
     pages,
+    get jobs() {
+      return (jobs ??= root.jobsOf(scope))
+    },
     baking,
     store,
     sessions,

@@ -12,6 +12,7 @@ import { createAppCache } from './cache.ts'
 import { createBaking } from './baking.ts'
 import { openDatabases, startTrackers } from './databases.ts'
 import { createAppFiles } from './files.ts'
+import { createAppJobs } from './jobs.ts'
 import { createDatabasesOf, createInstance, type Fourfold } from './fourfold.ts'
 import { withEdgeFields } from './publishing.ts'
 import { socketPathFor } from './socket-path.ts'
@@ -101,8 +102,10 @@ export async function open<Databases extends DatabaseDefinitions>(
     closers.push(() => pages.close())
     const build = options.build ?? ''
     const baking = createBaking({ app, cache, clusters, pages, config, store, build, log, closers })
+    const jobs = createAppJobs({ app, clusters, connections, config, store, log, closers })
     const root = {
       baking,
+      jobsOf: jobs.of,
       clusters,
       databasesOf,
       filesOf,
@@ -115,7 +118,9 @@ export async function open<Databases extends DatabaseDefinitions>(
       identify: app.definition.identify,
       close,
     }
-    return createInstance<SchemasOf<Databases>>(root, new Scope({ level: 'strict', reader: null }))
+    const instance = createInstance<SchemasOf<Databases>>(root, new Scope({ level: 'strict', reader: null }))
+    jobs.toolsFrom(instance)
+    return instance
   } catch (error) {
     await close()
     throw error

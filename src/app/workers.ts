@@ -1,6 +1,7 @@
 /** The workers of a system as a group of its supervisor, and how many there are. */
 
 import { hasBaked } from './baking.ts'
+import { hasJobs } from './jobs.ts'
 import { publishingArguments } from './publishing.ts'
 import { appSettings, processEntry, type CloneGroupOptions } from './groups.ts'
 
@@ -10,9 +11,9 @@ import type { App } from './define-app.ts'
 
 export const workerKind = 'worker'
 
-/** One, where there is anything to bake and nothing else is asked for. */
+/** One, where there is anything to do and nothing else is asked for. */
 export function workerCount(app: App<any>, { workers }: ResolvedConfig): number {
-  return workers.count ?? (hasBaked(app) ? 1 : 0)
+  return workers.count ?? (hasBaked(app) || hasJobs(app) ? 1 : 0)
 }
 
 /** Like the clones, and without requests. */

@@ -111,13 +111,13 @@ export async function finishRows(query: CompiledQuery, rows: readonly unknown[])
   return result.rows
 }
 
-/** Runs a text inside a transaction. */
+/** Runs a text inside a transaction, of any Kysely instance. */
 export async function runInside(
   transaction: Transaction<any>,
   text: string,
   parameters: readonly unknown[],
-): Promise<void> {
-  await transaction.executeQuery(CompiledQuery.raw(text, [...parameters]))
+): Promise<QueryResult<any>> {
+  return await transaction.executeQuery(CompiledQuery.raw(text, [...parameters]))
 }
 
 interface ExecutorParts {

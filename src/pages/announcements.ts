@@ -8,7 +8,7 @@
 
 import { Packr } from 'msgpackr'
 
-import { followTold, type ToldStream } from './told-stream.ts'
+import { followTold, type ToldStream } from '../store/told-stream.ts'
 
 import type { Key } from '../cache/keys.ts'
 import type { KeptEntry } from '../cache/source.ts'

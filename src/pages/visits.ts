@@ -8,7 +8,7 @@
 
 import { Packr } from 'msgpackr'
 
-import { followTold, type ToldStream } from './told-stream.ts'
+import { followTold, type ToldStream } from '../store/told-stream.ts'
 
 import type { Logger } from '../core/log.ts'
 import type { Store } from '../store/store.ts'

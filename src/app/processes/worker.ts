@@ -1,10 +1,11 @@
 /**
- * The process of one worker: opens the app as a clone does and bakes ahead of demand. No reader's request reaches it. It may
+ * The process of one worker: opens the app as a clone does, does jobs and bakes ahead of demand. No reader's request reaches it. It may
  * die at any line; another one takes over what it looked after.
  */
 
 import { listenApp } from '../app-server.ts'
 import { configSchemaText } from '../config.ts'
+import { hasJobs } from '../jobs.ts'
 import { loadApp } from '../load-app.ts'
 import { open } from '../open.ts'
 import { quarantine } from '../../clones/build/quarantine.ts'
@@ -50,6 +51,7 @@ try {
   // Its own server is asked for the routes that are baked; nobody else knows where it listens.
   if ((app.definition.bakeRoutes ?? []).length > 0) listener = await listenApp(app, ff)
   ff.baking.start()
+  if (hasJobs(app)) ff.jobs.start()
   parent.send({ type: 'ready', buildId: buildId ?? '' })
 } catch (error) {
   await failToStart(explainAccessDenied(error) ?? error, log)

@@ -85,3 +85,8 @@ export function createPrimaryPool(address: PostgresAddress, limits: PoolLimits, 
 export function createClient(address: PostgresAddress, limits: PoolLimits): pg.Client {
   return new pg.Client({ ...options(address, limits) })
 }
+
+/** A pool whose clients tell nobody of commits: for Fourfold's own tables. */
+export function createOwnPool(address: PostgresAddress, limits: PoolLimits): pg.Pool {
+  return new BoundedPool(options(address, limits))
+}

@@ -1,12 +1,12 @@
 /**
- * Follows what processes of a build tell each other in a stream of the store, from now on. Hints: whoever needs one that
+ * Follows what processes tell each other in a stream of the store, from now on. Hints: whoever needs one that
  * was missed finds out in another way.
  */
 
 import { setTimeout as pause } from 'node:timers/promises'
 
 import type { Logger } from '../core/log.ts'
-import type { Store } from '../store/store.ts'
+import type { Store } from './store.ts'
 
 export interface ToldStream<T> {
   readonly store: Store
@@ -40,7 +40,7 @@ export function followTold<T>({ store, stream, log, decode, hear, missed }: Told
         after = page.entries.at(-1)?.number ?? Math.min(after, page.last)
       } catch (error) {
         if (end.signal.aborted) return
-        log.debug({ error, stream }, 'a stream of the pages was not read: trying again')
+        log.debug({ error, stream }, 'a stream was not read: trying again')
         await pause(retryMs)
       }
     }

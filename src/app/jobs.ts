@@ -1,0 +1,202 @@
+/** Jobs of an opened app, put together: an engine on its database, what is told through the store, a worker where one is wanted. */
+
+import { hostname } from 'node:os'
+
+import { createOwnPool } from '../engines/postgres/pools.ts'
+import { FourfoldError } from '../core/errors.ts'
+import { Scope } from '../freshness/scope.ts'
+import { Jobs, type JobsCore } from '../jobs/jobs.ts'
+import { OrderTransactions } from '../jobs/order-transactions.ts'
+import { PendingOrders } from '../jobs/pending-orders.ts'
+import { policyOf } from '../jobs/policy.ts'
+import { inTransaction, overPool } from '../jobs/postgres/database.ts'
+import { createPostgresJobs } from '../jobs/postgres/engine.ts'
+import { startRetention } from '../jobs/retention.ts'
+import { Teller } from '../jobs/told.ts'
+import { JobWatch } from '../jobs/watch.ts'
+import { checkJobSchedule, startJobSchedules } from '../jobs/worker/schedules.ts'
+import { JobWorker, type JobRunner, type KnownJob } from '../jobs/worker/worker.ts'
+
+import type { ResolvedConfig } from './config.ts'
+import type { Connections } from './connections.ts'
+import type { App } from './define-app.ts'
+import type { Fourfold } from './fourfold.ts'
+import type { Logger } from '../core/log.ts'
+import type { Cluster } from '../database/cluster.ts'
+import type { JobEngine, JobsDatabase } from '../jobs/engine.ts'
+import type { Store } from '../store/store.ts'
+
+export interface AppJobsOptions {
+  readonly app: App<any>
+  readonly clusters: Readonly<Record<string, Cluster>>
+  readonly connections: Connections
+  readonly config: ResolvedConfig
+  readonly store: Store
+  readonly log: Logger
+  /** Filled with what ends it. */
+  readonly closers: (() => Promise<unknown> | void)[]
+}
+
+export interface AppJobs {
+  readonly of: (scope: Scope) => Jobs
+  /** What handlers work with is derived from this. */
+  readonly toolsFrom: (instance: Fourfold<any>) => void
+}
+
+/** Beside those that handlers use, which they may use up: for claims and heartbeats. */
+const ownConnections = 3
+const ownStatementMs = 10_000
+
+/** @throws FF_JOB_DEFINITION */
+export function createAppJobs(options: AppJobsOptions): AppJobs {
+  const { app, clusters, config, store, log, closers } = options
+  const known = knownJobs(app)
+  const database = config.queue.database ?? Object.keys(clusters)[0] ?? ''
+  const cluster = clusters[database]
+  if (cluster === undefined) return { of: noDatabase, toolsFrom: () => undefined }
+  const engine = createPostgresJobs({ database: clusterDatabase(cluster) })
+  const teller = new Teller({ store, log })
+  const pending = new PendingOrders(engine, () => teller.call({ work: true, due: true }))
+  const watch = new JobWatch({ engine, store, log })
+  let instance: Fourfold<any> | null = null
+  let worker: JobWorker | null = null
+  const core: JobsCore = {
+    ...{ engine, teller, pending, watch },
+    transactions: new OrderTransactions(engine, database),
+    ready: onceReady(engine),
+    start: () => (worker ??= startWorker({ ...options, known, core, database, instance: instance! })),
+  }
+  closers.push(async () => {
+    pending.close()
+    await watch.close()
+    await teller.settle()
+  })
+  return {
+    of: (scope) => new Jobs(core, scopeOf(scope, cluster, Object.values(clusters))),
+    toolsFrom: (opened) => (instance = opened),
+  }
+}
+
+/** Whether an app has anything that workers would do. */
+export function hasJobs({ definition }: App<any>): boolean {
+  return (definition.jobs ?? []).length > 0
+}
+
+function knownJobs({ definition }: App<any>): ReadonlyMap<string, KnownJob> {
+  const known = new Map<string, KnownJob>()
+  for (const one of definition.jobs ?? []) {
+    const policy = policyOf(one.contract)
+    if (known.has(policy.name)) {
+      const message = `Two jobs are called ${policy.name}: expected a name of its own for each`
+      throw new FourfoldError('FF_JOB_DEFINITION', message, { fields: { name: policy.name } })
+    }
+    const job = { definition: one, policy }
+    checkJobSchedule(job)
+    known.set(policy.name, job)
+  }
+  return known
+}
+
+function scopeOf(scope: Scope, cluster: Cluster, all: readonly Cluster[]): ConstructorParameters<typeof Jobs>[1] {
+  const { reader } = scope
+  return {
+    run: (text, values) => cluster.run(scope, text, values),
+    owner: async () => (reader === null ? null : await reader.ensure()),
+    current: async () => (reader === null ? null : await reader.current()),
+    told: async () => {
+      if (reader === null) return
+      await Promise.all(all.map(async (one) => await scope.wrote(one.tokens, await one.readIndex())))
+    },
+  }
+}
+
+interface WorkerParts extends AppJobsOptions {
+  readonly known: ReadonlyMap<string, KnownJob>
+  readonly core: JobsCore
+  readonly database: string
+  readonly instance: Fourfold<any>
+}
+
+function startWorker(parts: WorkerParts): JobWorker {
+  const { known, core, database, config, connections, store, log, closers, instance } = parts
+  const address = connections.databases[database]!.primary
+  const limits = {
+    max: ownConnections,
+    connectTimeoutMs: config.databases[database]!.connectTimeoutMs,
+    statementTimeoutMs: ownStatementMs,
+    applicationName: `fourfold jobs`,
+  }
+  const pool = createOwnPool(address, limits)
+  pool.on('error', (error) => log.debug({ error }, 'an idle connection of the worker of jobs was lost'))
+  const engine = createPostgresJobs({ database: overPool(pool) })
+  const worker = new JobWorker({
+    ...{ engine: { ...engine, register: async (...given) => (await core.ready(), await engine.register(...given)) } },
+    jobs: known,
+    runner: createRunner(instance, instance.clusters[database]!),
+    teller: core.teller,
+    store,
+    name: `${hostname()} ${process.pid}`,
+    concurrency: config.workers.concurrency,
+    recoverWithinMs: config.queue.recoverWithinMs,
+    graceMs: config.workers.graceMs,
+    log,
+  })
+  const ended = [
+    startRetention({ engine, ready: core.ready, ...config.queue, log }),
+    startJobSchedules({ engine, ready: core.ready, jobs: known, teller: core.teller, log }),
+  ]
+  closers.push(async () => {
+    await Promise.all([worker.stop(), ...ended.map((stop) => stop())])
+    await pool.end()
+  })
+  worker.start()
+  return worker
+}
+
+/** Handlers work in the name of whoever ordered their job. */
+function createRunner(instance: Fourfold<any>, cluster: Cluster): JobRunner {
+  return {
+    run: async ({ definition, policy }, context) => {
+      const isHeld = policy.level === 'session' || policy.level === 'monotonic'
+      // Nobody's reads at `strict` need no token, and nobody's writes move none.
+      const reader = context.owner ?? (isHeld ? `job:${context.id}` : null)
+      const ff = instance.as({ reader, level: policy.level })
+      // At least as new as the row of the order, which may have come from a connection that moved no token (rule 34).
+      if (isHeld) await ff.scope.wrote(cluster.tokens, await cluster.readIndex())
+      return await definition.run(withTools(context, ff))
+    },
+    kill: () => null,
+  }
+}
+
+const tools = ['databases', 'cache', 'join', 'files', 'jobs'] as const
+
+/** Most handlers use little of it; what they use is made then. */
+function withTools(context: object, ff: Fourfold<any>): any {
+  const given = { ...context }
+  for (const name of tools) Object.defineProperty(given, name, { enumerable: true, get: () => ff[name] })
+  return given
+}
+
+/** Pooled connections of this process; on the primary, in nobody's name. */
+function clusterDatabase(cluster: Cluster): JobsDatabase {
+  const scope = new Scope({ level: 'strict', reader: null, pinned: true })
+  return {
+    run: (text, values) => cluster.run(scope, text, values),
+    transaction: async (work) => await inTransaction(await cluster.checkout(scope), work),
+  }
+}
+
+function onceReady(engine: JobEngine): () => Promise<void> {
+  let ready: Promise<void> | null = null
+  return () =>
+    (ready ??= engine.prepare().catch((error: unknown) => {
+      ready = null
+      throw error
+    }))
+}
+
+function noDatabase(): Jobs {
+  const message = 'Jobs are kept in a database of the app, and it has none: declare one'
+  throw new FourfoldError('FF_JOB_DATABASE', message)
+}

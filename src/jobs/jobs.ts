@@ -1,0 +1,321 @@
+/** Jobs as an app uses them: ordered for one reader, found, waited for, cancelled. What does them is in `worker/`. */
+
+import { createHash } from 'node:crypto'
+
+import { parseDuration } from '../core/duration.ts'
+import { FourfoldError } from '../core/errors.ts'
+import { jsonOf, parse } from './payload.ts'
+import { isPriority, maxPriority, policyOf, type JobPolicy } from './policy.ts'
+
+import type { InputOf, JobContract, OutputOf } from './define-job.ts'
+import type { JobCounts, JobEngine, JobRecord, NewJob, Ordered, RunStatement } from './engine.ts'
+import type { OrderTransaction, OrderTransactions } from './order-transactions.ts'
+import type { PendingOrders } from './pending-orders.ts'
+import type { Teller } from './told.ts'
+import type { JobWatch } from './watch.ts'
+
+export interface EnqueueOptions {
+  /** The transaction that the order belongs to: it is given if that commits. Default: none, the order is durable when the promise resolves. */
+  readonly in?: OrderTransaction
+  /** Not before so long from now: `'10m'`, or ms. */
+  readonly delay?: number | string
+  /** Not before this moment, by the database's clock as far as this process's agrees with it. */
+  readonly runAt?: Date
+  /** −100 to 100; each step counts like a minute of waiting. Default: the job's. */
+  readonly priority?: number
+  /** What it is about, such as `user:7`: see `concurrency.perKey`. */
+  readonly key?: string
+}
+
+/** How a job stands, for whoever may see it. */
+export interface JobStatus<Output = unknown> {
+  readonly id: string
+  readonly name: string
+  readonly state: JobRecord['state']
+  /** Rises with everything that can be seen of it. */
+  readonly version: number
+  readonly owner: string | null
+  /** 0 to 1; null: nothing was said. */
+  readonly progress: number | null
+  readonly message: string | null
+  /** Of a job that is done. */
+  readonly output: Output | null
+  /** Of the last attempt that failed. */
+  readonly error: { readonly message: string; readonly code?: string } | null
+  readonly record: JobRecord
+}
+
+export interface WaitOptions {
+  readonly signal?: AbortSignal
+  /** Default: no limit. */
+  readonly timeout?: number | string
+}
+
+/** What all scopes of one opened app share. */
+export interface JobsCore {
+  readonly engine: JobEngine
+  /** Resolves when the tables are there. */
+  readonly ready: () => Promise<void>
+  readonly teller: Teller
+  readonly pending: PendingOrders
+  readonly watch: JobWatch
+  readonly transactions: OrderTransactions
+  /** Does jobs in this process from now on. */
+  readonly start: () => void
+}
+
+/** What one scope adds. */
+export interface JobsScope {
+  /** Runs a statement on the jobs' database in the reader's name: its token moves. */
+  readonly run: RunStatement
+  /** The reader's key, made where there is none; null: nobody. */
+  readonly owner: () => Promise<string | null>
+  /** The reader's key; null: nobody, or nobody yet. */
+  readonly current: () => Promise<string | null>
+  /** The reader is about to hear that this is finished: from now on they see what it wrote (FRESHNESS rule 34). */
+  readonly told: () => Promise<void>
+}
+
+const maxOrders = 10_000
+const longestDelayMs = 10 * 365 * 24 * 3_600_000
+
+export class Jobs {
+  readonly #core: JobsCore
+  readonly #scope: JobsScope
+
+  constructor(core: JobsCore, scope: JobsScope) {
+    this.#core = core
+    this.#scope = scope
+  }
+
+  /** Does jobs in this process, until the app is closed: what workers do. May be called twice. */
+  start(): void {
+    this.#core.start()
+  }
+
+  /**
+   * Orders a job. It is durable when this resolves; with `in`, when that transaction has committed.
+   *
+   * @throws FF_JOB_INPUT with the schema's message, FF_JOB_DATABASE, FF_JOB_DEFINITION, and what the database throws
+   */
+  async enqueue<Contract extends JobContract>(
+    job: Contract,
+    input: InputOf<Contract>,
+    options: EnqueueOptions = {},
+  ): Promise<Ordered> {
+    return (await this.enqueueMany(job, [input], options))[0]!
+  }
+
+  /** The same for many: all or none, in one statement, answered in their order. */
+  async enqueueMany<Contract extends JobContract>(
+    job: Contract,
+    inputs: readonly InputOf<Contract>[],
+    options: EnqueueOptions = {},
+  ): Promise<readonly Ordered[]> {
+    const { engine, ready, teller, pending, transactions } = this.#core
+    if (inputs.length === 0) return []
+    if (inputs.length > maxOrders) {
+      throw new FourfoldError('FF_JOB_INPUT', `${inputs.length} orders at once: expected at most ${maxOrders}`)
+    }
+    const policy = policyOf(job)
+    const owner = await this.#scope.owner()
+    const orders = await Promise.all(inputs.map((input) => orderOf(job, policy, input, owner, options)))
+    await ready()
+    if (options.in === undefined) {
+      const ordered = await engine.order(this.#scope.run, orders)
+      teller.call(orders.some(({ delayMs }) => delayMs > 0) ? { due: true } : { work: true })
+      return ordered
+    }
+    const ordered = await engine.order(await transactions.enter(options.in), orders)
+    const fresh = ordered.find(({ isNew }) => isNew)
+    if (fresh !== undefined) pending.add(fresh.id)
+    return ordered
+  }
+
+  /** How a job stands; null: there is none, or none any more. */
+  async find<Contract extends JobContract>(id: string): Promise<JobStatus<OutputOf<Contract>> | null> {
+    checkId(id)
+    await this.#core.ready()
+    const [record] = await this.#core.engine.find([id])
+    if (record === undefined) return null
+    if (isOver(record)) await this.#scope.told()
+    return statusOf(record) as JobStatus<OutputOf<Contract>>
+  }
+
+  /**
+   * Until it is finished: done, cancelled or failed. Null: there is none.
+   *
+   * @throws the signal's reason; FF_CORE_DEADLINE after `timeout`
+   */
+  async wait<Contract extends JobContract>(
+    id: string,
+    { signal, timeout }: WaitOptions = {},
+  ): Promise<JobStatus<OutputOf<Contract>> | null> {
+    const over = timeout === undefined ? undefined : AbortSignal.timeout(parseDuration(timeout, 'timeout'))
+    const signals = [signal, over].filter((one) => one !== undefined)
+    for await (const status of this.follow(id, { signal: AbortSignal.any(signals) })) {
+      if (status === null || isOver(status.record)) return status as JobStatus<OutputOf<Contract>> | null
+    }
+    if (over?.aborted === true && signal?.aborted !== true) {
+      throw new FourfoldError('FF_CORE_DEADLINE', `waited ${String(timeout)} for job ${id}; gave up`, {
+        fields: { id },
+      })
+    }
+    throw signal?.reason ?? new FourfoldError('FF_CORE_CLOSED', 'The app was closed while somebody waited for a job')
+  }
+
+  /**
+   * How it stands, now and after each change, the newest only; ends after what is final, and when the signal is aborted.
+   *
+   * @param options.after not what is no newer than this version
+   */
+  async *follow(
+    id: string,
+    { signal, after = -1 }: { readonly signal: AbortSignal; readonly after?: number },
+  ): AsyncGenerator<JobStatus | null> {
+    checkId(id)
+    await this.#core.ready()
+    let newest: { readonly record: JobRecord | null } | null = null
+    let wake = Promise.withResolvers<void>()
+    const stop = this.#core.watch.follow(id, (record) => {
+      newest = { record }
+      wake.resolve()
+    })
+    const end = (): void => wake.resolve()
+    signal.addEventListener('abort', end, { once: true })
+    let version = after
+    try {
+      while (!signal.aborted) {
+        await wake.promise
+        wake = Promise.withResolvers()
+        if (signal.aborted) return
+        const record = (newest as { readonly record: JobRecord | null } | null)?.record ?? null
+        if (record === null) {
+          yield null
+          return
+        }
+        if (record.version > version) {
+          version = record.version
+          if (isOver(record)) await this.#scope.told()
+          yield statusOf(record)
+        }
+        if (isOver(record)) return
+      }
+    } finally {
+      signal.removeEventListener('abort', end)
+      stop()
+    }
+  }
+
+  /** Cancels it. One that runs hears its signal. False: it is finished already, or there is none. */
+  async cancel(id: string): Promise<boolean> {
+    checkId(id)
+    await this.#core.ready()
+    const cancelled = await this.#core.engine.cancel(id)
+    if (cancelled === null) return false
+    if (cancelled.asked) this.#core.teller.call({ cancel: [id] })
+    this.#core.teller.tell([id])
+    return true
+  }
+
+  /** Lets one that has failed, or all of a job that have, be tried again from the first attempt. Answers how many. */
+  async retry(of: string | JobContract): Promise<number> {
+    if (typeof of === 'string') checkId(of)
+    await this.#core.ready()
+    const ids = await this.#core.engine.retry(typeof of === 'string' ? { id: of } : { name: of.name })
+    this.#core.teller.call({ work: true })
+    this.#core.teller.tell(ids)
+    return ids.length
+  }
+
+  /** No more of these are begun, in the whole cluster, within about a second. What runs goes on. */
+  async pause(job: JobContract | string): Promise<void> {
+    await this.#setPaused(job, true)
+  }
+
+  async resume(job: JobContract | string): Promise<void> {
+    await this.#setPaused(job, false)
+  }
+
+  /** Those that have failed and were not retried, the newest first. */
+  async failed(options: { readonly name?: string; readonly limit?: number } = {}): Promise<readonly JobStatus[]> {
+    await this.#core.ready()
+    return (await this.#core.engine.failed(options.name ?? null, options.limit ?? 100)).map(statusOf)
+  }
+
+  /** How many there are of each name, besides finished ones. */
+  async counts(): Promise<readonly JobCounts[]> {
+    await this.#core.ready()
+    return await this.#core.engine.counts()
+  }
+
+  async #setPaused(job: JobContract | string, paused: boolean): Promise<void> {
+    await this.#core.ready()
+    await this.#core.engine.setPaused(typeof job === 'string' ? job : job.name, paused)
+    this.#core.teller.call({ paused: true, ...(!paused && { work: true }) })
+  }
+}
+
+export function isOver({ state }: Pick<JobRecord, 'state'>): boolean {
+  return state === 'done' || state === 'cancelled' || state === 'failed'
+}
+
+export function statusOf(record: JobRecord): JobStatus {
+  const { id, name, state, version, owner, progress, message, output, errors } = record
+  const last = errors.at(-1)
+  const error =
+    last === undefined || state === 'done' ? null : { message: last.message, ...(last.code && { code: last.code }) }
+  return { id, name, state, version, owner, progress, message, output: output ?? null, error, record }
+}
+
+/** The row of an order. */
+export async function orderOf(
+  job: JobContract,
+  policy: JobPolicy,
+  input: unknown,
+  owner: string | null,
+  options: EnqueueOptions,
+): Promise<NewJob> {
+  const what = `The input of ${policy.name}`
+  const text = jsonOf(input, what, 'FF_JOB_INPUT')
+  // As the worker will see it: a Date has become a text by then.
+  const seen: unknown = JSON.parse(text)
+  await parse(job.input, seen, what, 'FF_JOB_INPUT')
+  const { priority = policy.priority, key = null } = options
+  if (!isPriority(priority)) {
+    const message = `The priority of an order: expected a whole number from -${maxPriority} to ${maxPriority}, got ${priority}`
+    throw new FourfoldError('FF_JOB_INPUT', message)
+  }
+  if (key !== null && (typeof key !== 'string' || key === '' || key.length > 200 || key.includes('\0'))) {
+    throw new FourfoldError('FF_JOB_INPUT', 'The key of an order: expected a text of 1 to 200 characters')
+  }
+  return {
+    ...{ name: policy.name, input: text, owner, key, priority },
+    uniqueKey: uniqueKeyOf(policy, seen, text),
+    delayMs: delayOf(options),
+    attempts: policy.attempts,
+  }
+}
+
+function delayOf({ delay, runAt }: EnqueueOptions): number {
+  const ms =
+    runAt === undefined ? (delay === undefined ? 0 : parseDuration(delay, 'delay')) : runAt.getTime() - Date.now()
+  if (ms <= longestDelayMs) return Math.max(0, ms)
+  throw new FourfoldError('FF_JOB_INPUT', 'delay, runAt: expected a moment within the next ten years')
+}
+
+function uniqueKeyOf({ unique }: JobPolicy, input: unknown, text: string): string | null {
+  if (unique === null) return null
+  const by = unique.by?.(input) ?? text
+  const hash = createHash('sha256').update(String(by)).digest('base64url')
+  return `${unique.until ?? 'end'}:${hash}`
+}
+
+/** @throws FF_JOB_ID */
+function checkId(id: string): void {
+  if (typeof id === 'string' && /^[1-9]\d{0,17}$/.test(id)) return
+  throw new FourfoldError(
+    'FF_JOB_ID',
+    `The id of a job: expected digits as enqueue answers them, got ${JSON.stringify(id)}`,
+  )
+}

@@ -1,0 +1,174 @@
+/**
+ * When a worker asks for jobs, and for which: when it is told of some, when it has room and there may be more, when one is
+ * due, and every second in any case.
+ */
+
+import type { Claim, JobEngine, LimitedName } from '../engine.ts'
+import type { JobPolicy } from '../policy.ts'
+import type { Logger } from '../../core/log.ts'
+
+export interface TurnsOptions {
+  readonly engine: JobEngine
+  readonly jobs: ReadonlyMap<string, { readonly policy: JobPolicy }>
+  /** How many may be taken now. */
+  readonly room: () => number
+  /** Not while a heartbeat is under way. */
+  readonly locked: <T>(work: () => Promise<T>) => Promise<T>
+  /** In whose name. */
+  readonly worker: () => Promise<string>
+  readonly took: (claims: readonly Claim[], worker: string) => void
+  readonly log: Logger
+}
+
+const firstRetryMs = 100
+const lastRetryMs = 2_000
+const pausedForMs = 1_000
+
+export class Turns {
+  /** How long it waits at most until it asks again. */
+  pollMs = 1_000
+  readonly #options: TurnsOptions
+  readonly #plain: readonly string[]
+  readonly #limited: ReadonlyMap<string, LimitedName>
+  #paused: { readonly names: ReadonlySet<string>; readonly atMs: number } | null = null
+  /** Whether there may be some that nobody has taken. */
+  #more = true
+  #dueAtMs = -Infinity
+  #againAtMs = Infinity
+  #limitedFirst = false
+  #wake = Promise.withResolvers<void>()
+  #stopped = false
+  #running: Promise<void> | null = null
+
+  constructor(options: TurnsOptions) {
+    this.#options = options
+    const policies = [...options.jobs.values()].map(({ policy }) => policy)
+    const isLimited = ({ limit, perKey, rate }: JobPolicy): boolean =>
+      limit !== null || perKey !== null || rate !== null
+    this.#plain = policies.filter((policy) => !isLimited(policy)).map(({ name }) => name)
+    this.#limited = new Map(policies.filter(isLimited).map((policy) => [policy.name, policy]))
+  }
+
+  start(pollMs: number): void {
+    this.pollMs = pollMs
+    this.#running ??= this.#loop()
+  }
+
+  /**
+   * @param more whether there may be jobs that were not there before; else there is only room
+   * @param due whether one may be due that was not known of
+   */
+  wake(more: boolean, due = false): void {
+    this.#more ||= more
+    if (due) this.#dueAtMs = -Infinity
+    if (more || this.#more) this.#wake.resolve()
+  }
+
+  /** One has ended here: another of its name may have been held back by it. @param again whether it is tried again */
+  ended(name: string, again: boolean): void {
+    if (again || this.#limited.has(name)) this.wake(true, again)
+  }
+
+  forgetPaused(): void {
+    this.#paused = null
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#wake.resolve()
+    await this.#running
+  }
+
+  async #loop(): Promise<void> {
+    let retryMs = firstRetryMs
+    while (!this.#stopped) {
+      try {
+        await this.#turn()
+        retryMs = firstRetryMs
+      } catch (error) {
+        this.#options.log.debug({ error }, 'jobs could not be asked for: trying again')
+        this.#more = true
+        await this.#rest(retryMs)
+        retryMs = Math.min(lastRetryMs, 2 * retryMs)
+        continue
+      }
+      if (this.#more && this.#options.room() > 0) continue
+      const nextMs = Math.min(this.#dueAtMs, this.#againAtMs) - performance.now()
+      await this.#rest(Math.max(1, Math.min(this.pollMs, nextMs)))
+    }
+  }
+
+  async #turn(): Promise<void> {
+    const { room, locked, worker: name } = this.#options
+    if (room() <= 0) return
+    const paused = await this.#pausedNames()
+    this.#more = false
+    this.#againAtMs = Infinity
+    const worker = await name()
+    const steps = [() => this.#claimPlain(worker, paused), () => this.#claimLimited(worker, paused)]
+    // In turn, so that neither kind takes all the room for ever.
+    this.#limitedFirst = !this.#limitedFirst
+    for (const step of this.#limitedFirst ? steps.toReversed() : steps) {
+      if (room() > 0 && !this.#stopped) await locked(step)
+      else this.#more = true
+    }
+    // Behind the claims: what waits already should not wait for this.
+    if (performance.now() >= this.#dueAtMs) await this.#moveDue()
+  }
+
+  async #moveDue(): Promise<void> {
+    const { moved, nextMs } = await this.#options.engine.due()
+    this.#dueAtMs = performance.now() + Math.min(nextMs ?? Infinity, this.pollMs)
+    if (moved > 0) this.#more = true
+  }
+
+  async #claimPlain(worker: string, paused: ReadonlySet<string>): Promise<void> {
+    const { engine, room, took } = this.#options
+    const names = this.#plain.filter((name) => !paused.has(name))
+    const most = room()
+    if (names.length === 0 || most <= 0) return
+    const claims = await engine.claim(worker, names, most)
+    this.#more ||= claims.length === most
+    took(claims, worker)
+  }
+
+  async #claimLimited(worker: string, paused: ReadonlySet<string>): Promise<void> {
+    const { engine, room, took } = this.#options
+    const names = [...this.#limited.keys()].filter((name) => !paused.has(name))
+    const waiting = names.length === 0 ? [] : await engine.waitingAmong(names)
+    for (const name of waiting) {
+      const most = room()
+      if (most <= 0) {
+        this.#more = true
+        return
+      }
+      const { claims, againMs } = await engine.claimLimited(worker, this.#limited.get(name)!, most)
+      if (againMs !== null) this.#againAtMs = Math.min(this.#againAtMs, performance.now() + againMs)
+      this.#more ||= claims.length === most
+      took(claims, worker)
+    }
+  }
+
+  async #pausedNames(): Promise<ReadonlySet<string>> {
+    const known = this.#paused
+    if (known !== null && performance.now() - known.atMs < pausedForMs) return known.names
+    const names = new Set(await this.#options.engine.paused())
+    this.#paused = { names, atMs: performance.now() }
+    return names
+  }
+
+  /** Until it is woken, and for at most so long. */
+  async #rest(ms: number): Promise<void> {
+    if (this.#stopped) return
+    let timer: NodeJS.Timeout | undefined
+    const over = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        this.#more = true
+        resolve()
+      }, ms)
+    })
+    await Promise.race([this.#wake.promise, over])
+    clearTimeout(timer)
+    this.#wake = Promise.withResolvers()
+  }
+}

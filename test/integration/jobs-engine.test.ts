@@ -1,0 +1,293 @@
+/** What keeps jobs: claims and their fences, leases, limits across the cluster, retention. Against docs/decisions/037-jobs.md. */
+
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, suite, test } from 'node:test'
+
+import { createOwnPool } from '../../src/engines/postgres/pools.ts'
+import { overPool } from '../../src/jobs/postgres/database.ts'
+import { createPostgresJobs } from '../../src/jobs/postgres/engine.ts'
+import { jobsGround } from '../support/jobs-ground.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+import type { Claim, JobEngine, JobsDatabase, LimitedName, NewJob } from '../../src/jobs/engine.ts'
+
+const leaseMs = 60_000
+
+suite('the engine of jobs on PostgreSQL', () => {
+  const ground = jobsGround({ jobs: [] })
+  let pool: ReturnType<typeof createOwnPool>
+  let engine: JobEngine
+  let database: JobsDatabase
+
+  const order = async (jobs: Partial<NewJob> | readonly Partial<NewJob>[]): Promise<string[]> => {
+    const rows = [jobs].flat().map((job) => ({ ...plain, ...job }) as NewJob)
+    return (await engine.order(database.run, rows)).map(({ id }) => id)
+  }
+  const worker = (ms = leaseMs): Promise<string> => engine.register('test', ms)
+  const take = async (who: string, most = 100): Promise<readonly Claim[]> => await engine.claim(who, ['plain'], most)
+  const stateOf = async (id: string): Promise<string | undefined> => (await engine.find([id]))[0]?.state
+  const isLost = async (answers: Promise<readonly object[]>): Promise<boolean> => 'lost' in (await answers)[0]!
+
+  before(async () => {
+    const { address } = ground().ff.clusters['main']!
+    const limits = { max: 12, connectTimeoutMs: 5_000, statementTimeoutMs: 10_000, applicationName: 'test' }
+    pool = createOwnPool(address, limits)
+    pool.on('error', () => undefined)
+    database = overPool(pool)
+    engine = createPostgresJobs({ database })
+    await Promise.all(Array.from({ length: 5 }, () => engine.prepare()))
+  })
+  after(() => pool.end())
+  beforeEach(async () => {
+    await pool.query('truncate fourfold.jobs, fourfold.finished_jobs, fourfold.job_workers, fourfold.job_names')
+  })
+
+  test('workers that claim at once get different jobs, and all of them', async () => {
+    const ids = await order(Array.from({ length: 500 }, () => ({})))
+    const workers = await Promise.all(Array.from({ length: 8 }, () => worker()))
+    const claims = await Promise.all(
+      workers.map(async (who) => {
+        const taken: Claim[] = []
+        for (let more = await take(who, 7); more.length > 0; more = await take(who, 7)) taken.push(...more)
+        return taken
+      }),
+    )
+    const taken = claims.flat().map(({ id }) => id)
+    assert.equal(taken.length, 500)
+    assert.deepEqual(new Set(taken), new Set(ids))
+  })
+
+  test('a claim is completed once, by its holder alone, and saying so again changes nothing', async () => {
+    const [id] = await order({})
+    const [first, second] = [await worker(), await worker()]
+    const [claim] = await take(first)
+    const done = [{ ...claim!, output: '{"a":1}' }]
+    assert.ok(await isLost(engine.complete(second, done)))
+    assert.ok(await isLost(engine.complete(first, [{ ...done[0]!, token: 2 }])))
+    const recorded = await engine.complete(first, done)
+    assert.deepEqual(await engine.complete(first, done), recorded, 'its answer had been lost')
+    assert.ok(await isLost(engine.complete(second, done)))
+    assert.ok(await isLost(engine.fail(first, [{ ...claim!, error: noError, retryMs: null }])))
+    const { rows } = await pool.query('select count(*)::int as n from fourfold.finished_jobs')
+    assert.equal(rows[0].n, 1)
+    assert.deepEqual((await engine.find([id!]))[0]?.output, { a: 1 })
+  })
+
+  test('a worker whose lease was over can neither complete, nor fail, nor report, nor hand back what is another’s', async () => {
+    const [id] = await order({})
+    const zombie = await worker(1)
+    const [old] = await take(zombie)
+    const heir = await worker()
+    await waitFor('it is taken back', async () => (await engine.recover()) === 1)
+    const [now] = await take(heir)
+    assert.deepEqual([now!.id, now!.token, now!.attempt], [id, 2, 2])
+    assert.ok(await isLost(engine.complete(zombie, [{ ...old!, output: null }])))
+    assert.ok(await isLost(engine.fail(zombie, [{ ...old!, error: noError, retryMs: 0 }])))
+    assert.ok(await isLost(engine.progress(zombie, [{ ...old!, progress: 1, message: null }])))
+    assert.ok(await isLost(engine.handBack(zombie, [old!])))
+    assert.equal((await engine.beat(zombie, leaseMs, [id!])).alive, false)
+    assert.equal(await stateOf(id!), 'running')
+    assert.equal(await isLost(engine.complete(heir, [{ ...now!, output: null }])), false)
+    assert.equal((await engine.find([id!]))[0]?.errors[0]?.code, 'FF_JOB_WORKER_LOST')
+  })
+
+  test('a worker that claims after its lease is over loses that, too', async () => {
+    const zombie = await worker(1)
+    await waitFor('its lease is over', async () => {
+      await engine.recover()
+      return !(await engine.beat(zombie, leaseMs, [])).alive
+    })
+    const [id] = await order({})
+    assert.equal((await take(zombie)).length, 1)
+    assert.equal(await engine.recover(), 1)
+    assert.equal(await stateOf(id!), 'waiting')
+  })
+
+  test('a claim whose answer was lost is handed back by the next heartbeat, and costs no attempt', async () => {
+    const ids = await order([{}, {}])
+    const who = await worker()
+    const [known] = await take(who, 1)
+    await take(who, 1)
+    assert.equal((await engine.beat(who, leaseMs, [known!.id])).handedBack, 1)
+    const [again] = await take(who)
+    assert.deepEqual([again!.attempt, again!.token], [1, 2])
+    assert.deepEqual(new Set([known!.id, again!.id]), new Set(ids))
+    assert.equal((await engine.beat(who, leaseMs, [known!.id, again!.id])).handedBack, 0)
+  })
+
+  test('what lost its worker at its last attempt has failed; before that it waits longer each time', async () => {
+    const [id] = await order({ attempts: 4 })
+    const states: unknown[] = []
+    for (let attempt = 1; attempt <= 4; attempt += 1) {
+      await pool.query(`update fourfold.jobs set state = 'waiting'`)
+      assert.equal((await take(await worker(0)))[0]?.attempt, attempt)
+      await waitFor('it is taken back', async () => (await engine.recover()) === 1)
+      states.push(await stateOf(id!))
+    }
+    assert.deepEqual(states, ['waiting', 'waiting', 'scheduled', 'failed'])
+    assert.equal((await engine.find([id!]))[0]?.errors.length, 4)
+  })
+
+  test('a worker that leaves gives back what it has', async () => {
+    const [id] = await order({})
+    const who = await worker()
+    await take(who)
+    await engine.withdraw(who)
+    assert.equal(await stateOf(id!), 'waiting')
+    assert.equal((await take(await worker()))[0]?.attempt, 1)
+  })
+
+  test('a priority goes before the waiting of so many minutes, and no further', async () => {
+    const [low, high, older] = await order([{}, { priority: 5 }, {}])
+    await pool.query(`update fourfold.jobs set rank = rank - interval '6 min' where id = $1`, [older])
+    const who = await worker()
+    assert.deepEqual(
+      (await take(who)).map(({ id }) => id),
+      [older, high, low],
+    )
+  })
+
+  test('what is due waits from then on; the time of the next is known', async () => {
+    assert.deepEqual(await engine.due(), { moved: 0, nextMs: null })
+    const [id] = await order([{ delayMs: 60_000 }])
+    const { nextMs } = await engine.due()
+    assert.ok(nextMs! > 50_000 && nextMs! <= 60_000)
+    await pool.query(`update fourfold.jobs set run_at = now()`)
+    assert.equal((await engine.due()).moved, 1)
+    assert.equal(await stateOf(id!), 'waiting')
+  })
+
+  test('a cancelled one that fails is cancelled, and one that is handed back is told to whoever takes it', async () => {
+    const [fails, back] = await order([{}, {}])
+    const who = await worker()
+    const claims = await take(who)
+    await engine.cancel(fails!)
+    await engine.cancel(back!)
+    assert.equal((await engine.beat(who, leaseMs, [fails!, back!])).cancelled.length, 2)
+    const of = (id: string): Claim => claims.find((claim) => claim.id === id)!
+    await engine.fail(who, [{ ...of(fails!), error: noError, retryMs: 1_000 }])
+    assert.equal(await stateOf(fails!), 'cancelled')
+    await engine.handBack(who, [of(back!)])
+    assert.equal((await take(who))[0]?.cancelled, true)
+  })
+
+  suite('limits', () => {
+    const limited = (limits: Partial<LimitedName>): LimitedName => ({
+      ...{ name: 'plain', limit: null, perKey: null, rate: null },
+      ...limits,
+    })
+    const claimAll = async (limits: LimitedName, workers: number, most: number): Promise<Claim[][]> => {
+      const who = await Promise.all(Array.from({ length: workers }, () => worker()))
+      return await Promise.all(who.map(async (one) => [...(await engine.claimLimited(one, limits, most)).claims]))
+    }
+
+    test('at most so many run at once, however many workers ask at once', async () => {
+      await order(Array.from({ length: 50 }, () => ({})))
+      const claims = await claimAll(limited({ limit: 7 }), 8, 5)
+      assert.equal(claims.flat().length, 7)
+      const [own] = claims.find(({ length }) => length > 0)!
+      assert.equal((await claimAll(limited({ limit: 7 }), 2, 5)).flat().length, 0)
+      const { rows } = await pool.query('select worker from fourfold.jobs where id = $1', [own!.id])
+      await engine.complete(rows[0].worker, [{ ...own!, output: null }])
+      assert.equal((await claimAll(limited({ limit: 7 }), 2, 5)).flat().length, 1)
+    })
+
+    test('at most so many of a key, and a long backlog of one key holds up no other', async () => {
+      await order([
+        ...Array.from({ length: 600 }, () => ({ key: 'busy' })),
+        ...Array.from({ length: 20 }, (_, at) => ({ key: `other ${at % 10}` })),
+        {},
+        {},
+        {},
+      ])
+      const claims = (await claimAll(limited({ perKey: 2 }), 4, 100)).flat()
+      const keys = await pool.query(
+        `select key, count(*)::int as n from fourfold.jobs where state = 'running' group by key`,
+      )
+      const counts = new Map(keys.rows.map(({ key, n }) => [key, n]))
+      assert.equal(counts.get('busy'), 2)
+      for (let at = 0; at < 10; at += 1) assert.equal(counts.get(`other ${at}`), 2)
+      assert.equal(claims.length, 22 + (counts.get(null) ?? 0))
+    })
+
+    test('at most so many begin in a time, in every stretch of it, and all do in the end', async () => {
+      await order(Array.from({ length: 60 }, () => ({})))
+      const limits = limited({ rate: { limit: 20, perMs: 500 } })
+      const who = await Promise.all([worker(), worker()])
+      const begun: number[] = []
+      const deadline = performance.now() + 10_000
+      while (begun.length < 60 && performance.now() < deadline) {
+        const claims = await Promise.all(who.map((one) => engine.claimLimited(one, limits, 100)))
+        for (const one of claims) for (const _ of one.claims) begun.push(performance.now())
+        const againMs = Math.min(...claims.map((one) => one.againMs ?? 1))
+        await new Promise((resolve) => setTimeout(resolve, Math.min(againMs, 50)))
+      }
+      assert.equal(begun.length, 60)
+      for (const [at, ms] of begun.entries()) {
+        // What came here later than it was claimed makes a stretch look shorter.
+        const within = begun.slice(at).filter((other) => other < ms + 450).length
+        assert.ok(within <= 20, `${within} within 450 ms`)
+      }
+      assert.ok(begun.at(-1)! - begun[0]! < 3_500, `all of them took ${begun.at(-1)! - begun[0]!} ms`)
+    })
+
+    test('what is paused is not claimed', async () => {
+      await order({})
+      await engine.setPaused('plain', true)
+      assert.deepEqual(await engine.paused(), ['plain'])
+      assert.equal((await claimAll(limited({ limit: 1 }), 1, 5)).flat().length, 0)
+      await engine.setPaused('plain', false)
+      assert.equal((await claimAll(limited({ limit: 1 }), 1, 5)).flat().length, 1)
+    })
+  })
+
+  test('a tick is ordered once, by whoever comes first, and none of before', async () => {
+    const job = { ...plain, name: 'tick' }
+    assert.equal(await engine.lastTick('tick'), null)
+    const atMs = Date.now() + 60_000
+    const ordered = await Promise.all(Array.from({ length: 8 }, () => engine.tick('tick', atMs, job)))
+    assert.equal(ordered.filter((one) => one !== null).length, 1)
+    assert.equal(await engine.tick('tick', atMs - 1_000, job), null)
+    assert.equal(await engine.lastTick('tick'), atMs)
+  })
+
+  test('finished ones go in eighths, by age and by size, and failed ones by age', async () => {
+    const finish = async (count: number): Promise<string[]> => {
+      const ids = await order(Array.from({ length: count }, () => ({ input: JSON.stringify('x'.repeat(500)) })))
+      const who = await worker()
+      const fresh = createPostgresJobs({ database })
+      await fresh.complete(
+        who,
+        (await take(who, count)).map((claim) => ({ ...claim, output: null })),
+      )
+      return ids
+    }
+    const [old] = await finish(1)
+    const day = 24 * 3_600_000
+    await engine.rotate(7 * day, 1e9, day)
+    assert.equal(await stateOf(old!), 'done')
+    for (let turn = 0; turn < 7; turn += 1) {
+      await pool.query(`update fourfold.job_segments set began_at = now() - interval '25 hours'`)
+      await engine.rotate(7 * day, 1e9, day)
+      await finish(1)
+    }
+    assert.equal(await stateOf(old!), 'done', 'kept for seven of them')
+    await pool.query(`update fourfold.job_segments set began_at = now() - interval '25 hours'`)
+    await engine.rotate(7 * day, 1e9, day)
+    assert.equal(await stateOf(old!), undefined)
+    for (let round = 0; round < 12; round += 1) {
+      await finish(1_000)
+      await engine.rotate(7 * day, 4 * 2 ** 20, day)
+    }
+    const { rows } = await pool.query(
+      `select sum(pg_total_relation_size(c.oid))::float8 as bytes from pg_class c where c.relname ~ '^finished_jobs_'`,
+    )
+    assert.ok(rows[0].bytes < 6 * 2 ** 20, `${rows[0].bytes} bytes are left`)
+  })
+})
+
+const plain: NewJob = {
+  ...{ name: 'plain', input: '{}', owner: null, key: null, uniqueKey: null },
+  ...{ priority: 0, delayMs: 0, attempts: 3 },
+}
+const noError = { attempt: 1, at: '2026-01-01T00:00:00.000Z', message: 'no' }

@@ -1,0 +1,343 @@
+/** Jobs: ordered in transactions, done by workers, tried again, cancelled, limited, waited for. */
+
+import assert from 'node:assert/strict'
+import { before, suite, test } from 'node:test'
+
+import { isFourfoldError } from '../../src/core/errors.ts'
+import { defineJob, JobFailure, type JobContext } from '../../src/jobs/define-job.ts'
+import { anything, jobsGround, schemaOf } from '../support/jobs-ground.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+import type { Fourfold } from '../../src/app/fourfold.ts'
+import type { JobStatus } from '../../src/jobs/jobs.ts'
+
+const double = defineJob({
+  name: 'double',
+  input: schemaOf<{ n: number }>((value: any) =>
+    typeof value?.n === 'number' ? null : `n: expected a number, got ${typeof value?.n}`,
+  ),
+  output: schemaOf<{ twice: number }>((value: any) =>
+    typeof value?.twice === 'number' ? null : 'twice: expected a number',
+  ),
+})
+
+/** What a job of these tests does, by the name in its input. */
+type Act = (job: JobContext<any> & { readonly databases: any }) => unknown
+const acts = new Map<string, Act>()
+const act = defineJob<any>({ name: 'act', input: anything, retry: { limit: 2, first: 10, factor: 1 } })
+const once = defineJob<any>({ name: 'once', input: anything, retry: 0 })
+const short = defineJob<any>({ name: 'short', input: anything, retry: 0, timeout: 50 })
+const alike = defineJob<any>({ name: 'alike', input: anything, unique: ({ by }) => by })
+const begun = defineJob<any>({ name: 'begun', input: anything, unique: { by: ({ by }) => by, until: 'start' } })
+const unknown = defineJob<any>({ name: 'unknown', input: anything })
+const perform: Act = (job) => acts.get(job.input.act)!(job)
+const all = [
+  double.handle(({ input }) => ({ twice: input.n * 2 })),
+  ...[act, once, short, alike, begun].map((contract) => contract.handle(perform as never)),
+]
+
+suite('jobs', () => {
+  const ground = jobsGround({ jobs: all })
+  let jobs: Fourfold<any>['jobs']
+  /** Orders a job that does this, and answers its id. */
+  const order = async (does: Act, contract: any = act, options = {}): Promise<string> => {
+    const name = String(Math.random())
+    acts.set(name, does)
+    return (await jobs.enqueue(contract, { act: name, by: name }, options)).id
+  }
+  const ended = async (id: string): Promise<JobStatus> =>
+    (await jobs.wait(id, { timeout: '10s' })) ?? assert.fail('expected a job')
+
+  before(async () => {
+    await ground().worker()
+    jobs = ground().ff.jobs
+    await ground().outside.query('create table notes (id int primary key, text text not null)')
+  })
+
+  test('what is ordered is done, and its output is there', async () => {
+    const { id, isNew } = await jobs.enqueue(double, { n: 21 })
+    assert.equal(isNew, true)
+    const done = await jobs.wait<typeof double>(id, { timeout: '5s' })
+    assert.equal(done?.state, 'done')
+    assert.deepEqual(done?.output, { twice: 42 })
+    assert.deepEqual((await jobs.find(id))?.output, { twice: 42 })
+  })
+
+  test('many are ordered at once, and answered in their order', async () => {
+    const ids = await jobs.enqueueMany(
+      double,
+      Array.from({ length: 1_000 }, (_, n) => ({ n })),
+    )
+    assert.equal(new Set(ids.map(({ id }) => id)).size, 1_000)
+    for (const n of [0, 500, 999]) assert.deepEqual((await ended(ids[n]!.id)).output, { twice: 2 * n })
+    assert.deepEqual(await jobs.enqueueMany(double, []), [])
+  })
+
+  test('an input that does not fit is refused with the schema’s words, before anything is written', async () => {
+    await rejectsWith('FF_JOB_INPUT', jobs.enqueue(double, { n: 'x' } as any), /n: expected a number, got string/)
+    await rejectsWith('FF_JOB_INPUT', jobs.enqueue(double, { n: 1n } as any), /JSON/)
+    await rejectsWith('FF_JOB_INPUT', jobs.enqueue(double, undefined as any), /JSON/)
+    await rejectsWith('FF_JOB_INPUT', jobs.enqueue(double, { n: 1, more: 'x'.repeat(2 ** 20) } as any), /bytes/)
+    await rejectsWith('FF_JOB_INPUT', jobs.enqueue(double, { n: 1 }, { priority: 1.5 }), /priority/)
+    await rejectsWith('FF_JOB_INPUT', jobs.enqueue(double, { n: 1 }, { key: '' }), /key/)
+    await rejectsWith('FF_JOB_ID', jobs.find('x'), /digits/)
+    assert.equal((await jobs.counts()).length, 0)
+  })
+
+  test('texts of any kind travel', async () => {
+    const text = '\0 \ud800 鍵 \u{1f600} "\\'
+    const id = await order(({ input }) => input, act, {})
+    assert.equal((await ended(id)).state, 'done')
+    acts.set('echo', ({ input }) => [...input.text].map((unit) => unit.codePointAt(0)))
+    const { id: echoed } = await jobs.enqueue(act, { act: 'echo', text })
+    assert.deepEqual(
+      (await ended(echoed)).output,
+      [...text].map((unit) => unit.codePointAt(0)),
+    )
+  })
+
+  test('an order stands or falls with its transaction', async () => {
+    const { ff, outside } = ground()
+    const main = ff.databases['main']!
+    let inside = ''
+    await main.transaction().execute(async (trx: any) => {
+      await trx.insertInto('notes').values({ id: 1, text: 'a' }).execute()
+      inside = (await jobs.enqueue(double, { n: 1 }, { in: trx })).id
+    })
+    assert.equal((await ended(inside)).state, 'done')
+    let lost = ''
+    const rolledBack = main.transaction().execute(async (trx: any) => {
+      lost = (await jobs.enqueue(double, { n: 2 }, { in: trx })).id
+      throw new Error('rolled back')
+    })
+    await assert.rejects(rolledBack, /rolled back/)
+    assert.equal(await jobs.find(lost), null)
+    await outside.query('begin')
+    const { id } = await jobs.enqueue(double, { n: 3 }, { in: outside })
+    assert.equal(await jobs.find(id), null)
+    await outside.query('commit')
+    assert.equal((await ended(id)).state, 'done')
+  })
+
+  test('a transaction of another database is refused, and goes on', async () => {
+    const { main, other } = ground().ff.databases
+    await other!.transaction().execute(async (trx: any) => {
+      await rejectsWith('FF_JOB_DATABASE', jobs.enqueue(double, { n: 1 }, { in: trx }), /other/)
+    })
+    const client = await other!.pool.connect()
+    await client.query('begin')
+    await rejectsWith('FF_JOB_DATABASE', jobs.enqueue(double, { n: 1 }, { in: client }), /another database/)
+    assert.equal((await client.query('select 1 as one')).rows[0].one, 1)
+    await client.query('rollback')
+    client.release()
+    await rejectsWith('FF_JOB_DATABASE', jobs.enqueue(double, { n: 1 }, { in: main as any }), /no transaction/)
+    await rejectsWith('FF_JOB_DATABASE', jobs.enqueue(double, { n: 1 }, { in: {} as any }), /neither/)
+  })
+
+  test('an attempt that fails is followed by others, and each error is kept', async () => {
+    const id = await order(({ attempt }) => {
+      if (attempt < 3) throw Object.assign(new Error(`no luck ${attempt}\0`), { code: 'BAD_LUCK' })
+      return 'at last'
+    })
+    const { state, output, record, error } = await ended(id)
+    assert.deepEqual([state, output, record.attempt, error], ['done', 'at last', 3, null])
+    assert.deepEqual(
+      record.errors.map(({ attempt, message, code }) => [attempt, message, code]),
+      [1, 2].map((attempt) => [attempt, `no luck ${attempt}`, 'BAD_LUCK']),
+    )
+  })
+
+  test('without an attempt left it has failed, stays, and can be tried again', async () => {
+    let broken = true
+    const id = await order(() => {
+      if (broken) throw new Error('broken')
+      return 'whole'
+    })
+    assert.equal((await ended(id)).error?.message, 'broken')
+    assert.equal((await jobs.find(id))?.record.errors.length, 3)
+    assert.ok((await jobs.failed()).some((one) => one.id === id))
+    broken = false
+    assert.equal(await jobs.retry(id), 1)
+    assert.equal((await ended(id)).output, 'whole')
+    assert.equal(await jobs.retry(id), 0)
+  })
+
+  test('what no attempt would change is not tried again', async () => {
+    const reasons: [Act, RegExp][] = [
+      [
+        () => {
+          throw new JobFailure('no such user')
+        },
+        /no such user/,
+      ],
+      [() => 1n, /JSON/],
+      [
+        () => {
+          const circle: any = {}
+          circle.self = circle
+          return circle
+        },
+        /JSON/,
+      ],
+      [() => 'x'.repeat(2 ** 20 + 1), /bytes/],
+    ]
+    for (const [does, message] of reasons) {
+      const { state, error, record } = await ended(await order(does))
+      assert.deepEqual([state, record.errors.length], ['failed', 1])
+      assert.match(error!.message, message)
+    }
+    const { id } = await jobs.enqueue(double, { n: 1e308 * 10 } as any).catch(() => ({ id: '' }))
+    assert.equal(id, '', 'Infinity is null in JSON')
+  })
+
+  test('whatever a handler rejects with is an error', async () => {
+    const reasons: readonly [reason: unknown, message: string][] = [
+      [undefined, 'undefined'],
+      [null, 'null'],
+      ['text', 'text'],
+      [7, '7'],
+      [{ some: 'thing' }, '[object Object]'],
+    ]
+    for (const [reason, message] of reasons) {
+      const { state, error } = await ended(await order(() => Promise.reject(reason as Error), once))
+      assert.deepEqual([state, error?.message], ['failed', message])
+    }
+  })
+
+  test('an attempt that takes too long hears its signal, and its place is free although it goes on', async () => {
+    let heard: unknown = null
+    const heeding = await order(
+      ({ signal }) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => {
+            heard = signal.reason
+            reject(signal.reason as Error)
+          })
+        }),
+      short,
+    )
+    assert.equal((await ended(heeding)).error?.code, 'FF_JOB_TIMEOUT')
+    assert.ok(isFourfoldError(heard, 'FF_JOB_TIMEOUT'))
+    const hanging = await order(() => new Promise(() => undefined), short)
+    assert.equal((await ended(hanging)).error?.code, 'FF_JOB_TIMEOUT')
+  })
+
+  test('delayed ones wait, and runAt is the same as a moment', async () => {
+    const beganMs = Date.now()
+    const [delayed, later] = await Promise.all([
+      order(() => Date.now(), act, { delay: 300 }),
+      order(() => Date.now(), act, { runAt: new Date(beganMs + 400) }),
+    ])
+    assert.equal((await jobs.find(delayed))?.state, 'scheduled')
+    const [first, second] = [(await ended(delayed)).output as number, (await ended(later)).output as number]
+    assert.ok(first >= beganMs + 290 && first < beganMs + 1_500, `after ${first - beganMs} ms`)
+    assert.ok(second >= beganMs + 390, `after ${second - beganMs} ms`)
+  })
+
+  test('while one like it is not finished, an order is answered with that', async () => {
+    const gate = Promise.withResolvers<void>()
+    acts.set('gate', () => gate.promise)
+    const orders = await Promise.all(Array.from({ length: 20 }, () => jobs.enqueue(alike, { act: 'gate', by: 'a' })))
+    assert.equal(new Set(orders.map(({ id }) => id)).size, 1)
+    assert.equal(orders.filter(({ isNew }) => isNew).length, 1)
+    const other = await jobs.enqueue(alike, { act: 'gate', by: 'b' })
+    assert.equal(other.isNew, true)
+    await waitFor('it runs', async () => (await jobs.find(orders[0]!.id))?.state === 'running')
+    assert.equal((await jobs.enqueue(alike, { act: 'gate', by: 'a' })).isNew, false)
+    const begins = await jobs.enqueue(begun, { act: 'gate', by: 'a' })
+    await waitFor('it runs', async () => (await jobs.find(begins.id))?.state === 'running')
+    assert.equal((await jobs.enqueue(begun, { act: 'gate', by: 'a' })).isNew, true, 'until the start alone')
+    const mixed = await jobs.enqueueMany(
+      alike,
+      ['a', 'c', 'c', 'b'].map((by) => ({ act: 'gate', by })),
+    )
+    assert.deepEqual(
+      mixed.map(({ isNew }) => isNew),
+      [false, true, false, false],
+    )
+    assert.equal(mixed[3]!.id, other.id)
+    gate.resolve()
+    await ended(orders[0]!.id)
+    assert.equal((await jobs.enqueue(alike, { act: 'gate', by: 'a' })).isNew, true)
+  })
+
+  test('one that waits is cancelled at once, one that runs hears it, one that is finished is left', async () => {
+    const waiting = await order(() => 1, act, { delay: '1h' })
+    assert.equal(await jobs.cancel(waiting), true)
+    assert.equal((await ended(waiting)).state, 'cancelled')
+    assert.equal(await jobs.cancel(waiting), false)
+    const running = await order(
+      ({ signal }) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason as Error))
+        }),
+    )
+    await waitFor('it runs', async () => (await jobs.find(running))?.state === 'running')
+    assert.equal(await jobs.cancel(running), true)
+    assert.equal((await ended(running)).state, 'cancelled')
+    const deaf = await order(() => new Promise(() => undefined))
+    await waitFor('it runs', async () => (await jobs.find(deaf))?.state === 'running')
+    await jobs.cancel(deaf)
+    assert.equal((await ended(deaf)).state, 'cancelled')
+    assert.equal(await jobs.cancel('999999999'), false)
+  })
+
+  test('how far it is can be followed, forwards only, up to the end', async () => {
+    const step = Promise.withResolvers<void>()
+    const id = await order(async ({ progress }) => {
+      progress(0.25, 'begun')
+      for (let at = 0; at < 1_000; at += 1) progress(0.25 + at / 4_000, `step ${at}`)
+      await step.promise
+      progress(7)
+    })
+    const seen: JobStatus[] = []
+    for await (const status of jobs.follow(id, { signal: AbortSignal.timeout(10_000) })) {
+      seen.push(status!)
+      if (status!.message === 'step 999') step.resolve()
+    }
+    assert.equal(seen.at(-1)?.state, 'done')
+    const versions = seen.map(({ version }) => version)
+    assert.deepEqual(
+      versions,
+      [...new Set(versions)].toSorted((one, other) => one - other),
+    )
+    assert.ok(seen.some(({ progress, message }) => message === 'step 999' && Math.abs(progress! - 0.49975) < 1e-6))
+    assert.ok(seen.length < 10, `${seen.length} states of 1,000 told`)
+  })
+
+  test('what is paused is not begun until it is resumed', async () => {
+    await jobs.pause(once)
+    await waitFor('it is paused', async () => (await ground().ff.jobs.counts()) !== null)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    const id = await order(() => 'resumed', once)
+    const soon = AbortSignal.timeout(1_200)
+    await assert.rejects(jobs.wait(id, { signal: soon }))
+    assert.equal((await jobs.counts()).find(({ name }) => name === 'once')?.paused, true)
+    await jobs.resume('once')
+    assert.equal((await ended(id)).output, 'resumed')
+  })
+
+  test('a name that no worker knows waits for one that does', async () => {
+    const { id } = await jobs.enqueue(unknown, {})
+    await ended((await jobs.enqueue(double, { n: 1 })).id)
+    assert.equal((await jobs.find(id))?.state, 'waiting')
+    const newer = await ground().worker({ jobs: [unknown.handle(() => 'known' as never)] })
+    assert.equal((await ended(id)).output, 'known')
+    await newer.close()
+  })
+
+  test('whoever waits in vain is told so', async () => {
+    const id = await order(() => 1, act, { delay: '1h' })
+    await rejectsWith('FF_CORE_DEADLINE', jobs.wait(id, { timeout: 50 }))
+    const reason = new Error('gone')
+    await assert.rejects(jobs.wait(id, { signal: AbortSignal.abort(reason) }), reason)
+    assert.equal(await jobs.wait('999999999'), null)
+  })
+})
+
+async function rejectsWith(code: string, work: Promise<unknown>, message = /./): Promise<void> {
+  await assert.rejects(
+    work,
+    (error: Error) => isFourfoldError(error) && error.code === code && message.test(error.message),
+  )
+}
