@@ -70,7 +70,8 @@ export type {
   ScheduleOptions,
   UniqueOptions,
 } from './jobs/define-job.ts'
-export type { EnqueueOptions, Jobs, JobStatus, WaitOptions } from './jobs/jobs.ts'
+export type { EnqueueOptions, Jobs, WaitOptions } from './jobs/jobs.ts'
+export type { JobStatus } from './jobs/status.ts'
 export type { StandardSchema } from './jobs/standard-schema.ts'
 export type { Session } from './sessions/session.ts'
 export type { Store } from './store/store.ts'

@@ -64,9 +64,13 @@ export function createAppJobs(options: AppJobsOptions): AppJobs {
     ...{ engine, teller, pending, watch },
     transactions: new OrderTransactions(engine, database),
     ready: onceReady(engine),
+    ending: new AbortController(),
+    path: config.queue.path,
+    served: known.size > 0,
     start: () => (worker ??= startWorker({ ...options, known, core, database, instance: instance! })),
   }
   closers.push(async () => {
+    core.ending.abort()
     pending.close()
     await watch.close()
     await teller.settle()
@@ -101,6 +105,7 @@ function scopeOf(scope: Scope, cluster: Cluster, all: readonly Cluster[]): Const
   const { reader } = scope
   return {
     run: (text, values) => cluster.run(scope, text, values),
+    transaction: async (work) => await inTransaction(await cluster.checkout(scope), work),
     owner: async () => (reader === null ? null : await reader.ensure()),
     current: async () => (reader === null ? null : await reader.current()),
     told: async () => {

@@ -111,6 +111,7 @@ export type { SessionMethods } from './express/session-object.ts'
 export type { StoredSession } from './express/store.ts'
 
 export { sendFile } from './send-file.ts'
+export { sendResponse } from './jobs.ts'
 export { csrf, rateLimit, type GuardMiddleware, type RateLimitMiddleware } from './guards/express.ts'
 export type { CsrfOptions } from './guards/csrf.ts'
 export type { RateLimitOptions } from './guards/rate-limit.ts'

@@ -16,6 +16,7 @@ import type { Level } from '../freshness/level.ts'
 import type { Session } from '../sessions/session.ts'
 import { writeAnswer } from '../pages/answer.ts'
 import { createLevels, type LevelOption } from './levels.ts'
+import { findJobAnswer, sendResponse } from './jobs.ts'
 import { findPageAnswer } from './pages.ts'
 import { RequestContext } from './request-context.ts'
 
@@ -66,6 +67,13 @@ const fourfoldPlugin: FastifyPluginAsync<FourfoldPluginOptions> = async (app, op
     },
   })
   app.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
+    const job = findJobAnswer(options.ff, () => contextOf(request), request.raw)
+    if (job !== null) {
+      const answer = await job
+      reply.hijack()
+      await sendResponse(reply.raw, answer)
+      return
+    }
     const page = options.ff.pages.match(request.raw)
     if (page === null) return
     const answer = await findPageAnswer(options.ff, contextOf(request), page, request.raw)

@@ -23,6 +23,7 @@ import { createCsrf, createLimit, type RateLimitHandler } from './guards/hono.ts
 import type { RateLimitOptions } from './guards/rate-limit.ts'
 import type { Head } from './held-response.ts'
 import { createLevels, type LevelOption } from './levels.ts'
+import { findJobAnswer } from './jobs.ts'
 import { findPageAnswer } from './pages.ts'
 import { addAnswer, RequestContext } from './request-context.ts'
 import type { RawRequest } from './secure.ts'
@@ -64,6 +65,8 @@ export function fourfold({ ff, level, cacheStatus }: FourfoldMiddlewareOptions):
       cacheStatus,
     })
     giveVariables(c, context)
+    const job = findJobAnswer(ff, () => context, pageTarget(c))
+    if (job !== null) return await job
     const page = ff.pages.match(pageTarget(c))
     const answer = page && (await findPageAnswer(ff, context, page, pageTarget(c)))
     if (answer !== null) return pageResponse(answer)

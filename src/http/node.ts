@@ -12,6 +12,7 @@ import type { Session } from '../sessions/session.ts'
 import { answerError } from './error-answer.ts'
 import { holdResponse } from './held-response.ts'
 import { createLevels, type LevelOption } from './levels.ts'
+import { findJobAnswer, sendResponse } from './jobs.ts'
 import { findPageAnswer } from './pages.ts'
 import { addAnswer, RequestContext } from './request-context.ts'
 
@@ -83,6 +84,8 @@ export function withFourfold<S extends Schemas>(
         response.destroy()
       })
     }
+    const job = findJobAnswer(ff, () => context, raw)
+    if (job !== null) return void job.then((answer) => sendResponse(response, answer)).catch(fail)
     const page = ff.pages.match(raw)
     if (page === null) return handle()
     findPageAnswer(ff, context, page, raw)
@@ -100,6 +103,7 @@ async function run<S extends Schemas>(
 }
 
 export { sendFile } from './send-file.ts'
+export { sendResponse } from './jobs.ts'
 export { csrf, rateLimit, type CsrfCheck, type RateLimitCheck } from './guards/node.ts'
 export type { CsrfOptions } from './guards/csrf.ts'
 export type { RateLimitOptions } from './guards/rate-limit.ts'

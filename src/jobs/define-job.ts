@@ -129,7 +129,10 @@ export function defineJob<Input, Parsed = Input, Output = null>(
   return contract
 }
 
-/** Thrown by a handler: the job has failed, and no further attempt would help. */
+/** Among a job's errors: of what was thrown as {@link JobFailure}. */
+export const failureCode: string = 'JOB_FAILURE'
+
+/** Thrown by a handler: the job has failed, and no further attempt would help. Its owner is told the message. */
 export class JobFailure extends Error {
   override readonly name = 'JobFailure'
 }

@@ -10,6 +10,20 @@
  *   has taken place is then answered as it was.
  */
 
+/** A request that can be told from others: by its key, and what it asked for. */
+export interface NamedRequest {
+  readonly owner: string
+  readonly key: string
+  readonly fingerprint: string
+}
+
+/** `busy`: another one with this key is under way; `other`: the key was another order's; `known`: it has ordered this job before. */
+export type BegunRequest =
+  | { readonly kind: 'new' }
+  | { readonly kind: 'busy' }
+  | { readonly kind: 'other' }
+  | { readonly kind: 'known'; readonly id: string }
+
 export type JobState = 'scheduled' | 'waiting' | 'running' | 'failed' | 'done' | 'cancelled'
 
 /** Runs one statement. */
@@ -146,6 +160,9 @@ export interface JobEngine {
   isHere(run: RunStatement): Promise<boolean>
   /** The orders, by `run`: within whatever transaction that stands in. In their order. */
   order(run: RunStatement, jobs: readonly NewJob[]): Promise<readonly Ordered[]>
+  /** Notes a request by its key, within the transaction of its order. */
+  beginRequest(run: RunStatement, request: NamedRequest): Promise<BegunRequest>
+  endRequest(run: RunStatement, request: NamedRequest, job: string): Promise<void>
   /** Which of these can be seen by everybody. */
   visible(ids: readonly string[]): Promise<readonly string[]>
 

@@ -1,48 +1,24 @@
 /** Jobs as an app uses them: ordered for one reader, found, waited for, cancelled. What does them is in `worker/`. */
 
-import { createHash } from 'node:crypto'
-
 import { parseDuration } from '../core/duration.ts'
 import { FourfoldError } from '../core/errors.ts'
-import { jsonOf, parse } from './payload.ts'
-import { isPriority, maxPriority, policyOf, type JobPolicy } from './policy.ts'
+import { acceptJob, type AcceptOptions } from './http/accept.ts'
+import { answerJob, problem, targetOf, type ResourceRequest } from './http/resource.ts'
+import { orderOf, type OrderOptions } from './order.ts'
+import { policyOf } from './policy.ts'
+import { isOver, statusOf, type JobStatus } from './status.ts'
 
+import type { HeaderFields } from './http/prefer.ts'
 import type { InputOf, JobContract, OutputOf } from './define-job.ts'
-import type { JobCounts, JobEngine, JobRecord, NewJob, Ordered, RunStatement } from './engine.ts'
+import type { BegunRequest, JobCounts, JobEngine, JobRecord, Ordered, RunStatement } from './engine.ts'
 import type { OrderTransaction, OrderTransactions } from './order-transactions.ts'
 import type { PendingOrders } from './pending-orders.ts'
 import type { Teller } from './told.ts'
 import type { JobWatch } from './watch.ts'
 
-export interface EnqueueOptions {
+export interface EnqueueOptions extends OrderOptions {
   /** The transaction that the order belongs to: it is given if that commits. Default: none, the order is durable when the promise resolves. */
   readonly in?: OrderTransaction
-  /** Not before so long from now: `'10m'`, or ms. */
-  readonly delay?: number | string
-  /** Not before this moment, by the database's clock as far as this process's agrees with it. */
-  readonly runAt?: Date
-  /** −100 to 100; each step counts like a minute of waiting. Default: the job's. */
-  readonly priority?: number
-  /** What it is about, such as `user:7`: see `concurrency.perKey`. */
-  readonly key?: string
-}
-
-/** How a job stands, for whoever may see it. */
-export interface JobStatus<Output = unknown> {
-  readonly id: string
-  readonly name: string
-  readonly state: JobRecord['state']
-  /** Rises with everything that can be seen of it. */
-  readonly version: number
-  readonly owner: string | null
-  /** 0 to 1; null: nothing was said. */
-  readonly progress: number | null
-  readonly message: string | null
-  /** Of a job that is done. */
-  readonly output: Output | null
-  /** Of the last attempt that failed. */
-  readonly error: { readonly message: string; readonly code?: string } | null
-  readonly record: JobRecord
 }
 
 export interface WaitOptions {
@@ -62,12 +38,20 @@ export interface JobsCore {
   readonly transactions: OrderTransactions
   /** Does jobs in this process from now on. */
   readonly start: () => void
+  /** Aborted when this process takes leave of those who follow a job by HTTP. */
+  readonly ending: AbortController
+  /** Where jobs are by HTTP. */
+  readonly path: string
+  /** Whether there are any: else the address is the app's own. */
+  readonly served: boolean
 }
 
 /** What one scope adds. */
 export interface JobsScope {
   /** Runs a statement on the jobs' database in the reader's name: its token moves. */
   readonly run: RunStatement
+  /** The same for a transaction. */
+  readonly transaction: <T>(work: (run: RunStatement) => Promise<T>) => Promise<T>
   /** The reader's key, made where there is none; null: nobody. */
   readonly owner: () => Promise<string | null>
   /** The reader's key; null: nobody, or nobody yet. */
@@ -77,7 +61,6 @@ export interface JobsScope {
 }
 
 const maxOrders = 10_000
-const longestDelayMs = 10 * 365 * 24 * 3_600_000
 
 export class Jobs {
   readonly #core: JobsCore
@@ -104,6 +87,82 @@ export class Jobs {
     options: EnqueueOptions = {},
   ): Promise<Ordered> {
     return (await this.enqueueMany(job, [input], options))[0]!
+  }
+
+  /** The same for a request that names itself: sent twice it is one job. */
+  async enqueueOnce<Contract extends JobContract>(
+    job: Contract,
+    input: InputOf<Contract>,
+    options: EnqueueOptions,
+    named: { readonly key: string; readonly fingerprint: string },
+  ): Promise<Exclude<BegunRequest, { kind: 'new' }>> {
+    const { engine, ready, teller, pending, transactions } = this.#core
+    const owner = await this.#scope.owner()
+    const order = await orderOf(job, policyOf(job), input, owner, options)
+    const request = { owner: owner ?? '', ...named }
+    await ready()
+    const work = async (run: RunStatement): Promise<Exclude<BegunRequest, { kind: 'new' }>> => {
+      const begun = await engine.beginRequest(run, request)
+      if (begun.kind !== 'new') return begun
+      const { id } = (await engine.order(run, [order]))[0]!
+      await engine.endRequest(run, request, id)
+      return { kind: 'known', id }
+    }
+    if (options.in === undefined) {
+      const ordered = await this.#scope.transaction(work)
+      teller.call({ work: true, due: true })
+      return ordered
+    }
+    const ordered = await work(await transactions.enter(options.in))
+    if (ordered.kind === 'known') pending.add(ordered.id)
+    return ordered
+  }
+
+  /** How a job stands that this reader has ordered; null for anybody else's. */
+  async own(id: string): Promise<JobStatus | null> {
+    const reader = await this.#scope.current()
+    const status = reader === null ? null : await this.find(id)
+    return status?.owner === reader ? status : null
+  }
+
+  /** Whether an address is of a job. Adapters ask. */
+  covers(url: string | undefined): boolean {
+    return this.#core.served && targetOf(url, this.#core.path) !== null
+  }
+
+  /** The answer to a request for a job. Adapters ask for it. */
+  async answer(request: ResourceRequest): Promise<Response> {
+    const { path, ending } = this.#core
+    const target = targetOf(request.url, path)
+    return target === null
+      ? problem(404, 'There is no such job')
+      : await answerJob(this, target, request, ending.signal)
+  }
+
+  /** How many follow a job in this process. */
+  get watching(): number {
+    return this.#core.watch.size
+  }
+
+  /** Takes leave of those who follow a job here by HTTP: they come back to another process. */
+  endStreams(): void {
+    this.#core.ending.abort()
+  }
+
+  /**
+   * Orders a job for a request and answers it: 202 with the job's address, or its end where the client waits for that
+   * (`Prefer: wait=N`). The same `Idempotency-Key` is the same job.
+   *
+   * @throws what {@link Jobs.enqueue} throws
+   */
+  async accept<Contract extends JobContract>(
+    job: Contract,
+    input: InputOf<Contract>,
+    request: { readonly headers: HeaderFields | Headers },
+    options: AcceptOptions = {},
+  ): Promise<Response> {
+    const headers = request.headers instanceof Headers ? Object.fromEntries(request.headers) : request.headers
+    return await acceptJob(this, { job, input, options }, { headers }, this.#core)
   }
 
   /** The same for many: all or none, in one statement, answered in their order. */
@@ -254,61 +313,6 @@ export class Jobs {
     await this.#core.engine.setPaused(typeof job === 'string' ? job : job.name, paused)
     this.#core.teller.call({ paused: true, ...(!paused && { work: true }) })
   }
-}
-
-export function isOver({ state }: Pick<JobRecord, 'state'>): boolean {
-  return state === 'done' || state === 'cancelled' || state === 'failed'
-}
-
-export function statusOf(record: JobRecord): JobStatus {
-  const { id, name, state, version, owner, progress, message, output, errors } = record
-  const last = errors.at(-1)
-  const error =
-    last === undefined || state === 'done' ? null : { message: last.message, ...(last.code && { code: last.code }) }
-  return { id, name, state, version, owner, progress, message, output: output ?? null, error, record }
-}
-
-/** The row of an order. */
-export async function orderOf(
-  job: JobContract,
-  policy: JobPolicy,
-  input: unknown,
-  owner: string | null,
-  options: EnqueueOptions,
-): Promise<NewJob> {
-  const what = `The input of ${policy.name}`
-  const text = jsonOf(input, what, 'FF_JOB_INPUT')
-  // As the worker will see it: a Date has become a text by then.
-  const seen: unknown = JSON.parse(text)
-  await parse(job.input, seen, what, 'FF_JOB_INPUT')
-  const { priority = policy.priority, key = null } = options
-  if (!isPriority(priority)) {
-    const message = `The priority of an order: expected a whole number from -${maxPriority} to ${maxPriority}, got ${priority}`
-    throw new FourfoldError('FF_JOB_INPUT', message)
-  }
-  if (key !== null && (typeof key !== 'string' || key === '' || key.length > 200 || key.includes('\0'))) {
-    throw new FourfoldError('FF_JOB_INPUT', 'The key of an order: expected a text of 1 to 200 characters')
-  }
-  return {
-    ...{ name: policy.name, input: text, owner, key, priority },
-    uniqueKey: uniqueKeyOf(policy, seen, text),
-    delayMs: delayOf(options),
-    attempts: policy.attempts,
-  }
-}
-
-function delayOf({ delay, runAt }: EnqueueOptions): number {
-  const ms =
-    runAt === undefined ? (delay === undefined ? 0 : parseDuration(delay, 'delay')) : runAt.getTime() - Date.now()
-  if (ms <= longestDelayMs) return Math.max(0, ms)
-  throw new FourfoldError('FF_JOB_INPUT', 'delay, runAt: expected a moment within the next ten years')
-}
-
-function uniqueKeyOf({ unique }: JobPolicy, input: unknown, text: string): string | null {
-  if (unique === null) return null
-  const by = unique.by?.(input) ?? text
-  const hash = createHash('sha256').update(String(by)).digest('base64url')
-  return `${unique.until ?? 'end'}:${hash}`
 }
 
 /** @throws FF_JOB_ID */

@@ -43,6 +43,13 @@ export class JobWatch {
     }
   }
 
+  /** How many wait here. */
+  get size(): number {
+    let size = 0
+    for (const listeners of this.#listeners.values()) size += listeners.size
+    return size
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     this.#listeners.clear()

@@ -9,7 +9,7 @@ import { anything, jobsGround, schemaOf } from '../support/jobs-ground.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 import type { Fourfold } from '../../src/app/fourfold.ts'
-import type { JobStatus } from '../../src/jobs/jobs.ts'
+import type { JobStatus } from '../../src/jobs/status.ts'
 
 const double = defineJob({
   name: 'double',

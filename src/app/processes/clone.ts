@@ -63,6 +63,8 @@ await serveClone({
       ...listener,
       buildId,
       close: async () => {
+        // Else those who follow a job would be waited for.
+        ff.jobs.endStreams()
         await listener.close()
         await ff.close()
       },

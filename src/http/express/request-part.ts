@@ -7,6 +7,7 @@ import type { ServerResponse } from 'node:http'
 import type { Fourfold } from '../../app/fourfold.ts'
 import type { Head } from '../held-response.ts'
 import type { Level } from '../../freshness/level.ts'
+import { sendResponse } from '../jobs.ts'
 import { findPage, ownHeaders } from '../pages.ts'
 import { addAnswer, RequestContext } from '../request-context.ts'
 import type { PageAnswer } from '../../pages/answer.ts'
@@ -53,10 +54,18 @@ export class RequestPart implements SessionBond {
     return this.#ff.pages.bakes.of(this.#request.headers)
   }
 
-  /** Answers with the page that is asked for, or goes on: to a route of the app. */
+  /** Answers with the job or page that is asked for, or goes on: to a route of the app. */
   answerPage(response: ServerResponse, next: (error?: unknown) => void): void {
     const request = this.#request
     const { method, headers, originalUrl = request.url } = request
+    if (this.#ff.jobs.covers(originalUrl)) {
+      const asked = { method, headers, url: originalUrl }
+      this.ff.jobs
+        .answer(asked)
+        .then((answer) => sendResponse(response, answer))
+        .catch(next)
+      return
+    }
     const match = this.#ff.pages.match({ method, url: originalUrl, headers })
     if (match === null) return next()
     findPage(this.#ff, this.#used(), match, request)

@@ -64,6 +64,16 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
       return (await within(orders.IDENTITY_SQL, [])).rows[0]?.['identity'] === own
     },
     order: (within, jobs) => order(within, jobs),
+    beginRequest: async (within, { owner, key, fingerprint }) => {
+      const { rows: locks } = await within(orders.TRY_REQUEST_SQL, [`${owner} ${key}`])
+      if (locks[0]?.['taken'] !== true) return { kind: 'busy' }
+      const { rows } = await within(orders.BEGIN_REQUEST_SQL, [owner, key])
+      const known = rows[0]!
+      if (known['is_new'] === true) return { kind: 'new' }
+      return known['fingerprint'] === fingerprint ? { kind: 'known', id: known['job'] as string } : { kind: 'other' }
+    },
+    endRequest: async (within, { owner, key, fingerprint }, job) =>
+      void (await within(orders.END_REQUEST_SQL, [owner, key, fingerprint, job])),
     visible: async (wanted) => column(await run(orders.VISIBLE_SQL, [wanted]), 'id'),
 
     register: async (name, leaseMs) => (await run(claims.REGISTER_SQL, [name, leaseMs])).rows[0]!['id'] as string,

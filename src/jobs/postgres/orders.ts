@@ -115,3 +115,18 @@ delete from fourfold.job_requests where asked_at < now() - interval '1 day'`
 export const WAITING_AMONG_SQL: string = `
 select n.name from unnest($1::text[]) as n (name)
 where exists (select from fourfold.jobs j where j.name = n.name and j.state = 'waiting')`
+
+// Until the end of the transaction. Whoever does not get it is told so, and waits for nobody.
+export const TRY_REQUEST_SQL: string = `select pg_try_advisory_xact_lock(hashtextextended($1, 8263)) as taken`
+
+/** $1 owner, $2 key. After its day it is a new one. */
+export const BEGIN_REQUEST_SQL: string = `
+with old as (delete from fourfold.job_requests where owner = $1 and key = $2 and asked_at < now() - interval '1 day'),
+known as (select job, fingerprint from fourfold.job_requests
+  where owner = $1 and key = $2 and asked_at >= now() - interval '1 day')
+select job, fingerprint, false as is_new from known
+union all select null, null, true where not exists (select from known)`
+
+/** $1 owner, $2 key, $3 fingerprint, $4 the job. */
+export const END_REQUEST_SQL: string = `
+insert into fourfold.job_requests (owner, key, fingerprint, job) values ($1, $2, $3, $4)`

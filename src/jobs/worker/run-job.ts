@@ -1,7 +1,7 @@
 /** One attempt of one job: its input is checked, its handler is run within its time, its output is checked. */
 
 import { FourfoldError, isFourfoldError } from '../../core/errors.ts'
-import { JobFailure } from '../define-job.ts'
+import { failureCode, JobFailure } from '../define-job.ts'
 import { jsonOf, parse } from '../payload.ts'
 import { retryAfterMs, type JobPolicy } from '../policy.ts'
 
@@ -94,7 +94,8 @@ function isFinal(error: unknown): boolean {
 export function jobErrorOf(error: unknown, attempt: number): JobError {
   const at = new Date().toISOString()
   if (!(error instanceof Error)) return { attempt, at, message: String(error) }
-  const { message, code, stack } = error as Error & { code?: unknown }
+  const { message, stack } = error
+  const code = error instanceof JobFailure ? failureCode : (error as { code?: unknown }).code
   return {
     ...{ attempt, at, message: message.slice(0, longestStack) },
     ...(typeof code === 'string' && { code }),

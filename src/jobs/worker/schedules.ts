@@ -9,7 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Cron } from 'croner'
 
 import { FourfoldError } from '../../core/errors.ts'
-import { orderOf } from '../jobs.ts'
+import { orderOf } from '../order.ts'
 
 import type { Logger } from '../../core/log.ts'
 import type { ScheduleOptions } from '../define-job.ts'

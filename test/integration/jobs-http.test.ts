@@ -1,0 +1,209 @@
+/** The front end's side of jobs, on each framework: orders, how they stand, events, keys that make an order one. */
+
+import assert from 'node:assert/strict'
+import { after, before, suite, test } from 'node:test'
+
+import { defineJob, JobFailure, type JobContext } from '../../src/jobs/define-job.ts'
+import { startJobServer } from '../support/job-servers.ts'
+import { jobsGround, schemaOf } from '../support/jobs-ground.ts'
+import { pageAdapters } from '../support/page-servers.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+import type { Server } from 'node:http'
+
+const gates = new Map<string, PromiseWithResolvers<void>>()
+const act = defineJob<{ act: string; text?: string }, any, any>({
+  name: 'act',
+  input: schemaOf((value: any) => (typeof value?.act === 'string' ? null : 'act: expected a text')),
+  retry: 0,
+})
+const perform = async ({ input, progress }: JobContext<any>): Promise<unknown> => {
+  if (input.act === 'fail') throw new Error('a secret of the app')
+  if (input.act === 'refuse') throw new JobFailure('no such user')
+  if (input.act === 'echo') return input.text ?? null
+  progress(0.5, 'half of it')
+  await gates.get(input.act)?.promise
+  return { after: input.act }
+}
+
+interface Seen {
+  readonly id: string
+  readonly event: string
+  readonly data: any
+}
+
+for (const adapter of pageAdapters) {
+  suite(`jobs by HTTP, with ${adapter}`, () => {
+    const identify = ({ headers }: any): string | null => headers['x-user'] ?? null
+    const ground = jobsGround({ jobs: [act.handle(perform)], identify })
+    let server: Server
+    let base = ''
+    const ask = (path: string, { as = 'ann', ...init }: RequestInit & { as?: string } = {}): Promise<Response> =>
+      fetch(base + path, {
+        ...init,
+        headers: { 'x-user': as, ...(init.headers as object) },
+        signal: AbortSignal.timeout(15_000),
+      })
+    const order = (does: string, headers: Record<string, string> = {}, more = ''): Promise<Response> =>
+      ask(`/order?act=${does}${more}`, { method: 'POST', headers })
+    const gate = (): string => {
+      const name = `gate-${Math.random()}`
+      gates.set(name, Promise.withResolvers())
+      return name
+    }
+    const locationOf = (answer: Response): string =>
+      answer.headers.get('location') ?? assert.fail('expected a location')
+    const stateOf = async (path: string): Promise<string> => ((await (await ask(path)).json()) as any).state
+
+    before(async () => {
+      await ground().worker()
+      ;({ server, base } = await startJobServer(adapter, ground().ff, act))
+    })
+    after(() => new Promise((resolve) => (server.close(resolve), server.closeAllConnections())))
+
+    test('an order is accepted, can be asked for by its owner alone, and ends', async () => {
+      const name = gate()
+      const answer = await order(name)
+      assert.equal(answer.status, 202)
+      const path = locationOf(answer)
+      assert.match(path, /^\/jobs\/\d+$/)
+      assert.equal(answer.headers.get('retry-after'), '1')
+      await waitFor('it runs', async () => (await stateOf(path)) === 'running')
+      assert.equal((await ask(path, { as: 'bob' })).status, 404)
+      assert.equal((await ask(`${path}/events`, { as: 'bob' })).status, 404)
+      assert.equal((await ask(path, { as: 'bob', method: 'DELETE' })).status, 404)
+      assert.equal((await fetch(base + path)).status, 404)
+      gates.get(name)!.resolve()
+      await waitFor('it is done', async () => (await stateOf(path)) === 'done')
+      const done = await ask(path)
+      assert.equal(done.headers.get('retry-after'), null)
+      assert.equal(done.headers.get('cache-control'), 'private, no-cache')
+      assert.deepEqual(((await done.json()) as any).output, { after: name })
+    })
+
+    test('an answer that is known already is 304', async () => {
+      const path = locationOf(await order('echo'))
+      await waitFor('it is done', async () => (await stateOf(path)) === 'done')
+      const etag = (await ask(path)).headers.get('etag')!
+      assert.equal((await ask(path, { headers: { 'if-none-match': etag } })).status, 304)
+      assert.equal((await ask(path, { headers: { 'if-none-match': '"other"' } })).status, 200)
+      assert.equal((await ask(path, { method: 'HEAD' })).headers.get('etag'), etag)
+    })
+
+    test('who would rather wait gets the end, or 202 when the time is over', async () => {
+      const quick = await order('echo', { prefer: 'respond-async, wait=10' }, '&text=here')
+      assert.equal(quick.status, 200)
+      assert.equal(quick.headers.get('preference-applied'), 'wait=10')
+      assert.equal(((await quick.json()) as any).output, 'here')
+      const name = gate()
+      const slow = await order(name, { prefer: 'wait=1' })
+      assert.equal(slow.status, 202)
+      const waiting = ask(locationOf(slow), { headers: { prefer: 'wait=10' } })
+      gates.get(name)!.resolve()
+      assert.equal(((await (await waiting).json()) as any).state, 'done')
+    })
+
+    test('an input that does not fit is refused in the schema’s words', async () => {
+      const answer = await ask('/order', { method: 'POST' })
+      assert.equal(answer.status, 422)
+      assert.match(await answer.text(), /act: expected a text/)
+    })
+
+    test('of a failure the owner is told what was meant for them', async () => {
+      for (const [does, error] of [
+        ['fail', 'The job has failed'],
+        ['refuse', 'no such user'],
+      ]) {
+        const answer = await order(does!, { prefer: 'wait=10' })
+        assert.deepEqual([answer.status, ((await answer.json()) as any).error], [200, error])
+      }
+    })
+
+    test('events tell how far it is, and the end; who comes back hears what is newer, and 204 after the end', async () => {
+      const name = gate()
+      const path = locationOf(await order(name))
+      const first = await ask(`${path}/events`)
+      assert.match(first.headers.get('content-type')!, /^text\/event-stream/)
+      const seen: Seen[] = []
+      for await (const event of eventsOf(first)) {
+        seen.push(event)
+        if (event.data.message === 'half of it') gates.get(name)!.resolve()
+      }
+      assert.deepEqual([seen.at(-1)!.event, seen.at(-1)!.data.output], ['done', { after: name }])
+      assert.ok(seen.slice(0, -1).every(({ event }) => event === 'progress'))
+      const ids = seen.map(({ id }) => Number(id))
+      assert.deepEqual(
+        ids,
+        [...new Set(ids)].toSorted((one, other) => one - other),
+      )
+      const again = await ask(`${path}/events`, { headers: { 'last-event-id': seen[0]!.id } })
+      const rest: Seen[] = []
+      for await (const event of eventsOf(again)) rest.push(event)
+      assert.deepEqual(rest, [seen.at(-1)])
+      assert.equal((await ask(`${path}/events`, { headers: { 'last-event-id': seen.at(-1)!.id } })).status, 204)
+    })
+
+    test('a reader who goes leaves nothing behind', async () => {
+      const name = gate()
+      const path = locationOf(await order(name))
+      const leave = new AbortController()
+      const answer = await fetch(`${base}${path}/events`, { headers: { 'x-user': 'ann' }, signal: leave.signal })
+      await answer.body!.getReader().read()
+      leave.abort()
+      await waitFor('nobody follows it', () => ground().ff.jobs.watching === 0)
+      gates.get(name)!.resolve()
+    })
+
+    test('it is cancelled by its owner', async () => {
+      const path = locationOf(await order(gate()))
+      await waitFor('it runs', async () => (await stateOf(path)) === 'running')
+      assert.equal((await ask(path, { method: 'DELETE' })).status, 202)
+      await waitFor('it is cancelled', async () => (await stateOf(path)) === 'cancelled')
+      assert.equal((await ask(path, { method: 'DELETE' })).status, 409)
+      const wrong = await ask(path, { method: 'PUT' })
+      assert.deepEqual([wrong.status, wrong.headers.get('allow')], [405, 'GET, HEAD, DELETE'])
+    })
+
+    test('the same order twice is one job; another with its key is refused', async () => {
+      const key = { 'idempotency-key': `"${Math.random()}"` }
+      const answers = await Promise.all(Array.from({ length: 8 }, () => order('echo', key)))
+      const places = new Set(
+        answers
+          .filter(({ status }) => status < 300)
+          .map(({ headers }) => headers.get('location') ?? headers.get('content-location')),
+      )
+      assert.equal(places.size, 1)
+      assert.ok(answers.every(({ status }) => [200, 202, 409].includes(status)))
+      const again = await order('echo', key)
+      assert.equal(again.headers.get('location') ?? again.headers.get('content-location'), [...places][0])
+      assert.equal((await order('echo', key, '&text=other')).status, 422)
+      const bobs = await ask('/order?act=echo', { method: 'POST', headers: key, as: 'bob' })
+      assert.notEqual(bobs.headers.get('location') ?? bobs.headers.get('content-location'), [...places][0])
+      assert.equal((await order('echo', { 'idempotency-key': 'without quotes' })).status, 400)
+    })
+
+    test('what is no address of a job is the app’s', async () => {
+      for (const path of ['/jobs', '/jobs/x', '/jobs/0', '/jobs/1/other', '/jobsters/1']) {
+        assert.notEqual((await ask(path)).headers.get('content-type'), 'application/problem+json', path)
+      }
+      assert.equal((await ask('/jobs/999999999')).status, 404)
+    })
+  })
+}
+
+async function* eventsOf(answer: Response): AsyncGenerator<Seen> {
+  let text = ''
+  for await (const chunk of answer.body!.pipeThrough(new TextDecoderStream())) {
+    text += chunk
+    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+      const fields = Object.fromEntries(
+        text
+          .slice(0, end)
+          .split('\n')
+          .map((line) => line.split(/: (.*)/s)),
+      )
+      text = text.slice(end + 2)
+      if (fields.event !== undefined) yield { id: fields.id, event: fields.event, data: JSON.parse(fields.data) }
+    }
+  }
+}
