@@ -10,6 +10,7 @@ import type { BakeOptions } from './bake.ts'
 import type { BuildOptions } from './build.ts'
 import type { CheckCommandOptions } from './check.ts'
 import type { DoctorOptions } from './doctor.ts'
+import type { JobsOptions } from './jobs.ts'
 import type { RolloutOptions } from './rollout.ts'
 import type { CommonOptions } from './settings.ts'
 
@@ -101,6 +102,19 @@ command('bake', 'have the workers of the system that runs bake what is over or m
   .action(async (file: string, options: BakeOptions) => {
     const { bake } = await import('./bake.ts')
     await bake(file, options)
+  })
+
+command('jobs', 'what waits, runs and has failed')
+  .option('--show <id>', 'one job, with the error of each attempt')
+  .option('--failed', 'those that have failed')
+  .option('--retry <id or name>', 'lets one that has failed be tried again, or all of a name')
+  .option('--cancel <id>', 'cancels one; one that runs is told')
+  .option('--pause <name>', 'begins no more of these, in the whole cluster')
+  .option('--resume <name>', 'begins them again')
+  .option('--json', 'the answer as JSON')
+  .action(async (file: string, options: JobsOptions) => {
+    const { jobs } = await import('./jobs.ts')
+    await jobs(file, options)
   })
 
 command('status', 'what runs on this data directory').action(async (file: string, options: CommonOptions) => {

@@ -278,7 +278,7 @@ export class Jobs {
   }
 
   /** Lets one that has failed, or all of a job that have, be tried again from the first attempt. Answers how many. */
-  async retry(of: string | JobContract): Promise<number> {
+  async retry(of: string | Pick<JobContract, 'name'>): Promise<number> {
     if (typeof of === 'string') checkId(of)
     await this.#core.ready()
     const ids = await this.#core.engine.retry(typeof of === 'string' ? { id: of } : { name: of.name })
@@ -296,7 +296,7 @@ export class Jobs {
     await this.#setPaused(job, false)
   }
 
-  /** Those that have failed and were not retried, the newest first. */
+  /** Those that have failed and were not retried, the newest first. @param options.limit default 100 */
   async failed(options: { readonly name?: string; readonly limit?: number } = {}): Promise<readonly JobStatus[]> {
     await this.#core.ready()
     return (await this.#core.engine.failed(options.name ?? null, options.limit ?? 100)).map(statusOf)

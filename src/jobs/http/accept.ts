@@ -62,7 +62,10 @@ async function answer(jobs: Jobs, seen: JobStatus, headers: HeaderFields, path: 
 
 function accepted(id: string, name: string, path: string, headers: HeaderFields): Response {
   const more = { 'cache-control': 'private, no-cache', 'retry-after': '1', ...appliedOf(headers) }
-  return Response.json({ id, name, state: 'waiting' }, { status: 202, headers: { location: `${path}/${id}`, ...more } })
+  return Response.json(
+    { id, name, state: 'waiting', version: 0 },
+    { status: 202, headers: { location: `${path}/${id}`, ...more } },
+  )
 }
 
 /** A string of RFC 9651; null: there is none; undefined: it is malformed. */

@@ -7,6 +7,8 @@ export interface JobRepresentation {
   readonly id: string
   readonly name: string
   readonly state: JobStatus['state']
+  /** Rises with everything that can be seen of it. */
+  readonly version: number
   /** 0 to 1. */
   readonly progress?: number
   readonly message?: string
@@ -16,9 +18,18 @@ export interface JobRepresentation {
   readonly error?: string
 }
 
-export function representationOf({ id, name, state, progress, message, output, error }: JobStatus): JobRepresentation {
+export function representationOf({
+  id,
+  name,
+  state,
+  version,
+  progress,
+  message,
+  output,
+  error,
+}: JobStatus): JobRepresentation {
   return {
-    ...{ id, name, state },
+    ...{ id, name, state, version },
     ...(progress !== null && { progress }),
     ...(message !== null && { message }),
     ...(state === 'done' && { output }),
