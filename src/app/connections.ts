@@ -12,6 +12,7 @@ import { FourfoldError } from '../core/errors.ts'
 import { choosePoolSize } from '../engines/postgres/pool-size.ts'
 
 import { createPreparation } from '../store/sql/preparation.ts'
+import { jobsConnections } from './jobs-connections.ts'
 import { storeConnections } from './store-address.ts'
 
 import type { EmbeddedCluster } from '../engines/postgres/embedded/cluster.ts'
@@ -95,7 +96,10 @@ async function findServers(
     directory: join(config.dataDir, 'databases', name),
     database: 'app',
     replicas: typeof database.replicas === 'number' ? database.replicas : 1,
-    maxConnections: processes * (embeddedPoolSize + storeConnections(config, name)) + connectionsAside,
+    maxConnections:
+      processes * (embeddedPoolSize + storeConnections(config, name)) +
+      jobsConnections(config, name) +
+      connectionsAside,
     log: log.child({ database: name }),
   })
   embedded.set(name, cluster)
@@ -156,6 +160,7 @@ async function poolSize(
     processes,
     configured: database.poolSize,
     aside: storeConnections(config, name, address),
+    besides: jobsConnections(config, name),
     timeoutMs: database.connectTimeoutMs,
   })
 }

@@ -2,6 +2,7 @@
 
 import { hostname } from 'node:os'
 
+import { connectionsOfWorker } from './jobs-connections.ts'
 import { createOwnPool } from '../engines/postgres/pools.ts'
 import { FourfoldError } from '../core/errors.ts'
 import { Scope } from '../freshness/scope.ts'
@@ -43,8 +44,6 @@ export interface AppJobs {
   readonly toolsFrom: (instance: Fourfold<any>) => void
 }
 
-/** Beside those that handlers use, which they may use up: for claims and heartbeats. */
-const ownConnections = 3
 const ownStatementMs = 10_000
 
 /** @throws FF_JOB_DEFINITION */
@@ -126,7 +125,7 @@ function startWorker(parts: WorkerParts): JobWorker {
   const { known, core, database, config, connections, store, log, closers, instance } = parts
   const address = connections.databases[database]!.primary
   const limits = {
-    max: ownConnections,
+    max: connectionsOfWorker,
     connectTimeoutMs: config.databases[database]!.connectTimeoutMs,
     statementTimeoutMs: ownStatementMs,
     applicationName: `fourfold jobs`,

@@ -22,15 +22,17 @@ export interface PoolSizeOptions {
   readonly configured: number | undefined
   /** Connections that each process has on the server beside its pool. Default: 0. */
   readonly aside?: number
+  /** Connections that some of them have besides, in all. Default: 0. */
+  readonly besides?: number
   readonly timeoutMs: number
 }
 
 /** @throws FF_DATABASE_POOL_SIZE when the pools of all processes cannot fit */
 export async function choosePoolSize(options: PoolSizeOptions): Promise<number> {
-  const { name, processes, configured, aside = 0 } = options
+  const { name, processes, configured, aside = 0, besides = 0 } = options
   const max = await readMaxConnections(options)
   // One more connection of each process is kept aside for positions.
-  const fair = Math.floor((max - keptFree) / processes) - 1 - aside
+  const fair = Math.floor((max - keptFree - besides) / processes) - 1 - aside
   const size = configured ?? Math.min(mostPerProcess, fair)
   if (size <= fair && size >= Math.min(leastPerProcess, configured ?? leastPerProcess)) return size
   throw new FourfoldError(

@@ -18,6 +18,8 @@ export interface SystemOptions {
   readonly clones: number
   readonly port: number
   readonly env: Readonly<Record<string, string>>
+  /** Hears what the system says. */
+  readonly hear?: (text: string) => void
   /** The file that defines the app. Default: the app of `sessions`. */
   readonly app?: string
 }
@@ -109,6 +111,7 @@ export class System {
     const listen = (chunk: Buffer): void => {
       if (process.env['VERIFY_LOG'] !== undefined) process.stderr.write(chunk)
       said = `${said}${chunk.toString()}`.slice(-4_000)
+      this.#options.hear?.(chunk.toString())
     }
     child.stdout?.on('data', listen)
     child.stderr?.on('data', listen)

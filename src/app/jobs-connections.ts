@@ -1,0 +1,12 @@
+/** Connections of workers' own to the database that keeps the jobs, beside those that handlers use and may use up. */
+
+import type { ResolvedConfig } from './config.ts'
+
+/** Of each worker: for claims, heartbeats and what is said of jobs. */
+export const connectionsOfWorker: number = 3
+
+/** In all, to one database. */
+export function jobsConnections({ queue, databases, workers }: ResolvedConfig, name: string): number {
+  const keeps = (queue.database ?? Object.keys(databases)[0]) === name
+  return keeps ? (workers.count ?? 1) * connectionsOfWorker : 0
+}

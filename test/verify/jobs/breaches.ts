@@ -1,0 +1,46 @@
+/** Breaches that are planted into the sources of the system, each of which the harness must catch. */
+
+import type { Plant } from '../../support/plant.ts'
+
+export interface JobBreach {
+  readonly name: string
+  readonly plants: readonly Plant[]
+  /** The faults that bring it out. */
+  readonly faults: RegExp
+}
+
+export const jobBreaches: readonly JobBreach[] = [
+  {
+    name: 'completions are not held against who has the job',
+    faults: /SIGSTOP to (?:a|two) worker/,
+    plants: [
+      {
+        file: 'src/jobs/postgres/claims.ts',
+        find: "where j.id = g.id and j.token = g.token and j.worker = $1 and j.state = 'running' returning j.*, g.output)",
+        put: 'where j.id = g.id and $1::bigint is not null and g.token > 0 returning j.*, g.output)',
+      },
+    ],
+  },
+  {
+    name: 'whoever tells of the end does not move the reader’s token',
+    faults: /none/,
+    plants: [
+      {
+        file: 'src/app/jobs.ts',
+        find: '      if (reader === null) return\n',
+        put: '      if (reader !== "") return\n',
+      },
+    ],
+  },
+  {
+    name: 'orders are given beside their transaction',
+    faults: /none/,
+    plants: [
+      {
+        file: 'src/jobs/jobs.ts',
+        find: 'await engine.order(await transactions.enter(options.in), orders)',
+        put: 'await engine.order(this.#scope.run, orders)',
+      },
+    ],
+  },
+]
