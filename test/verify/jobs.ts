@@ -24,6 +24,7 @@ import { waitFor } from '../support/wait-for.ts'
 import { plantedEnv } from './consistency/breaches.ts'
 import { jobBreaches, type JobBreach } from './jobs/breaches.ts'
 import { jobFaults } from './jobs/faults.ts'
+import { makeLate } from './jobs/late-replica.ts'
 import { judge } from './jobs/ledger.ts'
 import { Listeners } from './jobs/listeners.ts'
 import { orderInTransactions, type Batch } from './jobs/orders.ts'
@@ -75,9 +76,11 @@ interface RunOptions {
   readonly overMs: number
   readonly env: Readonly<Record<string, string>>
   readonly faults: typeof jobFaults
+  /** Planted: orders are no part of their transaction. */
+  readonly beside?: boolean
 }
 
-async function run({ jobs, overMs, env, faults }: RunOptions): Promise<Outcome> {
+async function run({ jobs, overMs, env, faults, beside = false }: RunOptions): Promise<Outcome> {
   const data = join(directory, `data-${Math.random().toString(36).slice(2)}`)
   let refused = 0
   const system = new System({
@@ -97,12 +100,13 @@ async function run({ jobs, overMs, env, faults }: RunOptions): Promise<Outcome> 
     violations.push(what)
     if (violations.length <= 5) note(`VIOLATION: ${what}`)
   }
+  const endLateness = makeLate(connections.databases['main']!.replicas[0]!.address)
   const listeners = new Listeners({
     ...{ url: system.url, count: pace.listeners, nextN, violation },
     ordered: (one) => single.push(one),
   })
   const ordering = orderInTransactions({
-    ...{ app: await loadApp(app), connections, nextN, total: jobs, batchSize, overMs },
+    ...{ app: await loadApp(app), connections, nextN, total: jobs, batchSize, overMs, beside },
   })
   let over = false
   void ordering.finally(() => (over = true)).catch(() => undefined)
@@ -114,6 +118,7 @@ async function run({ jobs, overMs, env, faults }: RunOptions): Promise<Outcome> 
   }
   const batches = await ordering
   await listeners.stop()
+  await endLateness()
   const client = new pg.Client(connections.databases['main']!.primary as pg.ClientConfig)
   await client.connect()
   const drainedMs = performance.now()
@@ -156,8 +161,13 @@ function tell(outcome: Outcome): void {
 async function catchBreach(breach: JobBreach): Promise<void> {
   const beganMs = performance.now()
   const { violations } = await run({
-    ...{ jobs: pace.breachJobs, overMs: pace.breachMs, env: plantedEnv(breach) },
+    ...{
+      jobs: pace.breachJobs,
+      overMs: pace.breachMs,
+      env: { VERIFY_LONG_ONES: '11', ...(breach.plants.length > 0 && plantedEnv(breach)) },
+    },
     faults: jobFaults.filter(({ name }) => breach.faults.test(name)),
+    beside: breach.beside === true,
   })
   const [first = 'nothing'] = violations
   note(`planted: ${breach.name}: ${violations.length} violations, such as: ${first}`)

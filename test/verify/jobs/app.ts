@@ -37,13 +37,20 @@ const runEffect = effect.handle(async ({ input: { n }, attempt, token, progress 
   const pool = await outside()
   await pool.query('insert into runs values ($1, $2, $3)', [n, attempt, token])
   if (n % 53 === 0 && attempt === 1) throw new Error('the first attempt of some fails')
-  if (n % 41 === 0) {
-    progress(0.5, 'half')
-    await new Promise((resolve) => setTimeout(resolve, 400))
-  }
+  if (n % 41 === 0) progress(0.5, 'half')
+  await new Promise((resolve) => setTimeout(resolve, durationMs(n, attempt)))
   await pool.query('insert into effects values ($1, 1) on conflict (n) do update set times = effects.times + 1', [n])
   return { n, token }
 })
+
+/** How many of those that take long there are: one of so many. */
+const longOnes = Number(process.env['VERIFY_LONG_ONES'] ?? 97)
+
+/** Some take long; and of those some take longer than a stopped worker sleeps, once another has them. */
+function durationMs(n: number, attempt: number): number {
+  if (n % longOnes === 0) return attempt === 1 ? 400 : 2_000
+  return n % 41 === 0 ? 400 : 0
+}
 
 let pool: Promise<pg.Pool> | null = null
 

@@ -5,6 +5,8 @@ import type { Plant } from '../../support/plant.ts'
 export interface JobBreach {
   readonly name: string
   readonly plants: readonly Plant[]
+  /** Of whoever orders, who is no process of the system. */
+  readonly beside?: boolean
   /** The faults that bring it out. */
   readonly faults: RegExp
 }
@@ -35,12 +37,7 @@ export const jobBreaches: readonly JobBreach[] = [
   {
     name: 'orders are given beside their transaction',
     faults: /none/,
-    plants: [
-      {
-        file: 'src/jobs/jobs.ts',
-        find: 'await engine.order(await transactions.enter(options.in), orders)',
-        put: 'await engine.order(this.#scope.run, orders)',
-      },
-    ],
+    plants: [],
+    beside: true,
   },
 ]

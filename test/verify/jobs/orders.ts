@@ -26,6 +26,8 @@ export interface OrdersOptions {
   readonly batchSize: number
   /** Spread over so long. */
   readonly overMs: number
+  /** Planted: the orders are no part of the transaction. */
+  readonly beside: boolean
 }
 
 /** Every so many transactions roll back. */
@@ -33,14 +35,14 @@ const rollsBackEvery = 7
 
 /** Orders until all are; answers every transaction. */
 export async function orderInTransactions(options: OrdersOptions): Promise<readonly Batch[]> {
-  const { app, connections, total, batchSize, overMs, nextN } = options
+  const { app, connections, total, batchSize, overMs, nextN, beside } = options
   const ff = await open(app, { connections, env: {}, log: silentLogger })
   const batches: Batch[] = []
   const beganMs = performance.now()
   try {
     for (let ordered = 0, batch = 0; ordered < total; batch += 1) {
       const numbers = Array.from({ length: batchSize }, nextN)
-      const end = await orderBatch(ff, batch, numbers)
+      const end = await orderBatch(ff, batch, numbers, beside)
       batches.push({ batch, numbers, end })
       if (end === 'committed') ordered += numbers.length
       if (end === 'unknown') await pause(200)
@@ -53,7 +55,12 @@ export async function orderInTransactions(options: OrdersOptions): Promise<reado
   return batches
 }
 
-async function orderBatch(ff: Fourfold<any>, batch: number, numbers: readonly number[]): Promise<Batch['end']> {
+async function orderBatch(
+  ff: Fourfold<any>,
+  batch: number,
+  numbers: readonly number[],
+  beside: boolean,
+): Promise<Batch['end']> {
   const rollsBack = batch % rollsBackEvery === 3
   try {
     await ff.databases['main']!.transaction().execute(async (trx: any) => {
@@ -61,7 +68,7 @@ async function orderBatch(ff: Fourfold<any>, batch: number, numbers: readonly nu
       await ff.jobs.enqueueMany(
         effect,
         numbers.map((n) => ({ n })),
-        { in: trx },
+        beside ? {} : { in: trx },
       )
       if (rollsBack) throw new RolledBack()
     })
