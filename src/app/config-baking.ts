@@ -19,6 +19,14 @@ export const workersSchema = {
       default: 10,
       summary: 'How many jobs each runs at the same time.',
     },
+    threads: {
+      kind: 'number',
+      min: 1,
+      max: 64,
+      default: 1,
+      summary: 'How many jobs with `thread: true` each runs at the same time; each thread opens the app for itself.',
+    },
+    threadMemory: { kind: 'bytes', default: '256MiB', summary: 'How much memory such a thread may use for objects.' },
     grace: {
       kind: 'duration',
       default: '10s',

@@ -95,7 +95,9 @@ export function withSecrets(overrides: AppOptions, secrets: readonly string[]): 
 }
 
 /** The file of a process, beside this one: `.ts` from source, `.js` when built. */
-export function processEntry(name: 'store' | 'clone' | 'worker' | 'balancer' | 'tracker' | 'release'): URL {
+export function processEntry(
+  name: 'store' | 'clone' | 'worker' | 'job-thread' | 'balancer' | 'tracker' | 'release',
+): URL {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
   return new URL(`./processes/${name}.${extension}`, import.meta.url)
 }

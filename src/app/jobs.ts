@@ -2,6 +2,7 @@
 
 import { hostname } from 'node:os'
 
+import { JobThreads } from './job-threads.ts'
 import { connectionsOfWorker } from './jobs-connections.ts'
 import { createOwnPool } from '../engines/postgres/pools.ts'
 import { FourfoldError } from '../core/errors.ts'
@@ -18,12 +19,14 @@ import { JobWatch } from '../jobs/watch.ts'
 import { checkJobSchedule, startJobSchedules } from '../jobs/worker/schedules.ts'
 import { JobWorker, type JobRunner, type KnownJob } from '../jobs/worker/worker.ts'
 
-import type { ResolvedConfig } from './config.ts'
+import type { AppOptions, ResolvedConfig } from './config.ts'
 import type { Connections } from './connections.ts'
 import type { App } from './define-app.ts'
 import type { Fourfold } from './fourfold.ts'
+import type { Build } from '../clones/build/snapshot.ts'
 import type { Logger } from '../core/log.ts'
 import type { Cluster } from '../database/cluster.ts'
+import type { JobContext } from '../jobs/define-job.ts'
 import type { JobEngine, JobsDatabase } from '../jobs/engine.ts'
 import type { Store } from '../store/store.ts'
 
@@ -34,8 +37,18 @@ export interface AppJobsOptions {
   readonly config: ResolvedConfig
   readonly store: Store
   readonly log: Logger
+  /** What threads are told; null: there are none. */
+  readonly threads: ThreadSource | null
   /** Filled with what ends it. */
   readonly closers: (() => Promise<unknown> | void)[]
+}
+
+/** Where threads find the app. */
+export interface ThreadSource {
+  readonly appFile: string
+  readonly snapshot?: Build
+  readonly build?: string
+  readonly config?: AppOptions
 }
 
 export interface AppJobs {
@@ -66,6 +79,7 @@ export function createAppJobs(options: AppJobsOptions): AppJobs {
     ending: new AbortController(),
     path: config.queue.path,
     served: known.size > 0,
+    perform: (name, context) => performJob(known.get(name)!, context, instance!, cluster),
     start: () => (worker ??= startWorker({ ...options, known, core, database, instance: instance! })),
   }
   closers.push(async () => {
@@ -130,13 +144,14 @@ function startWorker(parts: WorkerParts): JobWorker {
     statementTimeoutMs: ownStatementMs,
     applicationName: `fourfold jobs`,
   }
+  const threads = createThreads(parts)
   const pool = createOwnPool(address, limits)
   pool.on('error', (error) => log.debug({ error }, 'an idle connection of the worker of jobs was lost'))
   const engine = createPostgresJobs({ database: overPool(pool) })
   const worker = new JobWorker({
     ...{ engine: { ...engine, register: async (...given) => (await core.ready(), await engine.register(...given)) } },
     jobs: known,
-    runner: createRunner(instance, instance.clusters[database]!),
+    runner: createRunner(core, threads),
     teller: core.teller,
     store,
     name: `${hostname()} ${process.pid}`,
@@ -151,26 +166,58 @@ function startWorker(parts: WorkerParts): JobWorker {
   ]
   closers.push(async () => {
     await Promise.all([worker.stop(), ...ended.map((stop) => stop())])
+    await threads?.close()
     await pool.end()
   })
   worker.start()
   return worker
 }
 
-/** Handlers work in the name of whoever ordered their job. */
-function createRunner(instance: Fourfold<any>, cluster: Cluster): JobRunner {
+function createRunner(core: JobsCore, threads: JobThreads | null): JobRunner {
   return {
-    run: async ({ definition, policy }, context) => {
-      const isHeld = policy.level === 'session' || policy.level === 'monotonic'
-      // Nobody's reads at `strict` need no token, and nobody's writes move none.
-      const reader = context.owner ?? (isHeld ? `job:${context.id}` : null)
-      const ff = instance.as({ reader, level: policy.level })
-      // At least as new as the row of the order, which may have come from a connection that moved no token (rule 34).
-      if (isHeld) await ff.scope.wrote(cluster.tokens, await cluster.readIndex())
-      return await definition.run(withTools(context, ff))
+    run: async ({ policy }, context) => {
+      if (!policy.thread) return await core.perform(policy.name, context)
+      if (threads !== null) return await threads.run(policy.name, context)
+      const message = `The job ${policy.name} runs in a thread, which needs to know the app's file: open the app with appFile`
+      throw new FourfoldError('FF_JOB_DEFINITION', message, { fields: { name: policy.name } })
     },
-    kill: () => null,
+    kill: ({ policy }, context) => (policy.thread && threads !== null ? () => threads.kill(context) : null),
   }
+}
+
+function createThreads({ known, threads, connections, config }: WorkerParts): JobThreads | null {
+  const wanted = [...known.values()].some(({ policy }) => policy.thread)
+  if (!wanted || threads === null) return null
+  const { appFile, snapshot, build, config: overrides = {} } = threads
+  return new JobThreads({
+    settings: {
+      appFile,
+      build: snapshot,
+      buildId: build,
+      connections,
+      config: overrides,
+      logLevel: config.logLevel,
+      name: 'job-thread',
+    },
+    most: config.workers.threads,
+    memoryBytes: config.workers.threadMemoryBytes,
+  })
+}
+
+/** Handlers work in the name of whoever ordered their job. */
+async function performJob(
+  { definition, policy }: KnownJob,
+  context: JobContext<unknown>,
+  instance: Fourfold<any>,
+  cluster: Cluster,
+): Promise<unknown> {
+  const isHeld = policy.level === 'session' || policy.level === 'monotonic'
+  // Nobody's reads at `strict` need no token, and nobody's writes move none.
+  const reader = context.owner ?? (isHeld ? `job:${context.id}` : null)
+  const ff = instance.as({ reader, level: policy.level })
+  // At least as new as the row of the order, which may have come from a connection that moved no token (rule 34).
+  if (isHeld) await ff.scope.wrote(cluster.tokens, await cluster.readIndex())
+  return await definition.run(withTools(context, ff))
 }
 
 const tools = ['databases', 'cache', 'join', 'files', 'jobs'] as const

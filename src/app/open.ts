@@ -23,6 +23,7 @@ import { developmentSecrets } from '../sessions/development-secrets.ts'
 import { Pages } from '../pages/pages.ts'
 import { createSessions } from '../sessions/sessions.ts'
 
+import type { Build } from '../clones/build/snapshot.ts'
 import type { App, DatabaseDefinitions, SchemasOf } from './define-app.ts'
 
 export interface OpenOptions {
@@ -32,6 +33,10 @@ export interface OpenOptions {
   readonly connections?: Connections
   /** Names the app's code: entries of the cache that other code made are not used. Default: a hash of each load's code. */
   readonly build?: string
+  /** The file that defines the app: what jobs with `thread: true` need, whose threads open it for themselves. */
+  readonly appFile?: string
+  /** The build whose files are run, where that is not what lies there now. */
+  readonly snapshot?: Build
   readonly env?: Readonly<Record<string, string | undefined>>
   /** How often what is known of changes is written down for processes that start, in ms. Default: 30,000. */
   readonly snapshotEveryMs?: number
@@ -102,7 +107,10 @@ export async function open<Databases extends DatabaseDefinitions>(
     closers.push(() => pages.close())
     const build = options.build ?? ''
     const baking = createBaking({ app, cache, clusters, pages, config, store, build, log, closers })
-    const jobs = createAppJobs({ app, clusters, connections, config, store, log, closers })
+    const jobs = createAppJobs({
+      ...{ app, clusters, connections, config, store, log, closers },
+      threads: options.appFile === undefined ? null : { ...options, appFile: options.appFile },
+    })
     const root = {
       baking,
       jobsOf: jobs.of,

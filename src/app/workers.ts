@@ -16,6 +16,10 @@ export function workerCount(app: App<any>, { workers }: ResolvedConfig): number 
   return workers.count ?? (hasBaked(app) || hasJobs(app) ? 1 : 0)
 }
 
+const lastWordsMs = 8_000
+/** Node warns whoever lets threads begin; here they are restricted as their process is. */
+const threadArguments = ['--allow-worker', '--disable-warning=PERM0006']
+
 /** Like the clones, and without requests. */
 export function workerGroup(options: CloneGroupOptions, count: number): GroupOptions {
   const { config, build = null } = options
@@ -29,8 +33,10 @@ export function workerGroup(options: CloneGroupOptions, count: number): GroupOpt
       entry: processEntry('worker'),
       settings: { ...settings, name: `${workerKind}-${index}` },
       writes,
-      // Nobody else may write to where pages are published.
-      nodeArguments: writes === 'refuse' ? publishingArguments(config) : [],
+      // What runs has its time, and then what is to be said of it.
+      graceMs: config.workers.graceMs + lastWordsMs,
+      // Nobody else may write to where pages are published, or begin threads: those are for jobs that compute.
+      nodeArguments: writes === 'refuse' ? [...publishingArguments(config), ...threadArguments] : [],
     }),
   }
 }

@@ -430,6 +430,11 @@ export const errorRegistry = {
     retryable: true,
     httpStatus: 503,
   },
+  FF_JOB_THREAD: {
+    summary: 'The thread of a job ended before the job did: out of memory, killed after its time, or by the handler.',
+    retryable: true,
+    httpStatus: 500,
+  },
   FF_JOB_WORKER_LOST: {
     summary:
       'The worker that ran an attempt died, or was paused for longer than its lease. Stands among a job’s errors.',

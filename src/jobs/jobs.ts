@@ -9,7 +9,7 @@ import { policyOf } from './policy.ts'
 import { isOver, statusOf, type JobStatus } from './status.ts'
 
 import type { HeaderFields } from './http/prefer.ts'
-import type { InputOf, JobContract, OutputOf } from './define-job.ts'
+import type { InputOf, JobContext, JobContract, OutputOf } from './define-job.ts'
 import type { BegunRequest, JobCounts, JobEngine, JobRecord, Ordered, RunStatement } from './engine.ts'
 import type { OrderTransaction, OrderTransactions } from './order-transactions.ts'
 import type { PendingOrders } from './pending-orders.ts'
@@ -36,6 +36,8 @@ export interface JobsCore {
   readonly pending: PendingOrders
   readonly watch: JobWatch
   readonly transactions: OrderTransactions
+  /** Does one job, with what handlers are given. */
+  readonly perform: (name: string, context: JobContext<unknown>) => Promise<unknown>
   /** Does jobs in this process from now on. */
   readonly start: () => void
   /** Aborted when this process takes leave of those who follow a job by HTTP. */
@@ -74,6 +76,11 @@ export class Jobs {
   /** Does jobs in this process, until the app is closed: what workers do. May be called twice. */
   start(): void {
     this.#core.start()
+  }
+
+  /** Does one attempt of a job here and now, whoever has it: what threads are told to do. */
+  async perform(name: string, context: JobContext<unknown>): Promise<unknown> {
+    return await this.#core.perform(name, context)
   }
 
   /**

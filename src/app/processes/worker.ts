@@ -45,6 +45,8 @@ try {
   ff = await open(app, {
     connections: settings.connections,
     config: settings.config,
+    appFile: settings.appFile,
+    ...(build !== undefined && { snapshot: build }),
     log,
     ...(buildId !== undefined && { build: buildId }),
   })

@@ -1,0 +1,229 @@
+/**
+ * Threads for jobs with `thread: true`. A thread that has opened the app is kept for the next job; one whose job did not
+ * heed its signal, or that ran out of memory, is ended, and the next job gets a new one.
+ */
+
+import { Worker } from 'node:worker_threads'
+
+import { FourfoldError } from '../core/errors.ts'
+import { JobFailure } from '../jobs/define-job.ts'
+import { processEntry } from './groups.ts'
+
+import type { LogLevel } from '../core/log.ts'
+import type { JobContext } from '../jobs/define-job.ts'
+import type { AppOptions } from './config.ts'
+import type { Connections } from './connections.ts'
+import type { Build } from '../clones/build/snapshot.ts'
+
+/** Plain data. */
+export interface ThreadSettings {
+  readonly appFile: string
+  readonly build?: Build | undefined
+  readonly buildId?: string | undefined
+  readonly connections: Connections
+  readonly config: AppOptions
+  readonly logLevel: LogLevel
+  readonly name: string
+}
+
+type PlainContext = Pick<JobContext<unknown>, 'input' | 'id' | 'attempt' | 'token' | 'owner'>
+
+export type ToThread =
+  | { readonly type: 'run'; readonly job: string; readonly context: PlainContext }
+  | { readonly type: 'abort'; readonly reason: unknown }
+  | { readonly type: 'close' }
+
+export type FromThread =
+  | { readonly type: 'ready' }
+  | { readonly type: 'progress'; readonly fraction: number; readonly message: string | undefined }
+  | { readonly type: 'done'; readonly output: unknown }
+  | {
+      readonly type: 'failed'
+      readonly error: {
+        readonly name: string
+        readonly message: string
+        readonly stack?: string
+        readonly code?: string
+      }
+    }
+
+export interface JobThreadsOptions {
+  readonly settings: ThreadSettings
+  /** How many at once. */
+  readonly most: number
+  readonly memoryBytes: number
+}
+
+/** Connections of each thread to each database. */
+const poolSize = 2
+const startsWithinMs = 30_000
+const closesWithinMs = 2_000
+
+export class JobThreads {
+  readonly #options: JobThreadsOptions
+  readonly #idle: Worker[] = []
+  readonly #all = new Set<Worker>()
+  readonly #waiting: (() => void)[] = []
+  readonly #busy = new Map<string, Worker>()
+  #closed = false
+
+  constructor(options: JobThreadsOptions) {
+    this.#options = options
+  }
+
+  /** @throws what the handler throws; FF_JOB_THREAD where its thread ended */
+  async run(job: string, context: JobContext<unknown>): Promise<unknown> {
+    const thread = await this.#take(context.signal)
+    const name = nameOf(context)
+    this.#busy.set(name, thread)
+    try {
+      const output = await perform(thread, job, context)
+      this.#give(thread)
+      return output
+    } catch (error) {
+      if (error instanceof FourfoldError && error.code === 'FF_JOB_THREAD') this.#drop(thread)
+      else this.#give(thread)
+      throw error
+    } finally {
+      this.#busy.delete(name)
+    }
+  }
+
+  /** Ends the thread of a job that does not come to an end. */
+  kill(context: Pick<JobContext<unknown>, 'id' | 'token'>): void {
+    const thread = this.#busy.get(nameOf(context))
+    if (thread !== undefined) this.#drop(thread)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const next of this.#waiting.splice(0)) next()
+    await Promise.all([...this.#all].map((thread) => end(thread)))
+  }
+
+  async #take(signal: AbortSignal): Promise<Worker> {
+    while (this.#idle.length === 0 && this.#all.size >= this.#options.most && !this.#closed) {
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve)
+        signal.addEventListener('abort', () => resolve(), { once: true })
+      })
+      signal.throwIfAborted()
+    }
+    if (this.#closed) throw new FourfoldError('FF_CORE_CLOSED', 'The worker of jobs is closed')
+    const known = this.#idle.pop()
+    return known ?? (await this.#start())
+  }
+
+  async #start(): Promise<Worker> {
+    const { settings, memoryBytes } = this.#options
+    const databases = Object.entries(settings.connections.databases).map(([name, found]) => [
+      name,
+      { ...found, poolSize },
+    ])
+    const connections = { ...settings.connections, databases: Object.fromEntries(databases) }
+    const thread = new Worker(processEntry('job-thread'), {
+      workerData: { ...settings, connections } satisfies ThreadSettings,
+      resourceLimits: { maxOldGenerationSizeMb: Math.max(16, Math.floor(memoryBytes / 2 ** 20)) },
+    })
+    this.#all.add(thread)
+    try {
+      await answerOf(thread, (message) => message.type === 'ready', startsWithinMs)
+      return thread
+    } catch (error) {
+      this.#drop(thread)
+      throw error
+    }
+  }
+
+  #give(thread: Worker): void {
+    if (!this.#all.has(thread)) return
+    this.#idle.push(thread)
+    this.#waiting.shift()?.()
+  }
+
+  #drop(thread: Worker): void {
+    this.#all.delete(thread)
+    void thread.terminate()
+    this.#waiting.shift()?.()
+  }
+}
+
+function nameOf({ id, token }: Pick<JobContext<unknown>, 'id' | 'token'>): string {
+  return `${id} ${token}`
+}
+
+async function perform(thread: Worker, job: string, context: JobContext<unknown>): Promise<unknown> {
+  const { input, id, attempt, token, owner, signal, progress } = context
+  const abort = (): void => {
+    const { code, message } = signal.reason as { code?: string; message?: string }
+    thread.postMessage({ type: 'abort', reason: Object.assign(new Error(message), { code }) } satisfies ToThread)
+  }
+  signal.addEventListener('abort', abort, { once: true })
+  const hear = (message: FromThread): void => {
+    if (message.type === 'progress') progress(message.fraction, message.message)
+  }
+  thread.on('message', hear)
+  try {
+    const answer = answerOf(thread, ({ type }) => type === 'done' || type === 'failed', null)
+    thread.postMessage({ type: 'run', job, context: { input, id, attempt, token, owner } } satisfies ToThread)
+    const message = (await answer) as FromThread & { type: 'done' | 'failed' }
+    if (message.type === 'done') return message.output
+    throw errorOf(message.error)
+  } finally {
+    thread.off('message', hear)
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+/** As it was thrown there, as far as anybody looks at it. */
+function errorOf({ name, message, stack, code }: (FromThread & { type: 'failed' })['error']): Error {
+  const error = name === 'JobFailure' ? new JobFailure(message) : new Error(message)
+  return Object.assign(error, { ...(stack !== undefined && { stack }), ...(code !== undefined && { code }) })
+}
+
+/** The first message that is an answer; rejects where the thread ends before. */
+function answerOf(
+  thread: Worker,
+  isAnswer: (message: FromThread) => boolean,
+  withinMs: number | null,
+): Promise<FromThread> {
+  return new Promise((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined
+    const settle = (work: () => void): void => {
+      clearTimeout(timer)
+      thread.off('message', hear)
+      thread.off('error', fail)
+      thread.off('exit', left)
+      work()
+    }
+    const hear = (message: FromThread): void => {
+      if (isAnswer(message)) settle(() => resolve(message))
+    }
+    const fail = (cause: Error & { code?: string }): void => settle(() => reject(threadError(cause)))
+    const left = (): void => settle(() => reject(threadError(null)))
+    if (withinMs !== null) timer = setTimeout(() => fail(new Error('it did not start in time')), withinMs)
+    thread.on('message', hear)
+    thread.on('error', fail)
+    thread.on('exit', left)
+  })
+}
+
+function threadError(cause: (Error & { code?: string }) | null): FourfoldError {
+  const why =
+    cause?.code === 'ERR_WORKER_OUT_OF_MEMORY'
+      ? 'it needed more memory than workers.threadMemory'
+      : (cause?.message ?? 'it was ended')
+  return new FourfoldError('FF_JOB_THREAD', `The thread of the job ended: ${why}`, cause === null ? {} : { cause })
+}
+
+async function end(thread: Worker): Promise<void> {
+  const left = new Promise<void>((resolve) => thread.once('exit', () => resolve()))
+  thread.postMessage({ type: 'close' } satisfies ToThread)
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, closesWithinMs)
+  })
+  await Promise.race([left, late])
+  clearTimeout(timer)
+  await thread.terminate()
+}

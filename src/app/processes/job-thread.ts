@@ -1,0 +1,54 @@
+/**
+ * A thread that does jobs which compute: it opens the app for itself, so that nothing else of its process waits for what
+ * runs here. One job at a time. It is ended, whatever it does, when a job's time is over or the worker stops.
+ */
+
+import { parentPort, workerData } from 'node:worker_threads'
+
+import { loadApp } from '../load-app.ts'
+import { open } from '../open.ts'
+import { resolveFromOrigin } from '../../clones/build/snapshot-modules.ts'
+import { createLogger } from '../../core/log.ts'
+
+import type { FromThread, ThreadSettings, ToThread } from '../job-threads.ts'
+
+const { appFile, build, buildId, connections, config, logLevel, name } = workerData as ThreadSettings
+const log = createLogger({ level: logLevel, name })
+const port = parentPort!
+const say = (message: FromThread): void => port.postMessage(message)
+
+if (build !== undefined) resolveFromOrigin(build)
+const app = await loadApp(appFile)
+const ff = await open(app, { connections, config, log, ...(buildId !== undefined && { build: buildId }) })
+let running: AbortController | null = null
+
+port.on('message', (message: ToThread) => {
+  if (message.type === 'abort') running?.abort(message.reason)
+  else if (message.type === 'run') void run(message)
+  else void ff.close().then(() => port.close())
+})
+say({ type: 'ready' })
+
+async function run({ job, context }: ToThread & { type: 'run' }): Promise<void> {
+  running = new AbortController()
+  try {
+    const output = await ff.jobs.perform(job, {
+      ...context,
+      signal: running.signal,
+      progress: (fraction, message) => say({ type: 'progress', fraction, message }),
+      log: log.child({ job, id: context.id }),
+    })
+    say({ type: 'done', output })
+  } catch (error) {
+    say({ type: 'failed', error: plain(error) })
+  } finally {
+    running = null
+  }
+}
+
+/** Errors lose their own fields on the way. */
+function plain(error: unknown): (FromThread & { type: 'failed' })['error'] {
+  if (!(error instanceof Error)) return { name: 'Error', message: String(error) }
+  const { name: kind, message, stack, code } = error as Error & { code?: unknown }
+  return { name: kind, message, ...(stack !== undefined && { stack }), ...(typeof code === 'string' && { code }) }
+}

@@ -1,0 +1,82 @@
+/** Jobs in threads of their own: what computes keeps nobody waiting, and whatever it does ends with its thread. */
+
+import assert from 'node:assert/strict'
+import { after, before, suite, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { rm } from 'node:fs/promises'
+
+import { loadApp } from '../../src/app/load-app.ts'
+import { open } from '../../src/app/open.ts'
+import { silentLogger } from '../../src/core/log.ts'
+import { newDirectory } from '../support/postgres.ts'
+import { compute } from '../support/thread-app/app.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+import type { Fourfold } from '../../src/app/fourfold.ts'
+
+suite('jobs in threads', () => {
+  const appFile = fileURLToPath(new URL('../support/thread-app/app.ts', import.meta.url))
+  let ff: Fourfold<any>
+  let directory = ''
+  const order = async (does: string, more: object = {}): Promise<string> =>
+    (await ff.jobs.enqueue(compute, { does, ...more })).id
+  const ended = async (id: string) => (await ff.jobs.wait(id, { timeout: '15s' })) ?? assert.fail('expected a job')
+
+  before(async () => {
+    directory = await newDirectory('ff-threads-')
+    const config = { dataDir: directory, store: { deadline: '10s' } }
+    ff = await open(await loadApp(appFile), { appFile, config, env: {}, log: silentLogger })
+    ff.jobs.start()
+  })
+  after(async () => {
+    await ff.close()
+    await rm(directory, { recursive: true, force: true })
+  })
+
+  test('they have the app’s tools, and are no concern of the process they are in', async () => {
+    const beganMs = performance.now()
+    let latest = beganMs
+    let longest = 0
+    const timer = setInterval(() => {
+      longest = Math.max(longest, performance.now() - latest)
+      latest = performance.now()
+    }, 5)
+    const { state, output } = await ended(await order('spin', { ms: 800 }))
+    clearInterval(timer)
+    assert.equal(state, 'done')
+    assert.deepEqual({ ...(output as object), threadId: 0 }, { main: false, threadId: 0, one: 1 })
+    assert.ok(longest < 400, `the event loop stood still for ${longest} ms`)
+  })
+
+  test('a thread is kept for the next job', async () => {
+    const [first, second] = [await ended(await order('add')), await ended(await order('add'))]
+    assert.equal((first.output as any).threadId, (second.output as any).threadId)
+  })
+
+  test('one that heeds its signal keeps its thread; one that computes for ever is ended with it', async () => {
+    const heeding = await order('wait')
+    await waitFor('it runs', async () => (await ff.jobs.find(heeding))?.state === 'running')
+    await ff.jobs.cancel(heeding)
+    assert.equal((await ended(heeding)).state, 'cancelled')
+    const { state, error } = await ended(await order('for ever'))
+    assert.deepEqual([state, error?.code], ['failed', 'FF_JOB_TIMEOUT'])
+    assert.equal((await ended(await order('add'))).state, 'done')
+  })
+
+  test('one that takes too much memory, or ends its thread, fails alone', async () => {
+    for (const [does, message] of [
+      ['eat', /threadMemory/],
+      ['exit', /thread of the job ended/],
+    ] as const) {
+      const { state, error } = await ended(await order(does))
+      assert.deepEqual([state, error?.code], ['failed', 'FF_JOB_THREAD'])
+      assert.match(error!.message, message)
+      assert.equal((await ended(await order('add'))).state, 'done')
+    }
+  })
+
+  test('what it throws is what is told', async () => {
+    const { state, error } = await ended(await order('throw'))
+    assert.deepEqual([state, error?.message, error?.code], ['failed', 'no such user', 'JOB_FAILURE'])
+  })
+})
