@@ -32,7 +32,7 @@ export class RouteBakes {
 
   /** Where this process serves the app: `http://127.0.0.1:40123`. */
   servesAt(origin: string): void {
-    this.#origin = origin
+    this.#origin = new URL(origin).origin
   }
 
   /** The load that a request belongs to; null for those of clients. */
@@ -53,7 +53,7 @@ export class RouteBakes {
     const bake: RouteBake = { url, load, personal: null }
     this.#running.set(key, bake)
     try {
-      const response = await fetch(this.#origin + url, {
+      const response = await fetch(addressOf(this.#origin, url), {
         headers: { [bakeHeader]: key, 'accept-encoding': 'identity', accept: 'text/html,*/*;q=0.8' },
         redirect: 'manual',
         signal: AbortSignal.timeout(deadlineMs),
@@ -72,6 +72,14 @@ export class RouteBakes {
       this.#running.delete(key)
     }
   }
+}
+
+/** @throws for what is put together from parameters, and is another address once somebody reads it: `/legacy/../admin` */
+function addressOf(origin: string, url: string): URL {
+  const address = new URL(origin + url)
+  const [path = ''] = url.split('?', 1)
+  if (decodeURI(address.pathname) !== decodeURI(path)) throw failed(url, `it leads to ${address.pathname}`)
+  return address
 }
 
 const withoutBody = new Set([204, 205, 304])
