@@ -163,9 +163,9 @@ suite('pages in the balancer', () => {
       }
       bytes.push(Buffer.from(await own.arrayBuffer()))
       const tag = own.headers.get('etag')!
-      const unchanged = await get('/article/slug-6', { 'if-none-match': `"x", ${tag}` })
+      const unchanged = await get('/article/slug-6', { 'if-none-match': `"x", ${tag}`, 'accept-encoding': coding })
       assert.deepEqual([unchanged.status, byOf(unchanged), await unchanged.text()], [304, 'balancer', ''])
-      assert.equal(unchanged.headers.get('etag'), (await get('/article/slug-6')).headers.get('etag'))
+      assert.equal(unchanged.headers.get('etag'), tag)
       const head = await get('/article/slug-6', { 'accept-encoding': coding }, 'HEAD')
       assert.deepEqual([head.status, byOf(head), await head.text()], [200, 'balancer', ''])
       assert.equal(head.headers.get('content-length'), own.headers.get('content-length'))

@@ -113,8 +113,9 @@ for (const adapter of pageAdapters) {
       assert.equal(new Set(texts).size, 1)
       const tags = [plain, br, gzip].map((answer) => answer.headers.get('etag')!)
       assert.equal(new Set(tags).size, 3)
-      for (const tag of [...tags, `W/${tags[0]!}`, `"other", ${tags[1]!}`, '*']) {
-        const answer = await get('/article/slug-3', { headers: { 'if-none-match': tag } })
+      for (const tag of [tags[1]!, `W/${tags[1]!}`, `"other", ${tags[1]!}`, '*']) {
+        const headers = { 'if-none-match': tag, 'accept-encoding': 'br' }
+        const answer = await get('/article/slug-3', { headers })
         assert.deepEqual([answer.status, await answer.text(), answer.headers.has('content-length')], [304, '', false])
         assert.equal(answer.headers.get('vary'), 'accept-encoding')
       }
