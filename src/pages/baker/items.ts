@@ -56,12 +56,15 @@ export class Item implements Watched {
   pauseMs = 0
   /** How often in a row its bake failed. */
   failures = 0
-  failedAtMs: number = -Infinity
+  /** Infinity: it has not failed since it went well. */
+  failedAtMs: number = Infinity
   error: string | null = null
   /** How often in a row what was loaded could not be kept. */
   unkept = 0
   /** When it is to be looked at for another reason than a change; Infinity: never. */
   dueAtMs: number = Infinity
+  /** Whether it is to be loaded then although it is not over. */
+  dueAnew = false
 
   constructor(id: string, source: Source<any>, key: unknown, number: number, nowMs: number) {
     this.id = id
