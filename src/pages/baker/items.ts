@@ -49,6 +49,13 @@ export class Item implements Watched {
   gone = false
   /** It is over, and there was no room for it among what waits. */
   left = false
+  /** The tier that processes share did not have it when all were looked for. */
+  missing = false
+  /** How often in a row the tier had lost it, and before when it is not looked for again. Monotonic, ms. */
+  lost = 0
+  lookAtMs: number = -Infinity
+  /** When this worker put it there once more. Wall clock, ms. */
+  sharedAtMs = 0
   notBeforeMs = 0
   bakedAtMs: number = -Infinity
   bakeMs = 0
