@@ -1,13 +1,14 @@
 /** Which page an address is: each of its own, and none of an address that leads elsewhere. */
 
 import assert from 'node:assert/strict'
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 
 import fc from 'fast-check'
 
 import { RouteBakes } from '../../src/pages/route-bakes.ts'
+import { createRouteSource } from '../../src/pages/route-source.ts'
 import { PageRoutes } from '../../src/pages/routes.ts'
 
 const routes = new PageRoutes([
@@ -70,20 +71,72 @@ test('whatever an address is made of, its page is asked for at the same address,
   )
 })
 
+async function appOf(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<{
+  readonly bakes: RouteBakes
+  readonly origin: string
+  readonly stop: () => void
+}> {
+  const server = createServer(answer)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const bakes = new RouteBakes()
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  bakes.servesAt(origin)
+  return { bakes, origin, stop: () => (server.close(), server.closeAllConnections()) }
+}
+
 test('a page whose address leads elsewhere is not asked for, whoever lists it', async (t) => {
   const asked: string[] = []
-  const server: Server = createServer((request, response) => {
+  const { bakes, stop } = await appOf((request, response) => {
     asked.push(request.url!)
     response.end('found')
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => (server.close(), server.closeAllConnections()))
-  const bakes = new RouteBakes()
-  bakes.servesAt(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  t.after(stop)
   for (const url of ['/legacy/../admin', '/legacy/%2e%2e/admin', '/legacy/.', '/legacy/a\\..\\b']) {
     await assert.rejects(bakes.ask(url, {} as never), { code: 'FF_PAGE_ROUTE' }, url)
   }
   assert.deepEqual(asked, [])
   assert.equal((await bakes.ask('/über/a%2Fb?q=../x', {} as never)).status, 200)
   assert.deepEqual(asked, ['/%C3%BCber/a%2Fb?q=../x'])
+})
+
+test('a route is asked as under the name that its readers know, where that is given', async (t) => {
+  const { bakes, stop } = await appOf(({ headers, url }, response) => {
+    const address = `${String(headers['x-forwarded-proto'])}://${headers.host}`
+    if (url === '/moved') return response.writeHead(302, { location: `${address}/here` }).end()
+    return response.end(`<a href="${address}/a">${String(headers['x-forwarded-host'])}</a>`)
+  })
+  t.after(stop)
+  const origin = 'https://www.example.com'
+  const answer = await bakes.ask('/page', {} as never, origin)
+  assert.equal(await answer.text(), '<a href="https://www.example.com/a">www.example.com</a>')
+  const moved = await bakes.ask('/moved', {} as never, origin)
+  assert.equal(moved.headers.get('location'), 'https://www.example.com/here')
+})
+
+test('a page that names the address inside, at which it was asked for, is no page for readers', async (t) => {
+  const { bakes, origin, stop } = await appOf(({ headers, url }, response) => {
+    const name = headers.host!
+    if (url === '/moved') return response.writeHead(301, { location: `http://${name}/here` }).end()
+    if (url === '/relative') return response.writeHead(301, { location: '/here' }).end()
+    return response.end(url === '/plain' ? '<a href="/a">a</a>' : `<a href="//${name}/a">a</a>`)
+  })
+  t.after(stop)
+  for (const url of ['/page', '/moved']) {
+    const { host } = new URL(origin)
+    await assert.rejects(bakes.ask(url, {} as never), (error: any) => {
+      assert.equal(error.code, 'FF_PAGE_ANSWER')
+      assert.ok(error.message.includes(host) && error.message.includes('origin'), error.message)
+      return true
+    })
+  }
+  assert.equal((await bakes.ask('/relative', {} as never)).headers.get('location'), '/here')
+  assert.equal((await bakes.ask('/plain', {} as never)).status, 200)
+})
+
+test('an origin is a scheme and a host, and nothing more', () => {
+  const source = (origin: string): unknown => createRouteSource({ path: '/a', origin }, '', new RouteBakes())
+  for (const origin of ['www.example.com', 'https://a.example/path', 'ftp://a.example', 'https://me@a.example', '']) {
+    assert.throws(() => source(origin), { code: 'FF_PAGE_DEFINITION' }, origin)
+  }
+  assert.doesNotThrow(() => source('http://localhost:8080'))
 })
