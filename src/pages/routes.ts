@@ -74,7 +74,7 @@ export class PageRoutes {
     const route = (found.store as { readonly at: number }).at
     const { query, prefix, path, strict = false } = this.routes[route]!
     const key: Record<string, string> = { ...found.params } as Record<string, string>
-    if (Object.values(key).some((value) => misleading.test(value))) return null
+    if (Object.values(key).some((value) => value.length > maxParamLength || misleading.test(value))) return null
     if (key['*'] !== undefined && encodedSlash.test(asked)) return null
     if (mark >= 0 && (strict || query.length > 0)) {
       const given = new URLSearchParams(target.slice(mark + 1))

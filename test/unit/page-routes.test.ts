@@ -38,6 +38,20 @@ test('an address that names another one, once it is decoded, is of no page', () 
   }
 })
 
+test('what is too long is of no page, wherever it stands', () => {
+  for (const length of [500, 501]) {
+    const long = 'x'.repeat(length)
+    for (const target of [
+      `/article/${long}`,
+      `/article/a?part=${long}`,
+      `/legacy/${long}`,
+      `/legacy/a/${long.slice(2)}`,
+    ]) {
+      assert.equal(routes.match(target) !== null, length === 500, `${length} in ${target.slice(0, 12)}`)
+    }
+  }
+})
+
 test('whatever an address is made of, its page is asked for at the same address, and no other page is', () => {
   const piece = fc.constantFrom(
     'a',
