@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 
+import { silentLogger } from '../../src/core/log.ts'
 import { SharedEntries } from '../../src/cache/shared-entries.ts'
 import { Items, type Item } from '../../src/pages/baker/items.ts'
 import { Presence } from '../../src/pages/baker/presence.ts'
@@ -19,7 +20,10 @@ class Ground {
   asked = 0
   mostAtOnce = 0
   isAway = false
+  /** Whether what is to be baked is put there. */
+  bakes = false
   waiting = 0
+  readonly warned: string[] = []
   readonly presence: Presence
   readonly shared: SharedEntries
 
@@ -45,7 +49,10 @@ class Ground {
     this.shared = new SharedEntries({ tier, breaker: { firstPauseMs: 5, longestPauseMs: 10 } })
     const bakes: any = {
       queue: { size: 0 },
-      touchAt: (item: Item, _: number, anew: boolean) => anew && this.baked.push(item.id),
+      touchAt: ({ id }: Item, _: number, anew: boolean) => {
+        if (anew) this.baked.push(id)
+        if (this.bakes) this.put(id)
+      },
     }
     Object.defineProperty(bakes.queue, 'size', { get: () => this.waiting })
     this.presence = new Presence({
@@ -54,6 +61,7 @@ class Ground {
       shared: this.shared,
       checks: { staleness: ({ expiresAtMs }: any) => (expiresAtMs < Date.now() ? 'expired' : null) },
       backlog: 1_000,
+      log: { ...silentLogger, warn: (_: object, text: string) => this.warned.push(text) } as never,
       lookAgainMs,
     })
     for (let at = 0; at < count; at += 1) {
@@ -98,6 +106,24 @@ suite('presence in the tier', () => {
     const began = performance.now()
     await ground.look('it is baked', () => ground.baked.length === 5)
     assert.ok(performance.now() - began >= 20 * 2 ** 4 - 5)
+  })
+
+  test('a tier that has no room for all is not filled for ever', async (t) => {
+    const ground = new Ground(20, 1)
+    t.after(() => ground.presence.stop())
+    ground.bakes = true
+    for (let round = 1; round <= 6; round += 1) {
+      ground.kept.clear()
+      await ground.look('all are baked', () => ground.baked.length === 20 * round)
+      await ground.look('all are there', () => [...(ground.items as Iterable<Item>)].every(({ lost }) => lost === 0))
+    }
+    assert.deepEqual(ground.warned, [])
+    ground.kept.clear()
+    const asked = ground.asked
+    await ground.look('all are looked for, many times', () => ground.asked > asked + 200)
+    assert.equal(ground.baked.length, 120, 'those there are, and a hundred, in six hours')
+    assert.equal(ground.warned.length, 1)
+    assert.match(ground.warned[0]!, /too small/)
   })
 
   test('what lies there for most of a day is put there again, once', async (t) => {

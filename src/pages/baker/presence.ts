@@ -9,6 +9,7 @@
 import { longestTtlMs, type SharedEntries, type SharedEntry } from '../../cache/shared-entries.ts'
 
 import type { Checks } from '../../cache/checks.ts'
+import type { Logger } from '../../core/log.ts'
 import type { Bakes } from './bakes.ts'
 import type { Item } from './items.ts'
 import type { Watch } from './watch.ts'
@@ -22,6 +23,7 @@ export interface PresenceOptions {
   readonly backlog: number
   /** The same one no sooner than so. Default: 10,000. */
   readonly lookAgainMs?: number
+  readonly log: Logger
 }
 
 /** At once, as long as most are there: their bytes are read. */
@@ -33,6 +35,9 @@ const longMs = 20
 const longestAgainMs = 24 * 3_600_000
 /** What was baked a moment ago may be on its way. */
 const settleMs = 1_000
+/** In so long no more are baked for having been lost than there are, and a few: a tier may have no room for all. */
+const refillMs = 6 * 3_600_000
+const spare = 100
 /** Long before the tier ends it. */
 const renewAfterMs = longestTtlMs / 2
 
@@ -41,6 +46,10 @@ export class Presence {
   #at: number | null = 0
   #count = usualCount
   #looking: Promise<void> | null = null
+  /** How many more are baked for having been lost. */
+  #left = Infinity
+  #leftAtMs: number = performance.now()
+  #warned = false
   #stopped = false
 
   constructor(options: PresenceOptions) {
@@ -77,7 +86,7 @@ export class Presence {
   }
 
   async #lookForSome(): Promise<void> {
-    const { watch, bakes, lookAgainMs = 10_000 } = this.#options
+    const { watch, lookAgainMs = 10_000 } = this.#options
     const { items, next } = watch.items.slice(this.#at ?? 0, this.#count)
     this.#at = next
     const began = performance.now()
@@ -86,15 +95,36 @@ export class Presence {
     const lost = await this.#lostOf(due)
     if (lost === null) return
     const nowMs = performance.now()
+    const baked = this.#bake(lost, nowMs)
+    const gone = new Set(lost)
     for (const item of due) {
-      // What is too large for the tier, or has no room there, is not baked for nothing again and again.
-      item.lost = lost.includes(item) ? item.lost + 1 : 0
+      if (!gone.has(item)) item.lost = 0
+      // What is too large for the tier is not baked for nothing again and again.
       item.lookAtMs = nowMs + Math.min(longestAgainMs, lookAgainMs * 2 ** item.lost)
     }
-    for (const item of lost) bakes.touchAt(item, nowMs, true)
-    const isFast = lost.length * 2 > due.length || nowMs - began < longMs
-    const most = lost.length * 2 > due.length ? largestCount : usualCount
-    this.#count = Math.max(1, Math.min(most, isFast ? this.#count * 2 : this.#count >> 1))
+    const mostLost = baked * 2 > due.length
+    const count = mostLost || nowMs - began < longMs ? this.#count * 2 : this.#count >> 1
+    this.#count = Math.max(1, Math.min(mostLost ? largestCount : usualCount, count))
+  }
+
+  /** Has them baked, as far as that is affordable. Answers how many. */
+  #bake(lost: readonly Item[], nowMs: number): number {
+    const { watch, bakes, log } = this.#options
+    const most = watch.items.size + spare
+    this.#left = Math.min(most, this.#left + (most * (nowMs - this.#leftAtMs)) / refillMs)
+    this.#leftAtMs = nowMs
+    const baked = lost.slice(0, Math.floor(this.#left))
+    this.#left -= baked.length
+    for (const item of baked) {
+      item.lost += 1
+      bakes.touchAt(item, nowMs, true)
+    }
+    if (baked.length < lost.length && !this.#warned) {
+      log.warn({ entries: most - spare }, 'the shared tier loses what is baked: it is too small for all of it')
+    }
+    this.#warned ||= baked.length < lost.length
+    if (this.#left * 2 > most) this.#warned = false
+    return baked.length
   }
 
   /** Whether it should be in the tier, as far as this worker knows. */
