@@ -104,6 +104,10 @@ export class CacheCore {
     for (const object of options.objects ?? []) this.sourceOf(object)
   }
 
+  get shared(): SharedEntries {
+    return this.#options.shared
+  }
+
   /** Whether there is a tier that other processes find entries in. */
   get shares(): boolean {
     return this.#options.shared.present

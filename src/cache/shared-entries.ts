@@ -27,6 +27,8 @@ export interface SharedEntry {
   readonly head: EnvelopeHead
   /** Null where its value cannot be made of what was found. */
   open(): Entry | null
+  /** Puts it there once more, as it is, for as long as if it were new. */
+  renew(): Promise<void>
 }
 
 export interface SharedCounts extends TierCounts {
@@ -37,7 +39,7 @@ export interface SharedCounts extends TierCounts {
 }
 
 /** For entries without a time to live: they are checked anyway, and a server's memory is not for ever. */
-const longestTtlMs = 24 * 3_600_000
+export const longestTtlMs: number = 24 * 3_600_000
 
 export class SharedEntries {
   /** Whether there is a tier at all. */
@@ -69,8 +71,18 @@ export class SharedEntries {
     return found.map((bytes, at) => {
       const envelope = bytes && this.codec.open(bytes, ids[at]!)
       if (bytes !== null && envelope === null) this.unreadable += 1
-      return envelope && { head: envelope.head, open: () => openEntry(envelope) }
+      if (envelope === null || bytes === null) return null
+      const { head } = envelope
+      return { head, open: () => openEntry(envelope), renew: () => this.set(ids[at]!, bytes, head.expiresAtMs) }
     })
+  }
+
+  /** The same; null where the tier did not answer, so that nobody knows what it has. */
+  async look(ids: readonly string[]): Promise<(SharedEntry | null)[] | null> {
+    const before = this.tier.counts()
+    const found = await this.getMany(ids)
+    const after = this.tier.counts()
+    return after.failures === before.failures && after.skipped === before.skipped ? found : null
   }
 
   /**

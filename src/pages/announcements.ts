@@ -44,7 +44,8 @@ export async function announce(store: Store, build: string, announcement: Announ
 /** What is told of an entry: of a page that was not found, that it is not there. */
 export function announcementOf({ source, key, id, entry }: KeptEntry): Announcement {
   const { parts, expiresAtMs, loadMs, value } = entry
-  const found = value !== null && !((value as Partial<PageDocument>).status! >= 400)
+  // An object may have a field of this name as well.
+  const found = value !== null && !('route' in source && (value as PageDocument).status >= 400)
   return { id, source: source.name, key: key as Key, parts, expiresAtMs, loadMs, found }
 }
 

@@ -14,6 +14,7 @@ type Coding = 'br' | 'gzip' | 'identity'
 
 /** All that can be answered with one coding, made once. */
 interface Representation {
+  readonly etag: string
   readonly whole: PageAnswer
   readonly head: PageAnswer
   readonly unchanged: PageAnswer
@@ -72,10 +73,13 @@ export class AnsweredPage {
 
   /** By all conditions, in the order of RFC 9110, 13.2.2. */
   answer({ method, headers }: PageRequest): PageAnswer {
-    if (isAnother(this.document, headers)) return { status: 412, headers: ['cache-control', 'no-cache'], body: null }
+    const acceptEncoding = headers['accept-encoding'] as string | undefined
+    if (isConditional(this.document) && this.#isAnother(headers, acceptEncoding)) {
+      return { status: 412, headers: ['cache-control', 'no-cache'], body: null }
+    }
     return this.answerTo({
       head: method === 'HEAD',
-      acceptEncoding: headers['accept-encoding'] as string | undefined,
+      acceptEncoding,
       ifNoneMatch: headers['if-none-match'],
       ifModifiedSince: headers['if-modified-since'],
     })
@@ -84,10 +88,31 @@ export class AnsweredPage {
   /** The same answer to whom the same is due: not to be changed. */
   answerTo({ head, acceptEncoding, ifNoneMatch, ifModifiedSince }: PageConditions): PageAnswer {
     const { document } = this
-    const made = this.#madeFor(document.plain === null ? codingFor(acceptEncoding) : 'identity')
+    const made = this.#selected(acceptEncoding)
     const conditional = ifNoneMatch !== undefined || ifModifiedSince !== undefined
-    if (conditional && isUnchanged(document, ifNoneMatch, ifModifiedSince)) return made.unchanged
+    if (conditional && isConditional(document) && isUnchanged(document, made, ifNoneMatch, ifModifiedSince)) {
+      return made.unchanged
+    }
     return head ? made.head : made.whole
+  }
+
+  /** RFC 9110, 13.1.1 and 13.1.4: whoever asks for a certain document, or one of a certain time, gets no other. */
+  #isAnother(headers: IncomingHttpHeaders, acceptEncoding: string | undefined): boolean {
+    const wanted = headers['if-match']
+    if (wanted !== undefined) {
+      if (wanted.trim() === '*') return false
+      const { etag } = this.#selected(acceptEncoding)
+      return !wanted.split(',').some((one) => one.trim() === etag)
+    }
+    const since = headers['if-unmodified-since']
+    const own = this.document.headers
+    const at = since === undefined ? -1 : placeOf(own, 'last-modified')
+    return at >= 0 && Date.parse(own[at + 1]!) > Date.parse(since!)
+  }
+
+  /** The representation that a request would be sent: the one that its conditions are about. */
+  #selected(acceptEncoding: string | undefined): Representation {
+    return this.#madeFor(this.document.plain === null ? codingFor(acceptEncoding) : 'identity')
   }
 
   #madeFor(coding: Coding): Representation {
@@ -118,6 +143,7 @@ function represent(document: PageDocument, coding: Coding, more: readonly string
   const length = status === 204 ? [] : ['content-length', String(body.length)]
   const headers = [...document.headers, ...common, ...encoded, ...more, ...length]
   return {
+    etag,
     whole: { status, headers, body, lines: null },
     head: { status, headers, body: null, lines: null },
     unchanged: { status: 304, headers: [...keptFields(document.headers), ...common, ...more], body: null, lines: null },
@@ -144,31 +170,21 @@ function keptFields(headers: readonly string[]): string[] {
   return headers.filter((_, at) => ofUnchanged.has(headers[at - (at % 2)]!))
 }
 
-/** RFC 9110, 13.1.2: the weak comparison, with any representation. Only a 200 can be unchanged. */
+/** RFC 9110, 13.2.1: what is neither there nor well is answered whatever the conditions are. */
+function isConditional({ status }: PageDocument): boolean {
+  return status >= 200 && status < 300
+}
+
+/** RFC 9110, 13.1.2: the weak comparison, with what would be sent. */
 function isUnchanged(
-  { tag, status, headers: own }: PageDocument,
+  { headers: own }: PageDocument,
+  { etag }: Representation,
   given: string | undefined,
   since: string | undefined,
 ): boolean {
-  if (status !== 200) return false
   if (given === undefined) return isOlder(own, since)
   if (given.trim() === '*') return true
-  for (const one of given.split(',')) {
-    const text = one.trim().replace(/^W\//, '')
-    if (text === `"${tag}"` || text === `"${tag}-br"` || text === `"${tag}-gzip"`) return true
-  }
-  return false
-}
-
-/** RFC 9110, 13.1.1 and 13.1.4: whoever asks for a certain document, or one of a certain time, gets no other. */
-function isAnother({ tag, headers: own }: PageDocument, headers: IncomingHttpHeaders): boolean {
-  const wanted = headers['if-match']
-  if (wanted !== undefined) {
-    const tags = new Set([`"${tag}"`, `"${tag}-br"`, `"${tag}-gzip"`, '*'])
-    return !wanted.split(',').some((one) => tags.has(one.trim()))
-  }
-  const at = headers['if-unmodified-since'] === undefined ? -1 : placeOf(own, 'last-modified')
-  return at >= 0 && Date.parse(own[at + 1]!) > Date.parse(headers['if-unmodified-since']!)
+  return given.split(',').some((one) => one.trim().replace(/^W\//, '') === etag)
 }
 
 /** Only where the page itself says when it was changed. */

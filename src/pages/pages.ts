@@ -9,6 +9,7 @@
 import { isFourfoldError, type ErrorCode } from '../core/errors.ts'
 import { AnsweredPage } from './answer.ts'
 import { createPageSource, type PageSource } from './page-source.ts'
+import { ExpandedPages } from './front/expanded-pages.ts'
 import { isForPage, type ReaderHeaders } from './readers.ts'
 import { bakeHeader, RouteBakes } from './route-bakes.ts'
 import { createRouteSource, type BakeRoute } from './route-source.ts'
@@ -61,6 +62,8 @@ const noPages = new Set<ErrorCode>([
 const leftToTheApp = new Set<ErrorCode>([...noPages, 'FF_PAGE_ROUTE'])
 const leftMs = 60_000
 const maxLeft = 10_000
+/** Beside the memory of entries: what of pages was expanded for the few who take nothing compressed. */
+const expandedBytes = 16 * 1024 * 1024
 
 export class Pages {
   readonly routes: PageRoutes
@@ -73,6 +76,7 @@ export class Pages {
   /** Addresses of routes that could not be baked, and until when they are left to the app. */
   readonly #left = new Map<string, number>()
   readonly #answered = new WeakMap<PageDocument, AnsweredPage>()
+  readonly #expanded = new ExpandedPages(expandedBytes)
   readonly #visits: Visits
 
   /** @throws FF_PAGE_DEFINITION */
@@ -174,7 +178,7 @@ export class Pages {
   }
 
   #remember(document: PageDocument): AnsweredPage {
-    const answered = new AnsweredPage(document)
+    const answered = new AnsweredPage(document, [], this.#expanded.add)
     this.#answered.set(document, answered)
     return answered
   }

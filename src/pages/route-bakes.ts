@@ -7,6 +7,10 @@
  */
 
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import http, { type IncomingMessage } from 'node:http'
+import https from 'node:https'
+import { buffer } from 'node:stream/consumers'
 
 import { FourfoldError } from '../core/errors.ts'
 
@@ -32,7 +36,7 @@ export class RouteBakes {
 
   /** Where this process serves the app: `http://127.0.0.1:40123`. */
   servesAt(origin: string): void {
-    this.#origin = origin
+    this.#origin = new URL(origin).origin
   }
 
   /** The load that a request belongs to; null for those of clients. */
@@ -41,29 +45,18 @@ export class RouteBakes {
     return typeof key === 'string' ? (this.#running.get(key) ?? null) : null
   }
 
-  /** @throws FF_PAGE_ROUTE, FF_PAGE_PERSONAL */
-  async ask(url: string, load: LoadOptions): Promise<Response> {
-    if (this.#origin === null) {
-      throw failed(
-        url,
-        'this process does not serve the app: run it by fourfold start, or say ff.pages.servesAt(origin)',
-      )
-    }
+  /**
+   * @param name under which readers know the app: `https://www.example.com`
+   * @throws FF_PAGE_ROUTE, FF_PAGE_PERSONAL, FF_PAGE_ANSWER
+   */
+  async ask(url: string, load: LoadOptions, name?: string): Promise<Response> {
     const key = randomBytes(16).toString('base64url')
     const bake: RouteBake = { url, load, personal: null }
     this.#running.set(key, bake)
     try {
-      const response = await fetch(this.#origin + url, {
-        headers: { [bakeHeader]: key, 'accept-encoding': 'identity', accept: 'text/html,*/*;q=0.8' },
-        redirect: 'manual',
-        signal: AbortSignal.timeout(deadlineMs),
-      })
-      // All of it, while what it reads is still recorded.
-      const body = await response.arrayBuffer()
+      const response = await this.#ask(url, { [bakeHeader]: key, ...nameFields(name) })
       if (bake.personal !== null) throw bake.personal
-      const { status, headers } = response
-      if (status >= 500) throw failed(url, `the route answered ${status}`)
-      return new Response(withoutBody.has(status) ? null : body, { status, headers })
+      return response
     } catch (error) {
       if (bake.personal !== null) throw bake.personal
       if (error instanceof FourfoldError) throw error
@@ -72,6 +65,62 @@ export class RouteBakes {
       this.#running.delete(key)
     }
   }
+
+  async #ask(url: string, fields: Readonly<Record<string, string>>): Promise<Response> {
+    if (this.#origin === null) {
+      const why = 'this process does not serve the app: run it by fourfold start, or say ff.pages.servesAt(origin)'
+      throw failed(url, why)
+    }
+    const address = addressOf(this.#origin, url)
+    const response = await send(address, { 'accept-encoding': 'identity', accept: 'text/html,*/*;q=0.8', ...fields })
+    // All of it, while what it reads is still recorded.
+    const body = await buffer(response)
+    const { statusCode: status = 500 } = response
+    const headers = headersOf(response)
+    if (status >= 500) throw failed(url, `the route answered ${status}`)
+    if (body.includes(address.host) || headers.get('location')?.includes(address.host) === true) {
+      throw namesInside(url, address.host)
+    }
+    return new Response(withoutBody.has(status) ? null : body, { status, headers })
+  }
+}
+
+/** Not by `fetch`, which says the host of the address, whatever it is told. */
+async function send(address: URL, headers: Readonly<Record<string, string>>): Promise<IncomingMessage> {
+  const { request } = address.protocol === 'https:' ? https : http
+  const asked = request(address, { headers, signal: AbortSignal.timeout(deadlineMs) })
+  // Whoever reads the body hears of what comes after its head.
+  asked.on('error', () => undefined).end()
+  const [response] = (await once(asked, 'response')) as [IncomingMessage]
+  return response
+}
+
+function headersOf({ rawHeaders }: IncomingMessage): Headers {
+  const headers = new Headers()
+  for (let at = 0; at < rawHeaders.length; at += 2) headers.append(rawHeaders[at]!, rawHeaders[at + 1]!)
+  return headers
+}
+
+/** As a proxy in front would say it. */
+function nameFields(name: string | undefined): Record<string, string> {
+  if (name === undefined) return {}
+  const { host, protocol } = new URL(name)
+  return { host, 'x-forwarded-host': host, 'x-forwarded-proto': protocol.slice(0, -1) }
+}
+
+function namesInside(url: string, host: string): FourfoldError {
+  const message =
+    `The page ${url} names ${host}, where it was asked for and where no reader comes. ` +
+    "Let the route's links be relative, or say the `origin` of its readers in bakeRoutes"
+  return new FourfoldError('FF_PAGE_ANSWER', message, { fields: { url, host } })
+}
+
+/** @throws for what is put together from parameters, and is another address once somebody reads it: `/legacy/../admin` */
+function addressOf(origin: string, url: string): URL {
+  const address = new URL(origin + url)
+  const [path = ''] = url.split('?', 1)
+  if (decodeURI(address.pathname) !== decodeURI(path)) throw failed(url, `it leads to ${address.pathname}`)
+  return address
 }
 
 const withoutBody = new Set([204, 205, 304])

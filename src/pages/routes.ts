@@ -37,6 +37,13 @@ export interface PageMatch {
 
 /** Longer values of parameters are of no page: addresses come from anybody. */
 const maxParamLength = 500
+/**
+ * What no parameter of a page has: `.` and `..` are taken for a place by whoever reads the address that is made of them,
+ * a backslash is taken for a slash by some, and a NUL is no text of any database.
+ */
+const misleading = /[\0\\]|(?:^|\/)\.{1,2}(?:\/|$)/
+/** Beside real ones, where a `*` takes both: the address `/a%2Fb` would have the page of `/a/b`. */
+const encodedSlash = /%2f/i
 const pathPattern = /^(?:\/[^/?#*:]*|\/:[A-Za-z_]\w*)+$|^(?:\/[^/?#*:]*|\/:[A-Za-z_]\w*)*\/\*$/
 
 export class PageRoutes {
@@ -61,13 +68,14 @@ export class PageRoutes {
   /** @param target path and query, as they stand in a request */
   match(target: string): PageMatch | null {
     const mark = target.indexOf('?')
-    const found = this.#router.find('GET', mark < 0 ? target : target.slice(0, mark))
+    const asked = mark < 0 ? target : target.slice(0, mark)
+    const found = this.#router.find('GET', asked)
     if (found === null) return null
     const route = (found.store as { readonly at: number }).at
     const { query, prefix, path, strict = false } = this.routes[route]!
     const key: Record<string, string> = { ...found.params } as Record<string, string>
-    // No text of any database.
-    if (Object.values(key).some((value) => value.includes('\0'))) return null
+    if (Object.values(key).some((value) => value.length > maxParamLength || misleading.test(value))) return null
+    if (key['*'] !== undefined && encodedSlash.test(asked)) return null
     if (mark >= 0 && (strict || query.length > 0)) {
       const given = new URLSearchParams(target.slice(mark + 1))
       if (strict && [...given.keys()].some((name) => !query.includes(name))) return null

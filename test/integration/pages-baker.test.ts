@@ -186,6 +186,16 @@ suite('pages are baked ahead', () => {
     assert.equal(renders.counts.get('author 9'), 1)
   })
 
+  test('what the tier has lost is over, and put there by an order', async () => {
+    const { ff, tier } = ground()
+    const ids = ['slug-21', 'slug-22'].map((slug) => ff.pages.routes.match(`/article/${slug}`)!.id)
+    renders.clear()
+    for (const id of ids) await tier.delete(id)
+    await bake({ kind: 'over' })
+    await waitFor('both are there', async () => (await tier.getMany(ids)).every((bytes) => bytes !== null))
+    assert.deepEqual(Object.fromEntries(renders.counts), { 'slug-21': 1, 'slug-22': 1 })
+  })
+
   test('orders: one address, all, and what is over', async () => {
     renders.clear()
     assert.deepEqual(await bake({ kind: 'one', path: '/article/slug-11' }).then(({ baked: count }) => count), 1)
@@ -212,7 +222,7 @@ suite('workers come and go', () => {
   let second: Fourfold<any>
 
   test('what is over while none lives is baked by the next one', async () => {
-    const { worker, outside, until } = ground()
+    const { ff, worker, outside, tier, until } = ground()
     const first = await worker()
     await until('all are baked', ({ entries, waiting }) => entries >= 101 && waiting === 0)
     await quiet()
@@ -221,11 +231,13 @@ suite('workers come and go', () => {
     renders.clear()
     await outside.query(`update articles set title = 'over' where slug in ('slug-1', 'slug-2')`)
     assert.equal(renders.counts.get('slug-1'), undefined)
+    // Neither does anybody notice what the tier loses.
+    await tier.delete(ff.pages.routes.match('/article/slug-3')!.id)
     second = await worker({ baking: { backlog: 5, atOnce: 1 } })
-    await waitFor('what is over is baked', () => renders.counts.has('slug-1') && renders.counts.has('slug-2'))
+    await waitFor('what is over or lost is baked', () => [1, 2, 3].every((id) => renders.counts.has(`slug-${id}`)))
     await quiet()
     assert.match((await baked('slug-1')) ?? 'not baked', /<h1>over</)
-    assert.deepEqual(renders.without('clock'), { 'slug-1': 1, 'slug-2': 1 })
+    assert.deepEqual(renders.without('clock'), { 'slug-1': 1, 'slug-2': 1, 'slug-3': 1 })
   })
 
   test('by the clock, once in the cluster', async () => {

@@ -163,9 +163,9 @@ suite('pages in the balancer', () => {
       }
       bytes.push(Buffer.from(await own.arrayBuffer()))
       const tag = own.headers.get('etag')!
-      const unchanged = await get('/article/slug-6', { 'if-none-match': `"x", ${tag}` })
+      const unchanged = await get('/article/slug-6', { 'if-none-match': `"x", ${tag}`, 'accept-encoding': coding })
       assert.deepEqual([unchanged.status, byOf(unchanged), await unchanged.text()], [304, 'balancer', ''])
-      assert.equal(unchanged.headers.get('etag'), (await get('/article/slug-6')).headers.get('etag'))
+      assert.equal(unchanged.headers.get('etag'), tag)
       const head = await get('/article/slug-6', { 'accept-encoding': coding }, 'HEAD')
       assert.deepEqual([head.status, byOf(head), await head.text()], [200, 'balancer', ''])
       assert.equal(head.headers.get('content-length'), own.headers.get('content-length'))
@@ -293,7 +293,7 @@ suite('pages in the balancer', () => {
     ])
   })
 
-  test('a flood of addresses leaves nothing behind that grows', async () => {
+  test('addresses with parameters that nobody looks at have the same page', async () => {
     await held('/article/slug-11')
     await Promise.all(Array.from({ length: 40 }, (_, index) => get(`/article/slug-11?utm=${index}`)))
     assert.equal((await see('/article/slug-11?utm=1')).by, 'balancer')

@@ -9,6 +9,7 @@ import { database, defineApp } from '../../src/app/define-app.ts'
 import { open } from '../../src/app/open.ts'
 import { socketPathFor } from '../../src/app/socket-path.ts'
 import { silentLogger } from '../../src/core/log.ts'
+import { createMemoryTier } from '../../src/store/memory/memory-tier.ts'
 import { readBakingStatus, type BakingStatus } from '../../src/pages/baker/status.ts'
 import { articlesSql } from './cache-app.ts'
 import { newDirectory } from './postgres.ts'
@@ -16,6 +17,7 @@ import { waitFor } from './wait-for.ts'
 
 import type { Connections } from '../../src/app/connections.ts'
 import type { Fourfold } from '../../src/app/fourfold.ts'
+import type { CacheTier } from '../../src/store/tier.ts'
 
 export interface BakerGround {
   /** Bakes nothing: as a clone. */
@@ -23,6 +25,8 @@ export interface BakerGround {
   /** A connection that Fourfold knows nothing of. */
   readonly outside: pg.Client
   readonly connections: Connections
+  /** What processes share, past all of them. */
+  readonly tier: CacheTier
   /** Another process of the same app; bakes unless told otherwise. */
   worker(options?: { bakes?: boolean; baking?: object; define?: object }): Promise<Fourfold<any>>
   status(): Promise<BakingStatus>
@@ -47,6 +51,8 @@ export function bakerGround(define: object, sql: string = articlesSql): () => Ba
     await outside.connect()
     const { path } = await socketPathFor(directory, 'store')
     const main = { primary: address, direct: address, replicas: [], poolSize: 4, changes: true }
+    const tier = createMemoryTier({ socketPath: path, deadlineMs: 10_000, log: silentLogger })
+    opened.push(tier)
     const connections = { databases: { main }, storeUrl: `unix:${path}` }
     const worker: BakerGround['worker'] = async ({ bakes = true, baking = {}, define: own = {} } = {}) => {
       const sibling = defineApp({
@@ -68,7 +74,7 @@ export function bakerGround(define: object, sql: string = articlesSql): () => Ba
         const now = await status()
         return holds(now) ? now : null
       })
-    ground = { ff, outside, connections, worker, status, until }
+    ground = { ff, outside, tier, connections, worker, status, until }
   })
   after(async () => {
     await ground?.outside.end()

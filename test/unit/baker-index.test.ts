@@ -187,6 +187,20 @@ suite('what waits', () => {
     )
   })
 
+  test('times that are put off again and again take no more room than there are items', () => {
+    const due = new DueTimes()
+    const items = Array.from({ length: 100 }, (_, at) => item(String(at)))
+    for (const [at, one] of items.entries()) due.set(one, 1_000 + at)
+    for (let count = 0; count < 100_000; count += 1) {
+      // There and back as well, and to none.
+      due.set(items[count % 100]!, count % 7 === 0 ? Infinity : 1_000_000 + (count % 2))
+      assert.ok(due.size <= 300, `${due.size} for 100 items`)
+    }
+    for (const [at, one] of items.entries()) due.set(one, 5_000 - at)
+    for (let at = 99; at >= 0; at -= 1) assert.equal(due.take(5_000), items[at])
+    assert.deepEqual([due.take(Infinity), due.size], [null, 0])
+  })
+
   test('counts lose half of their weight every minute', () => {
     let nowMs = 0
     const weights = new Weights(() => nowMs)

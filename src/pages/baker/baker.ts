@@ -17,6 +17,7 @@ import { Lists } from './lists.ts'
 import { lookEveryMs, Looks } from './looks.ts'
 import { Members } from './members.ts'
 import { openOrder, Orders, type Order } from './orders.ts'
+import { Presence } from './presence.ts'
 import { lastTicks, startSchedules } from './schedule.ts'
 import { Watch } from './watch.ts'
 import { Weights } from './weights.ts'
@@ -66,6 +67,7 @@ export class Baker {
   readonly #lists: Lists
   readonly #orders: Orders
   readonly #looks: Looks
+  readonly #presence: Presence
   readonly #members: Members
   #changing: Promise<void> = Promise.resolve()
   #timer: NodeJS.Timeout | null = null
@@ -98,9 +100,10 @@ export class Baker {
     const { makeTools } = core
     this.#lists = new Lists({ sources, watch, holdings, buckets, clusters, makeTools, scope, log, wake })
     this.#looks = new Looks({ watch, bakes, holdings })
+    this.#presence = new Presence({ ...options, watch, bakes, shared: core.shared, checks: core.checks })
     this.#orders = new Orders({
       ...{ store, build, log, wake },
-      prepare: ({ kind, path }) => this.#lists.current(kind === 'listed' ? path : undefined),
+      prepare: (order) => this.#prepare(order),
       itemsFor: (order, bucket) => this.#itemsFor(order, bucket),
       bucketFor: (order) => this.#bucketFor(order),
       nameOf: (item) => this.#nameOf(item),
@@ -125,6 +128,7 @@ export class Baker {
     this.#members.start()
     this.#timer = setInterval(() => {
       this.#looks.some()
+      this.#presence.some()
       this.#buckets.readNext()
     }, lookEveryMs)
   }
@@ -138,7 +142,7 @@ export class Baker {
     await this.#members.stop()
     for (const end of this.#enders) await end()
     await Promise.all([this.#bakes.stop(), this.#orders.stop(), this.#lists.stop()])
-    await Promise.all([this.#buckets.stop(), this.#looks.stop(), this.#changing])
+    await Promise.all([this.#buckets.stop(), this.#looks.stop(), this.#presence.stop(), this.#changing])
   }
 
   status(): BakerStatus {
@@ -231,12 +235,22 @@ export class Baker {
     }
   }
 
+  async #prepare({ kind, path }: Order): Promise<string[]> {
+    const faults = await this.#lists.current(kind === 'listed' ? path : undefined)
+    if (kind === 'over') await this.#presence.all()
+    return faults
+  }
+
+  #isOver(item: Item): boolean {
+    return item.left || item.missing || this.#watch.staleness(item) !== null
+  }
+
   #itemsFor(order: Order, bucket: number): readonly Item[] | null {
     if (!this.#buckets.has(bucket)) return null
     const all = [...this.#watch.items.inBucket(bucket)]
     if (order.kind === 'all') return all
     if (order.kind === 'listed') return all.filter(({ source, place }) => place !== null && source.name === order.path)
-    if (order.kind === 'over') return all.filter((item) => item.left || this.#watch.staleness(item) !== null)
+    if (order.kind === 'over') return all.filter((item) => this.#isOver(item))
     const { routes, sources } = this.#options.pages
     const match = routes.match(order.path ?? '')
     return match === null ? [] : [this.#holdings.itemOf(match.id, sources[match.route]!, match.key)]

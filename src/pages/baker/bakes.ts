@@ -75,6 +75,8 @@ export class Bakes {
   /** Until then nothing that is not urgent is begun. */
   #choresFromMs = 0
   #fromMs = 0
+  /** When a bake went well last. */
+  #wellAtMs: number = -Infinity
   #stopped = false
 
   constructor(options: BakesOptions) {
@@ -102,7 +104,8 @@ export class Bakes {
   /** It is baked before long, or again, for another reason than a change. */
   touchAt(item: Item, atMs: number, anew: boolean): void {
     if (item.gone) return
-    item.anew ||= anew
+    // Not before: what a change ends until then may have been loaded by somebody else.
+    item.dueAnew = anew
     this.#due.set(item, atMs)
     this.#arm()
   }
@@ -153,6 +156,7 @@ export class Bakes {
     const { atOnce } = this.#options
     const nowMs = performance.now()
     for (let item = this.#due.take(nowMs); item !== null; item = this.#due.take(nowMs)) {
+      item.anew ||= item.dueAnew
       if (item.state === 'idle') this.#put(item)
     }
     while (this.#running.size < atOnce && nowMs >= this.#fromMs) {
@@ -202,6 +206,7 @@ export class Bakes {
       const { outcome, coarse, endsAtMs } = await this.#options.bake(item, anew)
       const nowMs = performance.now()
       item.bakedAtMs = nowMs
+      this.#wellAtMs = nowMs
       if (outcome !== 'found') item.bakeMs = nowMs - began
       this.#heal(item)
       if (outcome === 'unkept') return this.#retryUnkept(item, nowMs, anew)
@@ -219,33 +224,44 @@ export class Bakes {
     const afterMs = Math.min(longestUnkeptMs, firstUnkeptMs * 2 ** item.unkept)
     item.unkept += 1
     this.#choresFromMs = nowMs + Math.min(afterMs, coarseMs)
-    this.touchAt(item, nowMs + afterMs, anew)
+    item.anew ||= anew
+    this.touchAt(item, nowMs + afterMs, false)
     return 'unkept'
   }
 
   #fail(item: Item, error: unknown, anew: boolean): 'failed' {
     const nowMs = performance.now()
-    // Not the entry's own fault: the others would fail as well.
-    if (isFourfoldError(error) && error.retryable && !error.code.startsWith('FF_PAGE_')) this.#fromMs = nowMs + awayMs
+    const isOwn = !isOutage(error) || this.#wellAtMs > item.failedAtMs
+    if (isOwn) item.failures += 1
+    const retryMs = isOwn ? Math.min(longestRetryMs, firstRetryMs * 2 ** (item.failures - 1)) : awayMs
+    this.#tellOfFailure(item, error, retryMs, isOwn ? this.failing.size < maxToldOf : nowMs >= this.#fromMs)
+    if (isOwn && !item.gone) this.failing.add(item)
+    if (!isOwn) this.#fromMs = nowMs + awayMs
     item.bakedAtMs = nowMs
     item.failedAtMs = nowMs
-    item.failures += 1
     item.error = error instanceof Error ? error.message : String(error)
-    if (!item.gone) this.failing.add(item)
-    const retryMs = Math.min(longestRetryMs, firstRetryMs * 2 ** (item.failures - 1))
-    const { log } = this.#options
-    const fields = { error, id: item.id, failures: item.failures, retryMs }
-    const text = 'a bake failed: what was baked before stays, and it is tried again'
-    if (this.failing.size <= maxToldOf) log.warn(fields, text)
-    else log.debug(fields, text)
-    this.touchAt(item, nowMs + retryMs, anew)
+    item.anew ||= anew
+    this.touchAt(item, nowMs + retryMs, false)
     return 'failed'
   }
 
+  #tellOfFailure({ id, failures }: Item, error: unknown, retryMs: number, aloud: boolean): void {
+    const { log } = this.#options
+    const fields = { error, id, failures, retryMs }
+    const text = 'a bake failed: what was baked before stays, and it is tried again'
+    if (aloud) log.warn(fields, text)
+    else log.debug(fields, text)
+  }
+
   #heal(item: Item): void {
-    if (item.failures === 0) return
     item.failures = 0
+    item.failedAtMs = Infinity
     item.error = null
     this.failing.delete(item)
   }
+}
+
+/** What is nobody's fault, if others fail as well: the database or the store is away. */
+function isOutage(error: unknown): boolean {
+  return isFourfoldError(error) && error.retryable && !error.code.startsWith('FF_PAGE_')
 }

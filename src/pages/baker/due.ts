@@ -7,15 +7,29 @@ interface Due {
   readonly atMs: number
 }
 
+/** Fewer that do not count any more are not worth the work. */
+const leastSwept = 100
+
 export class DueTimes {
   #heap: Due[] = []
+  /** How many items have a time. */
+  #count = 0
+
+  /** How many times it keeps, those that do not count any more among them. */
+  get size(): number {
+    return this.#heap.length
+  }
 
   /** The time counts, and any that was set before does not. Infinity: none. */
   set(item: Item, atMs: number): void {
+    if (item.dueAtMs === atMs) return
+    if (item.dueAtMs !== Infinity) this.#count -= 1
     item.dueAtMs = atMs
-    if (atMs === Infinity) return
+    if (atMs === Infinity) return this.#sweep()
+    this.#count += 1
     this.#heap.push({ item, atMs })
     this.#rise(this.#heap.length - 1)
+    this.#sweep()
   }
 
   /** Takes one whose time has come; null: none. */
@@ -23,6 +37,7 @@ export class DueTimes {
     for (let first = this.#first(); first !== null && first.atMs <= nowMs; first = this.#first()) {
       this.#shift()
       first.item.dueAtMs = Infinity
+      this.#count -= 1
       return first.item
     }
     return null
@@ -38,6 +53,15 @@ export class DueTimes {
       this.#shift()
     }
     return null
+  }
+
+  /** What is put off again and again would stay until its former times come. */
+  #sweep(): void {
+    if (this.#heap.length <= 2 * this.#count + leastSwept) return
+    const seen = new Set<Item>()
+    const counts = ({ item, atMs }: Due): boolean => item.dueAtMs === atMs && !seen.has(item) && !!seen.add(item)
+    // In order is a heap, too.
+    this.#heap = this.#heap.filter(counts).sort((one, other) => one.atMs - other.atMs)
   }
 
   #shift(): void {

@@ -24,11 +24,14 @@ export interface HoldingsOptions {
   readonly store: Store
   readonly build: string
   readonly log: Logger
+  /** Of one page or object: entries that nobody lists and somebody once asked for, in all workers together. Default: 10,000. */
+  readonly maxOnDemand?: number
+  /** How long nobody has asked for those that go. Default: a day. */
+  readonly longestUnvisitedMs?: number
 }
 
-/** Of one page or object: entries that nobody lists and somebody once asked for, in all workers together. */
-const maxOnDemand = 10_000
-const longestUnvisitedMs = 24 * 3_600_000
+const defaultMaxOnDemand = 10_000
+const defaultLongestUnvisitedMs = 24 * 3_600_000
 /** What was read before its table's rows could be told apart is read again so soon. */
 const coarseMs = 300
 const earlyMs = 200
@@ -114,6 +117,7 @@ export class Holdings {
     const item = items.add(id, source, key, performance.now())
     const onDemand = this.#onDemandOf(source)
     onDemand.add(item)
+    const { maxOnDemand = defaultMaxOnDemand } = this.#options
     if (onDemand.size * this.workers > maxOnDemand) this.#drop([onDemand.values().next().value!])
     return item
   }
@@ -143,6 +147,7 @@ export class Holdings {
 
   /** Lets those of them go that nobody lists and nobody has asked for in a day. */
   dropUnvisited(items: readonly Item[]): void {
+    const { longestUnvisitedMs = defaultLongestUnvisitedMs } = this.#options
     const oldestMs = performance.now() - longestUnvisitedMs
     const unvisited = items.filter(({ place, visitedAtMs }) => place === null && visitedAtMs < oldestMs)
     if (unvisited.length > 0) this.#drop(unvisited)

@@ -49,6 +49,13 @@ export class Item implements Watched {
   gone = false
   /** It is over, and there was no room for it among what waits. */
   left = false
+  /** The tier that processes share did not have it when all were looked for. */
+  missing = false
+  /** How often in a row the tier had lost it, and before when it is not looked for again. Monotonic, ms. */
+  lost = 0
+  lookAtMs: number = -Infinity
+  /** When this worker put it there once more. Wall clock, ms. */
+  sharedAtMs = 0
   notBeforeMs = 0
   bakedAtMs: number = -Infinity
   bakeMs = 0
@@ -56,12 +63,15 @@ export class Item implements Watched {
   pauseMs = 0
   /** How often in a row its bake failed. */
   failures = 0
-  failedAtMs: number = -Infinity
+  /** Infinity: it has not failed since it went well. */
+  failedAtMs: number = Infinity
   error: string | null = null
   /** How often in a row what was loaded could not be kept. */
   unkept = 0
   /** When it is to be looked at for another reason than a change; Infinity: never. */
   dueAtMs: number = Infinity
+  /** Whether it is to be loaded then although it is not over. */
+  dueAnew = false
 
   constructor(id: string, source: Source<any>, key: unknown, number: number, nowMs: number) {
     this.id = id
