@@ -64,6 +64,7 @@ function createBaker(options: BakingOptions): Baker | null {
     return null
   }
   const { atOnce, backlog } = config.baking
+  const outlet = createOutlet(options)
   const baker = new Baker({
     ...rest,
     core: cache,
@@ -72,19 +73,15 @@ function createBaker(options: BakingOptions): Baker | null {
     self: randomBytes(9).toString('base64url'),
     atOnce,
     backlog,
+    // Nobody asks for what a web server or an edge answers.
+    bakesLeft: outlet !== null,
     log,
   })
   closers.push(() => baker.stop())
-  publishFrom(options)
+  // What is baked from now on, by whatever process, is published by this one too.
+  outlet?.start()
+  if (outlet !== null) closers.push(() => outlet.stop())
   return baker
-}
-
-/** What is baked from now on, by whatever process, is published by this one too. */
-function publishFrom(options: BakingOptions): void {
-  const outlet = createOutlet(options)
-  if (outlet === null) return
-  outlet.start()
-  options.closers.push(() => outlet.stop())
 }
 
 /** Whether an app has anything that workers would bake. */

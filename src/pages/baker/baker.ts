@@ -44,6 +44,8 @@ export interface BakerOptions {
   readonly self: string
   readonly atOnce: number
   readonly backlog: number
+  /** Whether what was left for want of room is baked in the end: somebody else hands out what was baked. */
+  readonly bakesLeft: boolean
   readonly log: Logger
 }
 
