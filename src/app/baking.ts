@@ -13,6 +13,7 @@ import type { Key } from '../cache/keys.ts'
 import type { Source } from '../cache/source.ts'
 import type { Logger } from '../core/log.ts'
 import type { Cluster } from '../database/cluster.ts'
+import type { PageOutlet } from '../pages/publish/outlet.ts'
 import type { Pages } from '../pages/pages.ts'
 import type { Store } from '../store/store.ts'
 import type { ResolvedConfig } from './config.ts'
@@ -64,7 +65,11 @@ function createBaker(options: BakingOptions): Baker | null {
     return null
   }
   const { atOnce, backlog } = config.baking
-  const outlet = createOutlet(options)
+  const outlet: PageOutlet | null = createOutlet({
+    ...options,
+    missing: (id) => baker.missing(id),
+    wanted: () => baker.hurry(),
+  })
   const baker = new Baker({
     ...rest,
     core: cache,
@@ -73,8 +78,7 @@ function createBaker(options: BakingOptions): Baker | null {
     self: randomBytes(9).toString('base64url'),
     atOnce,
     backlog,
-    // Nobody asks for what a web server or an edge answers.
-    bakesLeft: outlet !== null,
+    dropped: outlet && ((known) => outlet.dropped(known)),
     log,
   })
   closers.push(() => baker.stop())
