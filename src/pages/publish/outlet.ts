@@ -141,9 +141,12 @@ export class PageOutlet {
 
   /** What killed workers and former builds have left behind. */
   async #tidy(): Promise<void> {
-    const { publishers, wanted } = this.#options
+    const { publishers, wanted, log } = this.#options
     const signal = AbortSignal.any([this.#end.signal, AbortSignal.timeout(sweepMs)])
-    for (const publisher of publishers) await publisher.sweep?.(signal)
+    for (const publisher of publishers) {
+      // They are only in nobody's way.
+      await publisher.sweep?.(signal).catch((error: unknown) => log.debug({ error }, 'temporary files may be left'))
+    }
     const known = await this.#published()
     for (const [bucket, all] of Map.groupBy(known, ({ id }) => bucketOf(id))) {
       if (this.#end.signal.aborted) return

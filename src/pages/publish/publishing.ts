@@ -13,18 +13,16 @@
 
 import { randomBytes } from 'node:crypto'
 
-import { withDeadline } from '../../core/deadline.ts'
-import { pageKey, routeKey } from './edge/surrogate-keys.ts'
 import { Jobs, type Job } from './jobs.ts'
 import { Ledger, nothing, type LedgerRecord } from './ledger.ts'
-import { isServable, type PageAddress, type PublishedPage, type Publisher } from './publisher.ts'
-import { isSameVersion, versionOf, type PageVersion } from './version.ts'
+import { Places, type PublishingEdge, type Target } from './places.ts'
+import { isSameVersion, versionOf } from './version.ts'
 
 import type { Logger } from '../../core/log.ts'
 import type { EntryPart } from '../../freshness/changes/recorder.ts'
 import type { Store } from '../../store/store.ts'
 import type { PageDocument } from '../document.ts'
-import type { Purger } from './edge/purger.ts'
+import type { PageAddress, PublishedPage, Publisher } from './publisher.ts'
 
 /** A page as it was baked. */
 export interface BakedPage {
@@ -45,12 +43,6 @@ export interface PublishedOnce {
   readonly url: string
   /** It was to be taken away. */
   readonly gone: boolean
-}
-
-/** A cache in front, and the purges that it is sent. */
-export interface PublishingEdge {
-  readonly id: string
-  readonly purger: Purger
 }
 
 export interface PublishingOptions {
@@ -106,14 +98,6 @@ export interface Publishing {
   close(): Promise<void>
 }
 
-/** What is to be at the places. */
-interface Target {
-  readonly version: PageVersion
-  readonly tag: string
-  /** Null: nothing, as nobody looks after it. */
-  readonly page: PublishedPage | null
-}
-
 const leaseMarginMs = 10_000
 const maxRetryMs = 30_000
 const busyRetryMs = 20
@@ -122,8 +106,6 @@ const firstMissingMs = 1_000
 const maxMissingMs = 300_000
 const maxMissing = 10_000
 const maxUrls = 1_000_000
-/** Behind the tag of an edge that is still to be purged once more. */
-const onceMore = '~'
 
 /** Starts nothing until something is published. */
 export function createPublishing(options: PublishingOptions): Publishing {
@@ -133,15 +115,16 @@ export function createPublishing(options: PublishingOptions): Publishing {
 class PagePublishing implements Publishing {
   readonly #options: Required<PublishingOptions>
   readonly #ledger: Ledger
+  readonly #places: Places
   readonly #jobs: Jobs
   readonly #holder = randomBytes(9).toString('base64url')
-  readonly #purges = new Set<Promise<void>>()
   readonly #end = new AbortController()
   #counts = { published: 0, superseded: 0, unchanged: 0, failed: 0 }
 
   constructor(options: PublishingOptions) {
     this.#options = { atOnce: 4, deadlineMs: 20_000, firstRetryMs: 200, ...options }
     this.#ledger = new Ledger(options.store)
+    this.#places = new Places({ ...this.#options, ledger: this.#ledger })
     this.#jobs = new Jobs({ atOnce: this.#options.atOnce, run: (job) => this.#run(job) })
   }
 
@@ -150,7 +133,7 @@ class PagePublishing implements Publishing {
   }
 
   drop(name: PageName): void {
-    this.#jobs.add({ name, baked: null, looks: false, drops: true, doubtful: false, failures: 0 })
+    this.#jobs.add({ name, baked: null, looks: true, drops: true, doubtful: false, failures: 0 })
   }
 
   async repair(names: Iterable<PageName> | AsyncIterable<PageName>): Promise<void> {
@@ -163,12 +146,9 @@ class PagePublishing implements Publishing {
   }
 
   async *published(): AsyncGenerator<PublishedOnce> {
-    const { publishers, edges } = this.#options
-    const ids = [...publishers, ...edges].map(({ id }) => id)
-    for await (const { url, tags, gone } of this.#ledger.records(maxUrls)) {
+    for await (const record of this.#ledger.records(maxUrls)) {
       if (this.#end.signal.aborted) return
-      const isDone = (tag = ''): boolean => tag.startsWith(nothing) && !tag.endsWith(onceMore)
-      if (!ids.every((id) => isDone(tags.get(id)))) yield { url, gone }
+      if (!this.#places.isEmpty(record)) yield { url: record.url, gone: record.gone }
     }
   }
 
@@ -184,9 +164,7 @@ class PagePublishing implements Publishing {
     if (this.#end.signal.aborted) return
     this.#end.abort()
     await this.#jobs.close()
-    await Promise.all(this.#options.edges.map(({ purger }) => purger.close()))
-    await Promise.all(this.#purges)
-    await Promise.all(this.#options.publishers.map((publisher) => publisher.close()))
+    await this.#places.close()
   }
 
   async #run(job: Job): Promise<void> {
@@ -222,10 +200,8 @@ class PagePublishing implements Publishing {
     const record = await this.#ledger.read(name.url)
     const target = await this.#targetOf(job, record)
     if (target === null) return
-    const { page, version, tag } = target
-    const undone = await this.#undone(job, target, record)
-    const { publishers, edges } = this.#options
-    const places = publishers.filter(({ id }) => undone.has(id))
+    const { page, version } = target
+    const undone = job.doubtful ? new Set(this.#places.ids) : await this.#places.undone(target, record, job.looks)
     const gone = page === null
     const isWritten = undone.size === 0 && record?.gone === gone && isSameVersion(record.version, version)
     if (!isWritten && !(await this.#ledger.begin(name.url, record, version, [...undone], gone))) {
@@ -235,9 +211,21 @@ class PagePublishing implements Publishing {
       this.#counts.unchanged += 1
       return
     }
-    await this.#put(job, target, places)
+    await this.#put(job, target, undone)
     this.#counts.published += 1
-    for (const edge of edges) if (undone.has(edge.id)) this.#keep(this.#purge(edge, name, version, tag))
+    this.#places.purge(target, undone)
+  }
+
+  async #put(job: Job, target: Target, ids: ReadonlySet<string>): Promise<void> {
+    const errors: unknown[] = []
+    let isOurs = false
+    try {
+      isOurs = await this.#places.put(target, ids, this.#end.signal, (error) => errors.push(error))
+    } finally {
+      job.doubtful = !isOurs
+    }
+    if (!isOurs) throw new Error('another bake was published meanwhile')
+    if (errors.length > 0) throw errors[0]
   }
 
   /** Null: there is nothing to be done, for now. */
@@ -249,10 +237,10 @@ class PagePublishing implements Publishing {
       page = await this.#pageOf(name, null)
     }
     if (page !== null && this.#ledger.accepts(record, page.version)) {
-      return { page, version: page.version, tag: tagOf(page) }
+      return { name, page, version: page.version, tag: tagOf(page) }
     }
     if (page === null && !(await this.#isKept(name))) return await this.#nothingOf(name, record)
-    if (job.doubtful) await this.#takeAway(name)
+    if (job.doubtful) await this.#places.takeAway(name)
     if (page === null) this.#miss(job)
     else this.#counts.superseded += 1
     return null
@@ -263,10 +251,10 @@ class PagePublishing implements Publishing {
     // A bake that somebody is late with must not come back.
     const page = await this.#pageOf(name, null)
     if (page !== null && this.#ledger.accepts(record, page.version)) {
-      return { page: null, version: page.version, tag: nothing }
+      return { name, page: null, version: page.version, tag: nothing }
     }
     if (record === null) return null
-    return { page: null, version: { ...record.version, build: this.#options.build }, tag: nothing }
+    return { name, page: null, version: { ...record.version, build: this.#options.build }, tag: nothing }
   }
 
   /** It is in no tier, and there is nothing to compare: it has to be baked. */
@@ -287,75 +275,6 @@ class PagePublishing implements Publishing {
     if (found === null) return null
     const { document, parts } = found
     return { url, looksAtQuery, document, version: versionOf(this.#options.build, parts, document.bakedAtMs) }
-  }
-
-  /** The places where the page is not, as far as is known. */
-  async #undone(job: Job, { page, tag }: Target, record: LedgerRecord | null): Promise<Set<string>> {
-    const { publishers, edges, deadlineMs } = this.#options
-    const isDone = (id: string): boolean => {
-      const held = record?.tags.get(id)
-      // Whoever purged it the first time may live and do it again; who starts cannot tell.
-      return held === tag || (!job.looks && held === tag + onceMore)
-    }
-    const ids = [...publishers, ...edges].map(({ id }) => id)
-    const undone = new Set(ids.filter((id) => job.doubtful || !isDone(id)))
-    if (!job.looks || page === null) return undone
-    const work = async (signal: AbortSignal): Promise<void> => {
-      for (const publisher of publishers) {
-        if (!undone.has(publisher.id) && !(await publisher.holds(page, signal))) undone.add(publisher.id)
-      }
-    }
-    await withDeadline(work, deadlineMs, `${page.url} to be looked for`)
-    return undone
-  }
-
-  /** Waits for all of it to end, so that nothing of it comes later, when the lease is another's. */
-  async #put(job: Job, { page, version, tag }: Target, places: readonly Publisher[]): Promise<void> {
-    const signal = AbortSignal.any([this.#end.signal, AbortSignal.timeout(this.#options.deadlineMs)])
-    const put = async (place: Publisher): Promise<void> =>
-      page !== null && isServable(page.document)
-        ? await place.publish(page, signal)
-        : await place.remove(job.name, signal)
-    const results = await Promise.allSettled(places.map(put))
-    const arrived = places.filter((_, at) => results[at]!.status === 'fulfilled').map(({ id }) => id)
-    let isOurs = false
-    try {
-      isOurs = await this.#ledger.arrived(job.name.url, version, tag, arrived)
-    } finally {
-      // Else the lease ran out while this process was paused, and a newer file may lie under ours.
-      job.doubtful = !isOurs
-    }
-    if (!isOurs) throw new Error('another bake was published meanwhile')
-    const failed = results.find((result) => result.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
-  }
-
-  /** What lies there may be older than what was published, and nothing newer can be found: the app answers. */
-  async #takeAway(name: PageName): Promise<void> {
-    const { publishers, deadlineMs } = this.#options
-    const ids = publishers.map(({ id }) => id)
-    await this.#ledger.forget(name.url, ids)
-    const work = (signal: AbortSignal): Promise<unknown> =>
-      Promise.all(publishers.map((publisher) => publisher.remove(name, signal)))
-    await withDeadline(work, deadlineMs, `${name.url} to be removed`)
-  }
-
-  async #purge({ id, purger }: PublishingEdge, name: PageName, version: PageVersion, tag: string): Promise<void> {
-    const { url, path } = name
-    const { again } = await purger.purge(pageKey(url), routeKey(path))
-    await this.#ledger.arrived(url, version, again === null ? tag : tag + onceMore, [id])
-    if (again === null) return
-    await again
-    await this.#ledger.arrived(url, version, tag, [id])
-  }
-
-  /** In the background; what fails is undone in the ledger. */
-  #keep(work: Promise<void>): void {
-    const kept = work.catch((error: unknown) =>
-      this.#options.log.debug({ error }, 'a purge was left for the next start'),
-    )
-    this.#purges.add(kept)
-    void kept.finally(() => this.#purges.delete(kept))
   }
 }
 
