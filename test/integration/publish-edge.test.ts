@@ -184,6 +184,17 @@ test('a purge that was to go out once more after a while, and its worker ended b
     await last.repair([name])
     return last.counts().unchanged > 0
   })
+  // The same where it is taken away.
+  ground.bakes.delete(name.id)
+  const again = ground.worker({ edges: make(60_000) })
+  again.drop(name)
+  await waitFor('the purge of what is gone', () => edge.requests.length === purges + 3)
+  await again.close()
+  const after = ground.worker({ edges: make(20) })
+  for await (const { url, gone } of after.published()) assert.deepEqual([url, gone], ['/article/a', true])
+  after.drop(name)
+  await waitFor('nothing is left to be done', async () => (await after.published().next()).done)
+  assert.equal(edge.requests.length, purges + 5)
 })
 
 test('each kind of edge is sent what it documents', async (t) => {

@@ -7,7 +7,7 @@
  * - A bake that fails is tried again after 1, 2, 4 seconds and so on; what was there before stays where it is.
  * - What was loaded and could not be kept (a table is not watched yet, a row changes all the time) is baked again soon.
  * - What is left for want of room is nobody's work: whoever asks for it loads it. Only where a copy of it lies somewhere
- *   else, for which nobody asks, it is baked in the end: one at a time, when nothing else is baked.
+ *   else, for which nobody asks, it is baked in the end: one at a time, when nothing else waits.
  */
 
 import { isFourfoldError } from '../../core/errors.ts'
@@ -78,6 +78,7 @@ export class Bakes {
   /** What is left and baked in the end. */
   readonly #left = new Set<Item>()
   #leftFromMs = 0
+  #bakesOneLeft = false
   #timer: NodeJS.Timeout | null = null
   /** Until then nothing that is not urgent is begun. */
   #choresFromMs = 0
@@ -168,12 +169,14 @@ export class Bakes {
     if (this.#options.bakesLeft) this.#left.add(item)
   }
 
-  /** One of what was left, for as long as nothing is baked; with a rest behind each, as long as its bake. */
+  /** One of what was left; with a rest behind each, as long as its bake. */
   #nextLeft(nowMs: number): Item | null {
-    if (this.#running.size > 0 || nowMs < this.#leftFromMs) return null
+    if (this.#bakesOneLeft || nowMs < this.#leftFromMs) return null
     for (const item of this.#left) {
       this.#left.delete(item)
-      if (item.left && item.state === 'idle') return item
+      if (!item.left || item.state !== 'idle') continue
+      this.#bakesOneLeft = true
+      return item
     }
     return null
   }
@@ -201,7 +204,7 @@ export class Bakes {
     this.#timer = null
     if (this.#running.size >= this.#options.atOnce) return
     const nowMs = performance.now()
-    const leftAtMs = this.#left.size > 0 && this.#running.size === 0 ? this.#leftFromMs : Infinity
+    const leftAtMs = this.#left.size > 0 && !this.#bakesOneLeft ? this.#leftFromMs : Infinity
     const choresAtMs = this.#choresFromMs > nowMs ? this.#choresFromMs : leftAtMs
     const atMs = Math.max(this.#fromMs, Math.min(this.queue.nextAtMs(), this.#due.nextAtMs(), choresAtMs))
     if (atMs === Infinity) return
@@ -220,7 +223,10 @@ export class Bakes {
     const work = this.#bake(item, anew).then((outcome) => {
       this.#running.delete(work)
       item.state = 'idle'
-      if (left) this.#leftFromMs = performance.now() + item.bakeMs
+      if (left) {
+        this.#bakesOneLeft = false
+        this.#leftFromMs = performance.now() + item.bakeMs
+      }
       this.counts[outcome] += 1
       this.#options.ended(item, outcome)
       if (item.again) this.touch(item)

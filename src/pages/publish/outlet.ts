@@ -148,11 +148,12 @@ export class PageOutlet {
       await publisher.sweep?.(signal).catch((error: unknown) => log.debug({ error }, 'temporary files may be left'))
     }
     const known = await this.#published()
+    let some = false
     for (const [bucket, all] of Map.groupBy(known, ({ id }) => bucketOf(id))) {
       if (this.#end.signal.aborted) return
-      await this.#want(bucket, all)
+      some = (await this.#want(bucket, all)) || some
     }
-    wanted()
+    if (some) wanted()
   }
 
   /** What was published and is a page still; what is none any more is taken away. */
@@ -170,11 +171,13 @@ export class PageOutlet {
     return known
   }
 
-  /** Nobody of this build looks after what is not in its catalogue. */
-  async #want(bucket: number, known: readonly Known[]): Promise<void> {
+  /** Nobody of this build looks after what is not in its catalogue. Answers whether there is any. */
+  async #want(bucket: number, known: readonly Known[]): Promise<boolean> {
     const { store, build } = this.#options
     const catalogued = new Set((await readCatalogue(store, build, bucket)).map(({ id }) => id))
-    for (const one of known) if (!catalogued.has(one.id)) await catalogueWanted(store, build, one)
+    const unknown = known.filter(({ id }) => !catalogued.has(id))
+    for (const one of unknown) await catalogueWanted(store, build, one)
+    return unknown.length > 0
   }
 
   #beat(): void {
