@@ -6,8 +6,10 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
 
+import { silentLogger } from '../../src/core/log.ts'
 import { withFourfold } from '../../src/http/node.ts'
 import { definePage } from '../../src/pages/define-page.ts'
+import { connectTier } from '../../src/store/connect-tier.ts'
 import { bakerGround } from '../support/baker-ground.ts'
 import { endAfter, newDirectory } from '../support/postgres.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -54,6 +56,22 @@ suite('published, and baked by nobody', () => {
     await isFile('author/2.html', null)
     await ground().outside.query(`update users set name = 'Grace' where id = 3`)
     await isFile('author/3.html', '<h1>Grace</h1>')
+    await next.close()
+  })
+
+  test('a file that somebody removed, of a page that is in no tier any more, is there again after a start', async (t) => {
+    const before = await worker({ build: 'lost' })
+    await waitFor('the file', async () => {
+      await ask(before, '/author/5')
+      return (await file('author/5.html')) === '<h1>user 5</h1>'
+    })
+    await before.close()
+    const tier = await connectTier({ url: ground().connections.storeUrl, deadlineMs: 5_000, log: silentLogger })
+    endAfter(t, () => tier.close())
+    await tier.delete(before.pages.match({ method: 'GET', url: '/author/5' })!.id)
+    await rm(join(await root, 'author/5.html'))
+    const next = await worker({ build: 'lost' })
+    await isFile('author/5.html', '<h1>user 5</h1>')
     await next.close()
   })
 
