@@ -60,6 +60,8 @@ export default defineConfig({
     'unicorn/consistent-function-scoping': 'off',
     'unicorn/no-array-reverse': 'off',
     'unicorn/no-array-sort': 'off',
+    // About windows of browsers, and here are threads.
+    'unicorn/require-post-message-target-origin': 'off',
     'eslint/no-shadow': 'off',
     'eslint/no-await-in-loop': 'off',
     'eslint/no-underscore-dangle': 'off',

@@ -13,6 +13,7 @@ import type { Key } from '../cache/keys.ts'
 import type { Source } from '../cache/source.ts'
 import type { Logger } from '../core/log.ts'
 import type { Cluster } from '../database/cluster.ts'
+import type { PageOutlet } from '../pages/publish/outlet.ts'
 import type { Pages } from '../pages/pages.ts'
 import type { Store } from '../store/store.ts'
 import type { ResolvedConfig } from './config.ts'
@@ -64,6 +65,11 @@ function createBaker(options: BakingOptions): Baker | null {
     return null
   }
   const { atOnce, backlog } = config.baking
+  const outlet: PageOutlet | null = createOutlet({
+    ...options,
+    missing: (id) => baker.missing(id),
+    wanted: () => baker.hurry(),
+  })
   const baker = new Baker({
     ...rest,
     core: cache,
@@ -72,19 +78,14 @@ function createBaker(options: BakingOptions): Baker | null {
     self: randomBytes(9).toString('base64url'),
     atOnce,
     backlog,
+    dropped: outlet && ((known) => outlet.dropped(known)),
     log,
   })
   closers.push(() => baker.stop())
-  publishFrom(options)
+  // What is baked from now on, by whatever process, is published by this one too.
+  outlet?.start()
+  if (outlet !== null) closers.push(() => outlet.stop())
   return baker
-}
-
-/** What is baked from now on, by whatever process, is published by this one too. */
-function publishFrom(options: BakingOptions): void {
-  const outlet = createOutlet(options)
-  if (outlet === null) return
-  outlet.start()
-  options.closers.push(() => outlet.stop())
 }
 
 /** Whether an app has anything that workers would bake. */

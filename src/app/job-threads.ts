@@ -156,7 +156,8 @@ async function perform(thread: Worker, job: string, context: JobContext<unknown>
   const { input, id, attempt, token, owner, signal, progress } = context
   const abort = (): void => {
     const { code, message } = signal.reason as { code?: string; message?: string }
-    thread.postMessage({ type: 'abort', reason: Object.assign(new Error(message), { code }) } satisfies ToThread)
+    const told: ToThread = { type: 'abort', reason: Object.assign(new Error(message), { code }) }
+    thread.postMessage(told)
   }
   signal.addEventListener('abort', abort, { once: true })
   const hear = (message: FromThread): void => {

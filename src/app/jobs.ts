@@ -136,7 +136,7 @@ interface WorkerParts extends AppJobsOptions {
 }
 
 function startWorker(parts: WorkerParts): JobWorker {
-  const { known, core, database, config, connections, store, log, closers, instance } = parts
+  const { known, core, database, config, connections, store, log, closers } = parts
   const address = connections.databases[database]!.primary
   const limits = {
     max: connectionsOfWorker,

@@ -3,12 +3,13 @@
 import { join, resolve } from 'node:path'
 
 import { S3Caller } from '../files/s3/caller.ts'
+import { bucketOf, readCatalogue } from '../pages/catalogue.ts'
 import { createBucketPublisher } from '../pages/publish/bucket.ts'
 import { createDirectoryPublisher } from '../pages/publish/directory.ts'
 import { createEdges } from '../pages/publish/edge/edges.ts'
 import { keyHeaders } from '../pages/publish/edge/purge-requests.ts'
 import { surrogateFields } from '../pages/publish/edge/surrogate-keys.ts'
-import { createPublishing, type BakedPage, type PublishingEdge } from '../pages/publish/publishing.ts'
+import { createPublishing, type BakedPage } from '../pages/publish/publishing.ts'
 import { PageOutlet } from '../pages/publish/outlet.ts'
 
 import type { CacheCore } from '../cache/core.ts'
@@ -16,6 +17,7 @@ import type { Logger } from '../core/log.ts'
 import type { PageDocument } from '../pages/document.ts'
 import type { Pages, PagesOptions } from '../pages/pages.ts'
 import type { EdgeFields } from '../pages/rendered.ts'
+import type { PublishingEdge } from '../pages/publish/places.ts'
 import type { Publisher } from '../pages/publish/publisher.ts'
 import type { Store } from '../store/store.ts'
 import type { ResolvedConfig } from './config.ts'
@@ -32,11 +34,15 @@ export interface AppPublishingOptions {
   readonly store: Store
   readonly build: string
   readonly log: Logger
+  /** Hears of an entry that somebody looks after and that is in no tier. */
+  readonly missing: (id: string) => void
+  /** Hears that entries were put into the catalogue that are to be baked. */
+  readonly wanted: () => void
 }
 
 /** What hears of baked pages and publishes them; null where nothing is to be published. */
 export function createOutlet(options: AppPublishingOptions): PageOutlet | null {
-  const { cache, pages, config, store, build, log } = options
+  const { cache, pages, config, store, build, log, missing, wanted } = options
   const publishers = publishersFor(config.publish)
   const edges = edgesFor(config.publish, log)
   if (publishers.length + edges.length === 0) return null
@@ -44,8 +50,10 @@ export function createOutlet(options: AppPublishingOptions): PageOutlet | null {
     const entry = await cache.lookups.newest(id)
     return entry === null ? null : { document: entry.value as PageDocument, parts: entry.parts }
   }
-  const publishing = createPublishing({ store, build, publishers, edges, find, log })
-  return new PageOutlet({ publishing, publishers, routes: pages.routes, store, build, log })
+  const isKept = async (id: string): Promise<boolean> =>
+    (await readCatalogue(store, build, bucketOf(id))).some((known) => known.id === id)
+  const publishing = createPublishing({ store, build, publishers, edges, find, isKept, missing, log })
+  return new PageOutlet({ publishing, publishers, routes: pages.routes, store, build, wanted, log })
 }
 
 /** The pages of an app, with the fields by which an edge files them where there is one. */

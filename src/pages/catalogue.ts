@@ -39,6 +39,24 @@ export async function writeCatalogue(store: Store, build: string, told: Announce
   if (!(await store.create(key, set, { ttlMs }))) await store.update(key, { set, ttlMs })
 }
 
+/** Writes an entry down of which nothing is known but that somebody has it: whoever looks after it bakes it in the end. */
+export async function catalogueWanted(
+  store: Store,
+  build: string,
+  { id, source, key }: Pick<CatalogueEntry, 'id' | 'source' | 'key'>,
+): Promise<void> {
+  const record = keyOf(build, bucketOf(id))
+  const set = { [id]: encode({ id, source, key, parts: [], expiresAtMs: 0, loadMs: 0 }) }
+  // What was baked meanwhile says more.
+  if ((await store.update(record, { set, expect: { [id]: null }, ttlMs })) !== 'missing') return
+  if (!(await store.create(record, set, { ttlMs }))) await store.update(record, { set, expect: { [id]: null }, ttlMs })
+}
+
+/** Whether it stands there for being wanted, and was never baked. */
+export function isWanted({ parts, expiresAtMs }: Pick<CatalogueEntry, 'parts' | 'expiresAtMs'>): boolean {
+  return parts.length === 0 && expiresAtMs === 0
+}
+
 /** The entries of a bucket; those that another version wrote are left out. */
 export async function readCatalogue(store: Store, build: string, bucket: number): Promise<CatalogueEntry[]> {
   const fields = await store.read(keyOf(build, bucket))

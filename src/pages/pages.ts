@@ -53,7 +53,7 @@ export interface PageTarget {
 
 const getMethods = new Set(['GET', 'HEAD'])
 /** What a route is told of that is not everybody's, or that nobody could keep current. */
-const noPages = new Set<ErrorCode>([
+export const noPages: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'FF_PAGE_PERSONAL',
   'FF_PAGE_ANSWER',
   'FF_CACHE_NO_DEPENDENCY',

@@ -9,6 +9,7 @@ import { definePage } from '../../src/pages/define-page.ts'
 import { pageKey, routeKey } from '../../src/pages/publish/edge/surrogate-keys.ts'
 import { Scope } from '../../src/freshness/scope.ts'
 import { cacheGround } from '../support/cache-app.ts'
+import { bakerGround } from '../support/baker-ground.ts'
 import { newDirectory } from '../support/postgres.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -19,6 +20,12 @@ const article = definePage({
     return row === undefined ? notFound() : `<h1>${row.title}</h1>`
   },
   params: [{ slug: 'slug-1' }, { slug: 'slug-2' }],
+})
+
+const every = definePage({
+  path: '/article/:slug',
+  render: article.render,
+  params: async ({ main }: any) => await main.selectFrom('articles').select('slug').execute(),
 })
 
 const directory = await newDirectory('ff-published-')
@@ -50,5 +57,30 @@ suite('an app that publishes', () => {
     const { headers } = found!.page.document
     const keys = headers[headers.indexOf('xkey') + 1]
     assert.equal(keys, `${pageKey('/article/slug-1')} ${routeKey('/article/:slug')}`)
+  })
+})
+
+suite('pages that a web server hands out', () => {
+  const root = newDirectory('ff-published-')
+  const ground = bakerGround({ pages: [every] })
+  const file = async (name: string): Promise<string | null> =>
+    readFile(join(await root, name), 'utf8').catch(() => null)
+
+  before(
+    async () =>
+      void (await ground().worker({ baking: { backlog: 5 }, define: { publish: { directory: await root } } })),
+  )
+  after(async () => rm(await root, { recursive: true, force: true }))
+
+  test('a change of more than may wait is in all files in the end, though nobody asks', async () => {
+    const titles = async (): Promise<Set<string | null>> =>
+      new Set(await Promise.all(Array.from({ length: 100 }, (_, at) => file(`article/slug-${at + 1}.html`))))
+    await waitFor('all files', async () => !(await titles()).has(null))
+    await ground().until('it is quiet', ({ waiting }) => waiting === 0)
+    await ground().outside.query(`update articles set title = 'bulk'`)
+    const { left } = await ground().until('some are left', (now) => now.left > 0)
+    assert.ok(left > 50, `${left} were left`)
+    await waitFor('all are new', async () => (await titles()).size === 1)
+    assert.deepEqual([...(await titles())], ['<h1>bulk</h1>'])
   })
 })

@@ -159,6 +159,44 @@ test('a purge that did not go out before the end is made by the next worker', as
   assert.equal(edge.requests.length, 1)
 })
 
+test('a purge that was to go out once more after a while, and its worker ended before, is made by the next', async (t) => {
+  const ground = await publishGround(t)
+  const edge = await startEdge(t)
+  const make = (againMs: number) => createEdges({ ...defaults, againMs, kind: 'varnish', urls: [edge.url] })
+  const name = nameOf('/article/a')
+  ground.bakes.set(name.id, await ground.bake('one'))
+  const ending = ground.worker({ edges: make(60_000) })
+  ending.publish(name, null)
+  await waitFor('the purge', () => edge.requests.length === 1)
+  const other = ground.worker({ edges: make(60_000) })
+  await waitFor('its record', async () => {
+    other.publish(name, null)
+    await other.settled()
+    return other.counts().unchanged > 0
+  })
+  const purges = edge.requests.length
+  await ending.close()
+  const next = ground.worker({ edges: make(20) })
+  await next.repair([name])
+  await waitFor('the purges of the next one', () => edge.requests.length === purges + 2)
+  await waitFor('their record', async () => {
+    const last = ground.worker({ edges: make(20) })
+    await last.repair([name])
+    return last.counts().unchanged > 0
+  })
+  // The same where it is taken away.
+  ground.bakes.delete(name.id)
+  const again = ground.worker({ edges: make(60_000) })
+  again.drop(name)
+  await waitFor('the purge of what is gone', () => edge.requests.length === purges + 3)
+  await again.close()
+  const after = ground.worker({ edges: make(20) })
+  for await (const { url, gone } of after.published()) assert.deepEqual([url, gone], ['/article/a', true])
+  after.drop(name)
+  await waitFor('nothing is left to be done', async () => (await after.published().next()).done)
+  assert.equal(edge.requests.length, purges + 5)
+})
+
 test('each kind of edge is sent what it documents', async (t) => {
   const edge = await startEdge(t)
   const send = async (options: Partial<EdgeOptions> & Pick<EdgeOptions, 'kind'>): Promise<SeenRequest> => {

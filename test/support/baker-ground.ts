@@ -28,7 +28,7 @@ export interface BakerGround {
   /** What processes share, past all of them. */
   readonly tier: CacheTier
   /** Another process of the same app; bakes unless told otherwise. */
-  worker(options?: { bakes?: boolean; baking?: object; define?: object }): Promise<Fourfold<any>>
+  worker(options?: { bakes?: boolean; baking?: object; define?: object; build?: string }): Promise<Fourfold<any>>
   status(): Promise<BakingStatus>
   /** Until what all workers say fulfils something; answers that. */
   until(what: string, holds: (status: BakingStatus) => boolean): Promise<BakingStatus>
@@ -54,7 +54,7 @@ export function bakerGround(define: object, sql: string = articlesSql): () => Ba
     const tier = createMemoryTier({ socketPath: path, deadlineMs: 10_000, log: silentLogger })
     opened.push(tier)
     const connections = { databases: { main }, storeUrl: `unix:${path}` }
-    const worker: BakerGround['worker'] = async ({ bakes = true, baking = {}, define: own = {} } = {}) => {
+    const worker: BakerGround['worker'] = async ({ bakes = true, baking = {}, define: own = {}, build } = {}) => {
       const sibling = defineApp({
         databases,
         dataDir: directory,
@@ -63,7 +63,7 @@ export function bakerGround(define: object, sql: string = articlesSql): () => Ba
         ...own,
         baking,
       })
-      const one = await open(sibling, { env: {}, log: silentLogger, connections })
+      const one = await open(sibling, { env: {}, log: silentLogger, connections, ...(build && { build }) })
       if (bakes) one.baking.start()
       opened.push(one)
       return one

@@ -60,7 +60,9 @@ export async function publishGround(t: Cleanup): Promise<PublishGround> {
     },
     worker: (options) => {
       const find = async (id: string): Promise<BakedPage | null> => bakes.get(id) ?? null
-      const defaults = { store, build: 'b', publishers: [], edges: [], find, log: silentLogger }
+      const isKept = async (id: string): Promise<boolean> => bakes.has(id)
+      const places = { publishers: [], edges: [] }
+      const defaults = { store, build: 'b', ...places, find, isKept, missing: () => undefined, log: silentLogger }
       const publishing = createPublishing({ ...defaults, ...options })
       endAfter(t, () => publishing.close())
       return publishing

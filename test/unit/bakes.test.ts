@@ -14,7 +14,14 @@ const good: Baked = { outcome: 'baked', coarse: false, endsAtMs: Infinity }
 const away = (): FourfoldError => new FourfoldError('FF_DATABASE_UNAVAILABLE', 'nobody is there')
 
 function bakesOf(bake: BakesOptions['bake']): Bakes {
-  const options = { next: () => null, ended: () => undefined, weightOf: () => 0, atOnce: 2, backlog: 10 }
+  const options = {
+    next: () => null,
+    ended: () => undefined,
+    weightOf: () => 0,
+    atOnce: 2,
+    backlog: 10,
+    bakesLeft: false,
+  }
   return new Bakes({ ...options, bake, log: silentLogger })
 }
 

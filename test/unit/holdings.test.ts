@@ -33,6 +33,7 @@ class Ground {
       bakes,
       weights: new Weights(),
       store,
+      dropped: null,
       build: '',
       log: silentLogger,
     }
@@ -106,7 +107,7 @@ suite('entries that nobody lists', () => {
     for (const name of ['a', 'b']) ground.hear(name)
     for (const item of ground.items as Iterable<{ visitedAtMs: number }>) item.visitedAtMs -= longestUnvisitedMs
     ground.holdings.visited(['page:sb', 1])
-    ground.holdings.dropUnvisited([...(ground.items as Iterable<never>)])
+    ground.holdings.dropUnused([...(ground.items as Iterable<never>)])
     assert.equal(ground.names, 'bl')
     await waitFor('it is out of the catalogue', () => ground.dropped.length === 1)
   })

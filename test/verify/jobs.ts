@@ -108,9 +108,9 @@ async function run({ jobs, overMs, env, faults, beside = false }: RunOptions): P
   const ordering = orderInTransactions({
     ...{ app: await loadApp(app), connections, nextN, total: jobs, batchSize, overMs, beside },
   })
-  let over = false
-  void ordering.finally(() => (over = true)).catch(() => undefined)
-  for (let at = 0; !over; at += 1) {
+  const over = new AbortController()
+  void ordering.finally(() => over.abort()).catch(() => undefined)
+  for (let at = 0; !over.signal.aborted; at += 1) {
     await pause(pace.faultEveryMs)
     const fault = faults[at % Math.max(1, faults.length)]
     await fault?.run(system)

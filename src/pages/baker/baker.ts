@@ -5,7 +5,9 @@
  * Nobody needs a worker for a right answer. Whatever it does late or not at all is done by whoever asks for the page.
  */
 
+import { isFourfoldError } from '../../core/errors.ts'
 import { followAnnouncements, type Announcement } from '../announcements.ts'
+import { noPages } from '../pages.ts'
 import { followVisits } from '../visits.ts'
 import { bucketOf } from '../catalogue.ts'
 import { Bakes, type Baked, type Outcome } from './bakes.ts'
@@ -45,6 +47,8 @@ export interface BakerOptions {
   readonly self: string
   readonly atOnce: number
   readonly backlog: number
+  /** Hears of what is baked no more, where somebody else hands out what was baked; null: nobody does. */
+  readonly dropped: ((known: Pick<Announcement, 'id' | 'source' | 'key'>) => void) | null
   readonly log: Logger
 }
 
@@ -88,14 +92,17 @@ export class Baker {
     }))
     const bakes = (this.#bakes = new Bakes({
       ...options,
-      bake: (item, anew) => this.#bake(item, anew),
+      bakesLeft: options.dropped !== null,
+      bake: (item, anew) => this.#bakeOrEnd(item, anew),
       next: () => this.#orders.next() ?? this.#lists.next(),
       ended: (item, outcome) => this.#ended(item, outcome),
       weightOf: (id) => weights.of(id),
     }))
     const wake = (): void => bakes.wake()
     const all = [...sources, ...objects]
-    const holdings = (this.#holdings = new Holdings({ watch, sources: all, bakes, weights, store, build, log }))
+    const dropped = this.#dropper()
+    const held = { watch, sources: all, bakes, weights, store, build, log, dropped }
+    const holdings = (this.#holdings = new Holdings(held))
     const buckets = (this.#buckets = new Buckets({ store, build, watch, holdings }))
     const { makeTools } = core
     this.#lists = new Lists({ sources, watch, holdings, buckets, clusters, makeTools, scope, log, wake })
@@ -145,6 +152,17 @@ export class Baker {
     await Promise.all([this.#buckets.stop(), this.#looks.stop(), this.#presence.stop(), this.#changing])
   }
 
+  /** It is in no tier; whoever has to bake it does so in the end. */
+  missing(id: string): void {
+    const item = this.#watch.items.get(id)
+    if (item !== undefined) this.#bakes.later(item)
+  }
+
+  /** There are entries in the catalogue of which nobody was told. */
+  hurry(): void {
+    this.#buckets.hurry()
+  }
+
   status(): BakerStatus {
     const { counts, failing, queue } = this.#bakes
     const told = [...failing].slice(0, maxToldFailures)
@@ -159,6 +177,11 @@ export class Baker {
     }
   }
 
+  #dropper(): ((item: Item) => void) | null {
+    const { dropped } = this.#options
+    return dropped && (({ id, source, key }) => dropped({ id, source: source.name, key: key as PageKey }))
+  }
+
   #touch(watched: Watched): void {
     if (watched instanceof Item) this.#bakes.touch(watched)
     else (watched as List).read()
@@ -168,6 +191,17 @@ export class Baker {
   #forgotten(): void {
     this.#lists.read()
     this.#looks.all()
+  }
+
+  /** An address that has become one of the app's own is no page any more: what it was is not kept for it. */
+  async #bakeOrEnd(item: Item, anew: boolean): Promise<Baked> {
+    try {
+      return await this.#bake(item, anew)
+    } catch (error) {
+      const { ofRoute = false } = item.source as Partial<PageSource>
+      if (ofRoute && isFourfoldError(error) && noPages.has(error.code)) this.#holdings.end(item)
+      throw error
+    }
   }
 
   async #bake(item: Item, anew: boolean): Promise<Baked> {

@@ -6,6 +6,8 @@
  *   longer intervals, up to a second.
  * - A bake that fails is tried again after 1, 2, 4 seconds and so on; what was there before stays where it is.
  * - What was loaded and could not be kept (a table is not watched yet, a row changes all the time) is baked again soon.
+ * - What is left for want of room is nobody's work: whoever asks for it loads it. Only where a copy of it lies somewhere
+ *   else, for which nobody asks, it is baked in the end: one at a time, when nothing else waits.
  */
 
 import { isFourfoldError } from '../../core/errors.ts'
@@ -35,6 +37,8 @@ export interface BakesOptions {
   readonly weightOf: (id: string) => number
   readonly atOnce: number
   readonly backlog: number
+  /** Whether what is left is baked in the end. */
+  readonly bakesLeft: boolean
   readonly log: Logger
 }
 
@@ -71,6 +75,10 @@ export class Bakes {
   readonly #options: BakesOptions
   readonly #due = new DueTimes()
   readonly #running = new Set<Promise<void>>()
+  /** What is left and baked in the end. */
+  readonly #left = new Set<Item>()
+  #leftFromMs = 0
+  #bakesOneLeft = false
   #timer: NodeJS.Timeout | null = null
   /** Until then nothing that is not urgent is begun. */
   #choresFromMs = 0
@@ -110,10 +118,18 @@ export class Bakes {
     this.#arm()
   }
 
+  /** It is to be looked at in the end, as what was left; unless something is being done about it anyway. */
+  later(item: Item): void {
+    if (item.gone || item.state !== 'idle' || item.failures > 0 || item.dueAtMs !== Infinity) return
+    this.#leave(item)
+    this.#pump()
+  }
+
   /** Nobody looks after it here any more. */
   forget(item: Item): void {
     item.gone = true
     this.queue.delete(item)
+    this.#left.delete(item)
     this.#due.set(item, Infinity)
     this.failing.delete(item)
     if (item.state === 'waiting') item.state = 'idle'
@@ -147,8 +163,25 @@ export class Bakes {
     const out = this.queue.add(item)
     if (out === null) return
     out.state = 'idle'
-    out.left = true
     this.counts.left += 1
+    this.#leave(out)
+  }
+
+  #leave(item: Item): void {
+    item.left = true
+    if (this.#options.bakesLeft) this.#left.add(item)
+  }
+
+  /** One of what was left; with a rest behind each, as long as its bake. */
+  #nextLeft(nowMs: number): Item | null {
+    if (this.#bakesOneLeft || nowMs < this.#leftFromMs) return null
+    for (const item of this.#left) {
+      this.#left.delete(item)
+      if (!item.left || item.state !== 'idle') continue
+      this.#bakesOneLeft = true
+      return item
+    }
+    return null
   }
 
   #pump(): void {
@@ -160,7 +193,8 @@ export class Bakes {
       if (item.state === 'idle') this.#put(item)
     }
     while (this.#running.size < atOnce && nowMs >= this.#fromMs) {
-      const item = this.queue.take(nowMs) ?? (nowMs >= this.#choresFromMs ? this.#options.next() : null)
+      const chore = (): Item | null => this.#options.next() ?? this.#nextLeft(nowMs)
+      const item = this.queue.take(nowMs) ?? (nowMs >= this.#choresFromMs ? chore() : null)
       if (item === null) break
       if (item.state === 'baking') item.again = true
       else this.#begin(item)
@@ -174,7 +208,8 @@ export class Bakes {
     this.#timer = null
     if (this.#running.size >= this.#options.atOnce) return
     const nowMs = performance.now()
-    const choresAtMs = this.#choresFromMs > nowMs ? this.#choresFromMs : Infinity
+    const leftAtMs = this.#left.size > 0 && !this.#bakesOneLeft ? this.#leftFromMs : Infinity
+    const choresAtMs = this.#choresFromMs > nowMs ? this.#choresFromMs : leftAtMs
     const atMs = Math.max(this.#fromMs, Math.min(this.queue.nextAtMs(), this.#due.nextAtMs(), choresAtMs))
     if (atMs === Infinity) return
     this.#timer = setTimeout(() => this.#pump(), Math.min(60_000, Math.max(1, Math.ceil(atMs - nowMs))))
@@ -183,7 +218,7 @@ export class Bakes {
   #begin(item: Item): void {
     // Taken as one that is not urgent while it waited.
     this.queue.delete(item)
-    const { anew } = item
+    const { anew, left } = item
     item.state = 'baking'
     item.again = false
     item.anew = false
@@ -192,6 +227,10 @@ export class Bakes {
     const work = this.#bake(item, anew).then((outcome) => {
       this.#running.delete(work)
       item.state = 'idle'
+      if (left) {
+        this.#bakesOneLeft = false
+        this.#leftFromMs = performance.now() + item.bakeMs
+      }
       this.counts[outcome] += 1
       this.#options.ended(item, outcome)
       if (item.again) this.touch(item)

@@ -4,7 +4,7 @@
  */
 
 import { announcementOf, type Announcement } from '../announcements.ts'
-import { dropFromCatalogue, writeCatalogue, type CatalogueEntry } from '../catalogue.ts'
+import { dropFromCatalogue, isWanted, writeCatalogue, type CatalogueEntry } from '../catalogue.ts'
 
 import type { Entry } from '../../cache/entry.ts'
 import type { Source } from '../../cache/source.ts'
@@ -19,7 +19,9 @@ import type { Weights } from './weights.ts'
 export interface HoldingsOptions {
   readonly watch: Watch
   readonly sources: readonly Source<any>[]
-  readonly bakes: Pick<Bakes, 'touch' | 'touchAt' | 'forget'>
+  readonly bakes: Pick<Bakes, 'touch' | 'touchAt' | 'later' | 'forget'>
+  /** Hears of what is in the catalogue no more, and may lie somewhere. Null: nothing lies anywhere. */
+  readonly dropped: ((item: Item) => void) | null
   readonly weights: Weights
   readonly store: Store
   readonly build: string
@@ -79,6 +81,10 @@ export class Holdings {
     const source = this.#sources.get(told.source)
     if (source === undefined || !told.id.startsWith(source.prefix)) return null
     const item = this.itemOf(told.id, source, told.key)
+    if (isWanted(told)) {
+      if (item.parts === null) bakes.later(item)
+      return item
+    }
     if (!watch.adopt(item, told)) return item
     item.loadMs = told.loadMs
     item.found = true
@@ -145,12 +151,24 @@ export class Holdings {
     this.#onDemand.get(item.source)?.delete(item)
   }
 
-  /** Lets those of them go that nobody lists and nobody has asked for in a day. */
-  dropUnvisited(items: readonly Item[]): void {
+  /**
+   * Lets those of them go that nobody lists and nobody has asked for in a day; and, where they lie somewhere, those that
+   * have ended by the clock: nobody would ask for them.
+   */
+  dropUnused(items: readonly Item[]): void {
     const { longestUnvisitedMs = defaultLongestUnvisitedMs } = this.#options
     const oldestMs = performance.now() - longestUnvisitedMs
-    const unvisited = items.filter(({ place, visitedAtMs }) => place === null && visitedAtMs < oldestMs)
-    if (unvisited.length > 0) this.#drop(unvisited)
+    const endedMs = this.#options.dropped === null ? -Infinity : Date.now()
+    const isUnused = ({ source, visitedAtMs, expiresAtMs, state }: Item): boolean =>
+      visitedAtMs < oldestMs || (source.ttlMs !== null && expiresAtMs <= endedMs && state === 'idle')
+    const unused = items.filter((item) => item.place === null && isUnused(item))
+    if (unused.length > 0) this.#drop(unused)
+  }
+
+  /** What it was is not to be handed out any more. What is listed may become one again. */
+  end(item: Item): void {
+    if (item.place === null) this.forget(item)
+    this.#uncatalogue([item])
   }
 
   #use(item: Item): void {
@@ -166,11 +184,16 @@ export class Holdings {
   }
 
   #drop(items: readonly Item[]): void {
-    const { store, build, log } = this.#options
     for (const item of items) this.forget(item)
+    this.#uncatalogue(items)
+  }
+
+  #uncatalogue(items: readonly Item[]): void {
+    const { store, build, dropped, log } = this.#options
     const ids = items.map(({ id }) => id)
-    dropFromCatalogue(store, build, ids).catch((error: unknown) =>
-      log.debug({ error }, 'entries stay in the catalogue'),
+    dropFromCatalogue(store, build, ids).then(
+      () => items.forEach((item) => dropped?.(item)),
+      (error: unknown) => log.debug({ error }, 'entries stay in the catalogue'),
     )
   }
 

@@ -43,7 +43,7 @@ export class Looks {
     const { items, next } = watch.items.slice(this.#at ?? 0, sliceSize)
     this.#at = next
     for (const item of items) if (isQuiet(item) && isWanted(item, watch.staleness(item))) bakes.touch(item)
-    holdings.dropUnvisited(items)
+    holdings.dropUnused(items)
   }
 
   async stop(): Promise<void> {

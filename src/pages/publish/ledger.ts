@@ -3,7 +3,8 @@
  * the process that published, so that the next one can tell what was left undone.
  *
  * Invariants: the version of a page never goes back, except that another build's counts as before any of this build; and
- * a place is marked only by the bake whose version stands there.
+ * a place is marked only by the bake whose version stands there. What was taken away as nobody looks after it keeps its
+ * version: whoever is late with that bake must not put it back.
  */
 
 import { createHash } from 'node:crypto'
@@ -12,11 +13,16 @@ import { compareVersions, decodeVersion, encodeVersion, type PageVersion } from 
 
 import type { Store, StoreFields } from '../../store/store.ts'
 
+/** What the tag of a place begins with where nothing lies. */
+export const nothing = '!'
+
 export interface LedgerRecord {
   readonly url: string
   readonly version: PageVersion
-  /** By place: the content that is there. Absent: nobody knows. */
+  /** By place: the content that is there, see {@link nothing}. Absent: nobody knows. */
   readonly tags: ReadonlyMap<string, string>
+  /** It was taken away as nobody looks after it, and only a newer bake brings it back. */
+  readonly gone: boolean
   /** As it is in the store. */
   readonly versionBytes: Uint8Array
 }
@@ -42,24 +48,29 @@ export class Ledger {
 
   /** Whether a bake may take the place of what was published. */
   accepts(record: LedgerRecord | null, version: PageVersion): boolean {
-    return record === null || record.version.build !== version.build || compareVersions(version, record.version) >= 0
+    if (record === null || record.version.build !== version.build) return true
+    return compareVersions(version, record.version) >= (record.gone ? 1 : 0)
   }
 
   /**
    * Writes down that a bake is about to be published at some places. Answers whether it may: false where another one was
    * written down since the record was read.
+   *
+   * @param gone it is taken away, and stays away until there is a newer one
    */
   async begin(
     url: string,
     record: LedgerRecord | null,
     version: PageVersion,
     places: readonly string[],
+    gone: boolean,
   ): Promise<boolean> {
     const key = keyOf(url)
-    const set = { url: Buffer.from(url), version: Buffer.from(encodeVersion(version)) }
+    const sign = gone && { gone: Buffer.from('1') }
+    const set = { url: Buffer.from(url), version: Buffer.from(encodeVersion(version)), ...sign }
     if (record === null && (await this.#store.create(key, set, { ttlMs }))) return true
     const expect = { version: record?.versionBytes ?? null }
-    const remove = places.map(fieldOf)
+    const remove = [...places.map(fieldOf), ...(gone ? [] : ['gone'])]
     return (await this.#store.update(key, { set, remove, expect, ttlMs })) === 'updated'
   }
 
@@ -75,16 +86,13 @@ export class Ledger {
     await this.#store.update(keyOf(url), { remove: places.map(fieldOf) })
   }
 
-  /** The pages that were ever published and not taken away, in no order. */
-  async *urls(limit: number): AsyncGenerator<string> {
+  /** What was ever published, in no order. */
+  async *records(limit: number): AsyncGenerator<LedgerRecord> {
     for (const key of await this.#store.list(prefix, { limit })) {
-      const url = (await this.#store.read(key))?.['url']
-      if (url !== undefined) yield Buffer.from(url).toString()
+      const fields = await this.#store.read(key)
+      const record = fields && decode(fields)
+      if (record !== null) yield record
     }
-  }
-
-  async delete(url: string): Promise<void> {
-    await this.#store.delete(keyOf(url))
   }
 }
 
@@ -96,7 +104,7 @@ function decode(fields: StoreFields): LedgerRecord | null {
   for (const [name, value] of Object.entries(fields)) {
     if (name.startsWith('at:')) tags.set(name.slice(3), Buffer.from(value).toString())
   }
-  return { url: Buffer.from(url).toString(), version, tags, versionBytes }
+  return { url: Buffer.from(url).toString(), version, tags, gone: fields['gone'] !== undefined, versionBytes }
 }
 
 function fieldOf(place: string): string {

@@ -9,16 +9,16 @@ const lateMs = 500
 
 /** Answers what ends it. */
 export function makeLate(address: object): () => Promise<void> {
-  let over = false
+  const end = new AbortController()
   const run = async (): Promise<void> => {
-    while (!over) {
+    while (!end.signal.aborted) {
       await holdBack(address).catch(() => undefined)
       await pause(everyMs - lateMs)
     }
   }
   const running = run()
   return async () => {
-    over = true
+    end.abort()
     await running
   }
 }

@@ -3,7 +3,7 @@
 import { keysAtOnce as defaultKeysAtOnce, purgeRequest, sendPurge, type EdgeSettings } from './purge-requests.ts'
 import { Purger, type PurgerOptions } from './purger.ts'
 
-import type { PublishingEdge } from '../publishing.ts'
+import type { PublishingEdge } from '../places.ts'
 
 export interface EdgeOptions extends EdgeSettings, Omit<PurgerOptions, 'send' | 'keysAtOnce'> {
   /** The most keys in one request. Default: what this kind of edge takes. */

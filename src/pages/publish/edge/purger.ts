@@ -35,6 +35,12 @@ export interface PurgeCounts {
   readonly collapsed: number
 }
 
+/** What is still to come of a purge. */
+export interface Purged {
+  /** The one after a while; null where there is none. Rejects when this is closed before. */
+  readonly again: Promise<void> | null
+}
+
 interface Waiting {
   readonly group: string
   readonly done: PromiseWithResolvers<void>
@@ -46,7 +52,7 @@ export class Purger {
   readonly #options: PurgerOptions
   /** In the order in which they go. */
   #waiting = new Map<string, Waiting>()
-  readonly #again = new Set<NodeJS.Timeout>()
+  readonly #again = new Map<NodeJS.Timeout, PromiseWithResolvers<void>>()
   #counts = { requests: 0, failed: 0, keys: 0, collapsed: 0 }
   #tokens: number
   #filledAtMs = performance.now()
@@ -69,33 +75,45 @@ export class Purger {
    *
    * @param group the key that stands for this one and others of its kind
    */
-  async purge(key: string, group: string): Promise<void> {
+  async purge(key: string, group: string): Promise<Purged> {
     await this.#add(key, group)
-    if (this.#options.againMs === 0 || this.#closed) return
-    const timer = setTimeout(() => {
-      this.#again.delete(timer)
-      this.#add(key, group).catch(() => undefined)
-    }, this.#options.againMs)
-    this.#again.add(timer)
-    // A process that ends has no reason to wait for it: whoever starts next is told by the ledger what is undone.
-    timer.unref()
+    if (this.#options.againMs === 0) return { again: null }
+    const again = this.#later(this.#options.againMs).then(() => this.#add(key, group))
+    again.catch(() => undefined)
+    return { again }
   }
 
   /** Sends what waits, as far as the edge takes it within the time; the rest rejects. */
   async close(withinMs = 2_000): Promise<void> {
     if (this.#closed) return
-    for (const timer of this.#again) clearTimeout(timer)
-    this.#again.clear()
     const deadline = performance.now() + withinMs
     while (this.#waiting.size > 0 && this.#failures === 0 && performance.now() < deadline) {
       const pending = [...this.#waiting.values()].map(({ done }) => done.promise)
       await Promise.race([Promise.all(pending), new Promise((resolve) => setTimeout(resolve, 20))])
     }
     this.#closed = true
+    for (const [timer, { reject }] of this.#again) {
+      clearTimeout(timer)
+      reject(new Error('closed before the purge'))
+    }
+    this.#again.clear()
     if (this.#timer !== null) clearTimeout(this.#timer)
     for (const { done } of this.#waiting.values()) done.reject(new Error('closed before the purge'))
     this.#waiting.clear()
     await this.#sending
+  }
+
+  /** A process that ends has no reason to wait for it: whoever starts next is told by the ledger what is undone. */
+  #later(ms: number): Promise<void> {
+    if (this.#closed) return Promise.reject(new Error('closed before the purge'))
+    const due = Promise.withResolvers<void>()
+    const timer = setTimeout(() => {
+      this.#again.delete(timer)
+      due.resolve()
+    }, ms)
+    timer.unref()
+    this.#again.set(timer, due)
+    return due.promise
   }
 
   #add(key: string, group: string): Promise<void> {
