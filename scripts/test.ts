@@ -18,7 +18,7 @@ const timeoutMs = 240_000
  * moment and wait the next, so one of these at a time runs beside the others, and no core has nothing to do meanwhile.
  */
 const concurrency = 2
-const systems = 'e2e'
+const systems = /^test\/(?:e2e\/|integration\/(?:hosts|rollout))/
 /** How many of the files that took longest are named at the end. */
 const slowestCount = 12
 /** From source, and with a guard against files that never end. */
@@ -90,7 +90,7 @@ interface Outcome {
 
 /** What runs beside each other. Where others keep the machine busy as it is, no core has nothing to do. */
 function lanesOf(files: readonly string[]): readonly Lane[] {
-  const ofSystems = files.filter((file) => file.includes(`${systems}/`))
+  const ofSystems = files.filter((file) => systems.test(relative(process.cwd(), file)))
   const others = files.filter((file) => !ofSystems.includes(file))
   const isBusy = (loadavg()[0] ?? 0) > availableParallelism()
   if (isBusy || ofSystems.length === 0 || others.length === 0) return [{ files, concurrency }]

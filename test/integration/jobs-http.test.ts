@@ -81,42 +81,10 @@ for (const adapter of pageAdapters) {
       assert.deepEqual(((await done.json()) as any).output, { after: name })
     })
 
-    test('an answer that is known already is 304', async () => {
-      const path = locationOf(await order('echo'))
-      await waitFor('it is done', async () => (await stateOf(path)) === 'done')
-      const etag = (await ask(path)).headers.get('etag')!
-      assert.equal((await ask(path, { headers: { 'if-none-match': etag } })).status, 304)
-      assert.equal((await ask(path, { headers: { 'if-none-match': '"other"' } })).status, 200)
-      assert.equal((await ask(path, { method: 'HEAD' })).headers.get('etag'), etag)
-    })
-
-    test('who would rather wait gets the end, or 202 when the time is over', async () => {
-      const quick = await order('echo', { prefer: 'respond-async, wait=10' }, '&text=here')
-      assert.equal(quick.status, 200)
-      assert.equal(quick.headers.get('preference-applied'), 'wait=10')
-      assert.equal(((await quick.json()) as any).output, 'here')
-      const name = gate()
-      const slow = await order(name, { prefer: 'wait=1' })
-      assert.equal(slow.status, 202)
-      const waiting = ask(locationOf(slow), { headers: { prefer: 'wait=10' } })
-      gates.get(name)!.resolve()
-      assert.equal(((await (await waiting).json()) as any).state, 'done')
-    })
-
     test('an input that does not fit is refused in the schema’s words', async () => {
       const answer = await ask('/order', { method: 'POST' })
       assert.equal(answer.status, 422)
       assert.match(await answer.text(), /act: expected a text/)
-    })
-
-    test('of a failure the owner is told what was meant for them', async () => {
-      for (const [does, error] of [
-        ['fail', 'The job has failed'],
-        ['refuse', 'no such user'],
-      ]) {
-        const answer = await order(does!, { prefer: 'wait=10' })
-        assert.deepEqual([answer.status, ((await answer.json()) as any).error], [200, error])
-      }
     })
 
     test('events tell how far it is, and the end; who comes back hears what is newer, and 204 after the end', async () => {
@@ -143,6 +111,59 @@ for (const adapter of pageAdapters) {
       assert.equal((await ask(`${path}/events`, { headers: { 'last-event-id': seen.at(-1)!.id } })).status, 204)
     })
 
+    test('the same order twice is one job; another with its key is refused', async () => {
+      const key = { 'idempotency-key': `"${Math.random()}"` }
+      const answers = await Promise.all(Array.from({ length: 8 }, () => order('echo', key)))
+      const places = new Set(
+        answers
+          .filter(({ status }) => status < 300)
+          .map(({ headers }) => headers.get('location') ?? headers.get('content-location')),
+      )
+      assert.equal(places.size, 1)
+      assert.ok(answers.every(({ status }) => [200, 202, 409].includes(status)))
+      const again = await order('echo', key)
+      assert.equal(again.headers.get('location') ?? again.headers.get('content-location'), [...places][0])
+      assert.equal((await order('echo', key, '&text=other')).status, 422)
+      const bobs = await ask('/order?act=echo', { method: 'POST', headers: key, as: 'bob' })
+      assert.notEqual(bobs.headers.get('location') ?? bobs.headers.get('content-location'), [...places][0])
+      assert.equal((await order('echo', { 'idempotency-key': 'without quotes' })).status, 400)
+    })
+
+    // What follows is the same code for all of them.
+    if (adapter !== 'fastify') return
+
+    test('an answer that is known already is 304', async () => {
+      const path = locationOf(await order('echo'))
+      await waitFor('it is done', async () => (await stateOf(path)) === 'done')
+      const etag = (await ask(path)).headers.get('etag')!
+      assert.equal((await ask(path, { headers: { 'if-none-match': etag } })).status, 304)
+      assert.equal((await ask(path, { headers: { 'if-none-match': '"other"' } })).status, 200)
+      assert.equal((await ask(path, { method: 'HEAD' })).headers.get('etag'), etag)
+    })
+
+    test('who would rather wait gets the end, or 202 when the time is over', async () => {
+      const quick = await order('echo', { prefer: 'respond-async, wait=10' }, '&text=here')
+      assert.equal(quick.status, 200)
+      assert.equal(quick.headers.get('preference-applied'), 'wait=10')
+      assert.equal(((await quick.json()) as any).output, 'here')
+      const name = gate()
+      const slow = await order(name, { prefer: 'wait=1' })
+      assert.equal(slow.status, 202)
+      const waiting = ask(locationOf(slow), { headers: { prefer: 'wait=10' } })
+      gates.get(name)!.resolve()
+      assert.equal(((await (await waiting).json()) as any).state, 'done')
+    })
+
+    test('of a failure the owner is told what was meant for them', async () => {
+      for (const [does, error] of [
+        ['fail', 'The job has failed'],
+        ['refuse', 'no such user'],
+      ]) {
+        const answer = await order(does!, { prefer: 'wait=10' })
+        assert.deepEqual([answer.status, ((await answer.json()) as any).error], [200, error])
+      }
+    })
+
     test('a reader who goes leaves nothing behind', async () => {
       const name = gate()
       const path = locationOf(await order(name))
@@ -162,24 +183,6 @@ for (const adapter of pageAdapters) {
       assert.equal((await ask(path, { method: 'DELETE' })).status, 409)
       const wrong = await ask(path, { method: 'PUT' })
       assert.deepEqual([wrong.status, wrong.headers.get('allow')], [405, 'GET, HEAD, DELETE'])
-    })
-
-    test('the same order twice is one job; another with its key is refused', async () => {
-      const key = { 'idempotency-key': `"${Math.random()}"` }
-      const answers = await Promise.all(Array.from({ length: 8 }, () => order('echo', key)))
-      const places = new Set(
-        answers
-          .filter(({ status }) => status < 300)
-          .map(({ headers }) => headers.get('location') ?? headers.get('content-location')),
-      )
-      assert.equal(places.size, 1)
-      assert.ok(answers.every(({ status }) => [200, 202, 409].includes(status)))
-      const again = await order('echo', key)
-      assert.equal(again.headers.get('location') ?? again.headers.get('content-location'), [...places][0])
-      assert.equal((await order('echo', key, '&text=other')).status, 422)
-      const bobs = await ask('/order?act=echo', { method: 'POST', headers: key, as: 'bob' })
-      assert.notEqual(bobs.headers.get('location') ?? bobs.headers.get('content-location'), [...places][0])
-      assert.equal((await order('echo', { 'idempotency-key': 'without quotes' })).status, 400)
     })
 
     test('what is no address of a job is the app’s', async () => {
