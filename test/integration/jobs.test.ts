@@ -335,6 +335,40 @@ suite('jobs', () => {
   })
 })
 
+suite('jobs by the clock', () => {
+  const ticks: number[] = []
+  const every = defineJob<any>({
+    name: 'every',
+    input: anything,
+    schedule: { cron: '* * * * * *', input: { from: 'clock' } },
+  })
+  const missed = defineJob<any>({ name: 'missed', input: anything, schedule: '0 0 1 1 *' })
+  const late = defineJob<any>({ name: 'late', input: anything, schedule: { cron: '0 0 * * *', timeZone: 'UTC' } })
+  const ground = jobsGround({
+    jobs: [
+      every.handle(({ input }) => void (assert.deepEqual(input, { from: 'clock' }), ticks.push(Date.now())) as never),
+      missed.handle(() => assert.fail('it was never due') as never),
+      late.handle(() => 'made up for' as never),
+    ],
+  })
+
+  test('each tick is one job, however many workers hear it; the last that nobody heard is made up for', async () => {
+    const { ff, outside, worker } = ground()
+    // As if the last worker had gone two days ago.
+    await ff.jobs.counts()
+    await outside.query(`insert into fourfold.job_names (name, last_tick) values ('late', now() - interval '2 days')`)
+    const beganMs = Date.now()
+    await Promise.all([worker(), worker(), worker()])
+    await waitFor('three ticks', () => ticks.length >= 3)
+    const most = Math.ceil((Date.now() - beganMs) / 1_000) + 1
+    assert.ok(ticks.length <= most, `${ticks.length} jobs in ${most} ticks`)
+    const found = async (name: string): Promise<number> =>
+      (await outside.query('select count(*)::int as n from fourfold.finished_jobs where name = $1', [name])).rows[0].n
+    await waitFor('what was missed', async () => (await found('late')) === 1)
+    assert.equal(await found('missed'), 0)
+  })
+})
+
 async function rejectsWith(code: string, work: Promise<unknown>, message = /./): Promise<void> {
   await assert.rejects(
     work,

@@ -62,6 +62,11 @@ export function startJobSchedules(options: JobSchedulesOptions): () => Promise<v
   }
 }
 
+/** The next times of a schedule. */
+export function nextTicks(schedule: ScheduleOptions<unknown>, after: Date, count: number): readonly Date[] {
+  return cronOf(schedule).nextRuns(count, after)
+}
+
 /** Paused, where nobody is to hear it. */
 function cronOf({ cron, timeZone }: ScheduleOptions<unknown>, heard?: (atMs: number) => void): Cron {
   const settings = { unref: true, ...(timeZone !== undefined && { timezone: timeZone }) }

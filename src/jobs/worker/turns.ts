@@ -93,9 +93,15 @@ export class Turns {
         continue
       }
       if (this.#more && this.#options.room() > 0) continue
-      const nextMs = Math.min(this.#dueAtMs, this.#againAtMs) - performance.now()
-      await this.#rest(Math.max(1, Math.min(this.pollMs, nextMs)))
+      await this.#rest(this.#restMs())
     }
+  }
+
+  /** Without room nothing is of use before some is free. */
+  #restMs(): number {
+    if (this.#options.room() <= 0) return this.pollMs
+    const nextMs = Math.min(this.#dueAtMs, this.#againAtMs) - performance.now()
+    return Math.max(1, Math.min(this.pollMs, nextMs))
   }
 
   async #turn(): Promise<void> {
@@ -104,8 +110,11 @@ export class Turns {
     const paused = await this.#pausedNames()
     this.#more = false
     this.#againAtMs = Infinity
-    const worker = await name()
-    const steps = [() => this.#claimPlain(worker, paused), () => this.#claimLimited(worker, paused)]
+    // Asked inside: a heartbeat that came first may have found that it is another one's name by now.
+    const steps = [
+      async () => await this.#claimPlain(await name(), paused),
+      async () => await this.#claimLimited(await name(), paused),
+    ]
     // In turn, so that neither kind takes all the room for ever.
     this.#limitedFirst = !this.#limitedFirst
     for (const step of this.#limitedFirst ? steps.toReversed() : steps) {

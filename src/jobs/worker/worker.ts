@@ -92,6 +92,7 @@ export class JobWorker {
   #timers: NodeJS.Timeout[] = []
   #probed: { readonly text: string; readonly atMs: number } | null = null
   #lock: Promise<unknown> = Promise.resolve()
+  #beating: Promise<void> | null = null
 
   constructor(options: JobWorkerOptions) {
     const { engine, teller, log } = options
@@ -124,7 +125,10 @@ export class JobWorker {
       () => this.#turns.wake(true, true),
     )
     const beatMs = recoverWithinMs * beatPart
-    this.#timers = [setInterval(() => void this.#beat(), beatMs), setInterval(() => this.#poll(), deafPollMs)]
+    this.#timers = [
+      setInterval(() => (this.#beating ??= this.#beat().finally(() => (this.#beating = null))), beatMs),
+      setInterval(() => this.#poll(), deafPollMs),
+    ]
     this.#probe()
     this.#turns.start(pollMs)
   }
@@ -153,6 +157,7 @@ export class JobWorker {
     await this.#unfollow?.()
     await this.#progress.stop()
     await this.#reports.settle(AbortSignal.timeout(recordWithinMs))
+    await this.#beating
     await this.#lock.catch(() => undefined)
     if (this.#id !== null) {
       const id = this.#id
