@@ -71,11 +71,15 @@ export class JobThreads {
     this.#options = options
   }
 
-  /** @throws what the handler throws; FF_JOB_THREAD where its thread ended */
+  /** Waits for a thread: the time of a job counts from when it has one. @throws FF_JOB_THREAD, the signal's reason */
+  async reserve(context: Pick<JobContext<unknown>, 'id' | 'token' | 'signal'>): Promise<void> {
+    this.#busy.set(nameOf(context), await this.#take(context.signal))
+  }
+
+  /** After {@link JobThreads.reserve}. @throws what the handler throws; FF_JOB_THREAD where its thread ended */
   async run(job: string, context: JobContext<unknown>): Promise<unknown> {
-    const thread = await this.#take(context.signal)
     const name = nameOf(context)
-    this.#busy.set(name, thread)
+    const thread = this.#busy.get(name)!
     try {
       const output = await perform(thread, job, context)
       this.#give(thread)

@@ -175,12 +175,14 @@ function startWorker(parts: WorkerParts): JobWorker {
 
 function createRunner(core: JobsCore, threads: JobThreads | null): JobRunner {
   return {
-    run: async ({ policy }, context) => {
-      if (!policy.thread) return await core.perform(policy.name, context)
-      if (threads !== null) return await threads.run(policy.name, context)
+    prepare: async ({ policy }, context) => {
+      if (!policy.thread) return
+      if (threads !== null) return await threads.reserve(context)
       const message = `The job ${policy.name} runs in a thread, which needs to know the app's file: open the app with appFile`
       throw new FourfoldError('FF_JOB_DEFINITION', message, { fields: { name: policy.name } })
     },
+    run: async ({ policy }, context) =>
+      await (policy.thread ? threads!.run(policy.name, context) : core.perform(policy.name, context)),
     kill: ({ policy }, context) => (policy.thread && threads !== null ? () => threads.kill(context) : null),
   }
 }

@@ -12,7 +12,7 @@ import { withDeadline } from '../core/deadline.ts'
 /** Shorter than a health check waits. */
 const answerMs = 3000
 
-/** Ends with 0 where this host serves: its balancer reaches a clone, or it has a clone that is ready. Else with 1. */
+/** Ends with 0 where this host serves: its balancer reaches a clone, or it has a clone or worker that is ready. Else with 1. */
 export async function health({ data }: { readonly data?: string }): Promise<void> {
   const dataDir = resolve(data ?? (process.env['FOURFOLD_DATA_DIR'] || '.fourfold'))
   const trouble = await withDeadline(findTrouble(dataDir), answerMs, 'this host').catch((error: Error) => error.message)
@@ -25,10 +25,12 @@ async function findTrouble(dataDir: string): Promise<string | null> {
   const note = await readSystemNote(dataDir)
   if (note === null) return `nothing serves on ${dataDir}`
   if (/^https?:/.test(note.url)) return await troubleAt(note.url)
-  const { clones } = (await askSystem({ dataDir, command: 'host', silenceMs: answerMs })) as {
-    clones: readonly { readonly state: string }[]
-  }
-  return clones.some(({ state }) => state === 'ready') ? null : 'no clone is ready'
+  const { clones, workers } = (await askSystem({ dataDir, command: 'host', silenceMs: answerMs })) as Record<
+    'clones' | 'workers',
+    readonly { readonly state: string }[]
+  >
+  const [kind, members] = clones.length > 0 ? ['clone', clones] : ['worker', workers]
+  return members.some(({ state }) => state === 'ready') ? null : `no ${kind} is ready`
 }
 
 /** The balancer says 200 while it reaches a clone. It is this host's own, so its certificate may be for another name. */

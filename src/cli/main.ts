@@ -40,7 +40,7 @@ command('start', 'run the app as a system: databases, store, clones and balancer
   .option('--host <address>', 'the address to listen on')
   .option('--clones <count>', 'how many clones', wholeNumber)
   .option('--no-seed', 'do not fill an empty database')
-  .option('--role <role>', 'what runs on this host: all, balancer or clones', 'all')
+  .option('--role <role>', 'what runs on this host: all, balancer, clones or workers', 'all')
   .action(async (file: string, { role, ...options }: CommonOptions & { seed: boolean; role: string }) => {
     const { start } = await import('./start.ts')
     if (role === 'all') return await start(file, options)

@@ -1,4 +1,4 @@
-/** `fourfold start --role balancer|clones`: one host of several. */
+/** `fourfold start --role balancer|clones|workers`: one host of several. */
 
 import { requireWritable } from './data-directory.ts'
 import { loadCommand, type CommandContext, type CommonOptions } from './settings.ts'
@@ -35,6 +35,18 @@ const roles: Readonly<Record<string, Role>> = {
     ])
     return host
   },
+  workers: async ({ app, appFile, config, overrides, log }, signal, say) => {
+    const onStep = (what: string): void => log.debug({}, `starting: ${what}`)
+    const parts = { app, appFile, config, overrides, env: process.env, log, signal, onStep }
+    const host = await startClones({ ...parts, role: 'workers' })
+    const count = host.supervisor.members('worker').length
+    say([
+      `${count} worker${count === 1 ? '' : 's'} of ${host.host}   build ${shortBuildId(host.build.id)} (${host.build.id})`,
+      '',
+      'They do the jobs that they know, and bake the pages of their own build.',
+    ])
+    return host
+  },
 }
 
 /** Starts this host's part of the system and runs until a signal stops it. @throws FF_APP_ROLE */
@@ -64,9 +76,6 @@ export async function startRole(file: string, role: string, options: CommonOptio
 }
 
 function unknownRole(role: string): FourfoldError {
-  const message =
-    role === 'workers'
-      ? '--role workers: this version runs no jobs, so there are no workers to start'
-      : `--role: expected all, balancer or clones, got ${JSON.stringify(role)}`
+  const message = `--role: expected all, balancer, clones or workers, got ${JSON.stringify(role)}`
   return new FourfoldError('FF_APP_ROLE', message)
 }

@@ -1,6 +1,6 @@
 /**
- * A host that runs clones and nothing else: `fourfold start --role clones`. Its clones announce themselves in the store,
- * and balancers of other hosts send them requests once their build is admitted.
+ * A host that runs clones, and workers beside them: `fourfold start --role clones`. Its clones announce themselves in the store,
+ * and balancers of other hosts send them requests once their build is admitted. With `--role workers` it runs workers alone.
  *
  * Which build runs here is what the files are when it is started. Which build may answer is not decided here.
  */
@@ -32,7 +32,10 @@ export interface ClonesHost {
   stop(): Promise<void>
 }
 
-type ClonesOptions = Omit<StartOptions, 'inPlace' | 'seedProgress'>
+type ClonesOptions = Omit<StartOptions, 'inPlace' | 'seedProgress'> & {
+  /** Default: `clones`, with workers beside them. */
+  readonly role?: 'clones' | 'workers'
+}
 
 /** Processes with pools beside the clones: one for commands run beside each host. */
 const otherProcesses = 4
@@ -67,14 +70,14 @@ async function startParts(
   closers: Closer[],
   step: (what: string) => void,
 ): Promise<Omit<ClonesHost, 'stop'>> {
-  const { app, appFile, config, overrides, log, signal } = options
+  const { app, appFile, config, overrides, log, signal, role = 'clones' } = options
   const systemFile = await takeHost(config.dataDir, log, closers)
   step('build')
   const build = await makeBuild({ appFile, dataDir: config.dataDir, schema: configSchemaText })
   await pruneBuilds(config.dataDir, config.rollout.keep, [build.id])
   step('database')
   const phase = await migrationPhase(config, build, log)
-  const workers = workerCount(app, config)
+  const workers = role === 'workers' ? Math.max(1, workerCount(app, config)) : workerCount(app, config)
   const processes = (config.clones.max + workers) * buildsAtOnce + otherProcesses
   const databases = await prepareDatabases({ config, directory: app.directory, processes, phase, log })
   closers.push(() => databases.stop())
@@ -90,12 +93,12 @@ async function startParts(
   const trackers = trackerGroup(config, connections)
   if (trackers !== null) await supervisor.run(trackers)
   const clones = { appFile, config, overrides, connections, secrets, build }
-  await supervisor.run(announcedGroup(clones, host))
+  if (role === 'clones') await supervisor.run(announcedGroup(clones, host))
   await supervisor.run(workerGroup(clones, workers))
   signal?.removeEventListener('abort', callOff)
   const control = await startControlServer(config.dataDir, controlHandlers(supervisor, config, host, build))
   closers.push(() => control.close())
-  systemFile.publish({ url: `clones of ${host}`, connections })
+  systemFile.publish({ url: `${role} of ${host}`, connections })
   closers.push(() => systemFile.publish(null))
   return { host, build, supervisor }
 }
@@ -139,6 +142,10 @@ function announcedGroup(options: CloneGroupOptions & { readonly build: Build }, 
   }
 }
 
+function membersOf(supervisor: Supervisor, kind: string): { id: string; state: string; pid: number | undefined }[] {
+  return supervisor.members(kind).map(({ id, state, process }) => ({ id, state, pid: process.pid }))
+}
+
 /** What commands on this host may ask. */
 function controlHandlers(
   supervisor: Supervisor,
@@ -163,7 +170,8 @@ function controlHandlers(
     host: () => ({
       host,
       build: build.id,
-      clones: supervisor.members('clone').map(({ id, state, process }) => ({ id, state, pid: process.pid })),
+      clones: membersOf(supervisor, 'clone'),
+      workers: membersOf(supervisor, 'worker'),
     }),
     rollout: refuse,
     abort: refuse,

@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly definition: JobDefinition
   readonly policy: JobPolicy
   readonly held: Held
+  /** What is needed before its time begins to count. */
+  readonly prepare: () => Promise<void>
   /** Calls the handler with everything that it is given. */
   readonly call: (input: unknown) => Promise<unknown>
   /** Ends what does not end by itself: null where nothing can. */
@@ -33,9 +35,12 @@ const longestStack = 4_000
 export async function runJob(options: RunOptions): Promise<Outcome> {
   const { held, policy } = options
   const { signal } = held.controller
-  const timer = setTimeout(() => held.controller.abort(timeoutOf(policy)), policy.timeoutMs)
+  let timer: NodeJS.Timeout | undefined
   try {
-    return { kind: 'done', output: await attempt(options) }
+    const input = await checked(options)
+    await options.prepare()
+    timer = setTimeout(() => held.controller.abort(timeoutOf(policy)), policy.timeoutMs)
+    return { kind: 'done', output: await attempt(options, input) }
   } catch (error) {
     return outcomeOf(signal.aborted && signal.reason !== undefined ? (signal.reason as unknown) : error, options)
   } finally {
@@ -43,9 +48,13 @@ export async function runJob(options: RunOptions): Promise<Outcome> {
   }
 }
 
-async function attempt({ definition, policy, held, call, kill }: RunOptions): Promise<string | null> {
+async function checked({ definition, policy, held }: RunOptions): Promise<unknown> {
+  const { input } = definition.contract
+  return await parse(input, held.claim.input, `The input of ${policy.name}`, 'FF_JOB_INPUT')
+}
+
+async function attempt({ definition, policy, held, call, kill }: RunOptions, input: unknown): Promise<string | null> {
   const { contract } = definition
-  const input = await parse(contract.input, held.claim.input, `The input of ${policy.name}`, 'FF_JOB_INPUT')
   const output = await beforeAborted(call(input), held.controller.signal, kill)
   if (contract.output === undefined)
     return output === undefined ? null : jsonOf(output, `The output of ${policy.name}`, 'FF_JOB_OUTPUT')

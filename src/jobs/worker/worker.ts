@@ -31,6 +31,8 @@ export interface KnownJob {
 
 /** Runs a handler with the app's own tools, or in a thread. */
 export interface JobRunner {
+  /** What the job needs before its time begins to count. */
+  prepare(job: KnownJob, context: Pick<JobContext<unknown>, 'id' | 'token' | 'signal'>): Promise<void>
   run(job: KnownJob, context: JobContext<unknown>): Promise<unknown>
   /** Ends what this job does in a thread; null: it has none. */
   kill(job: KnownJob, context: Pick<JobContext<unknown>, 'id' | 'token'>): (() => void) | null
@@ -231,7 +233,8 @@ export class JobWorker {
         },
         log: log.child({ job: name, id }),
       })
-    return await runJob({ definition, policy, held, call, kill: runner.kill(job, { id, token }) })
+    const prepare = (): Promise<void> => runner.prepare(job, { id, token, signal: held.controller.signal })
+    return await runJob({ definition, policy, held, prepare, call, kill: runner.kill(job, { id, token }) })
   }
 
   #report(held: Held, outcome: Outcome): void {
