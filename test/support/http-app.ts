@@ -63,6 +63,7 @@ export function plantHost(
     },
     identify,
     pages: { sources: [], match: () => null, bakes: new RouteBakes() },
+    jobs: { covers: () => false },
     as: (scope: ScopeRequest) => {
       host.scopes.push(scope)
       return {
