@@ -3,6 +3,7 @@
  * cannot be kept at this moment.
  */
 
+import { setTimeout as pause } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 
 import type { Checks } from './checks.ts'
@@ -46,11 +47,19 @@ export interface Loaded<K> {
   readonly keys?: ReadonlySet<string> | null
 }
 
+/** Their bytes are held meanwhile. */
+const mostLater = 100
+const firstLaterMs = 200
+const lastLaterMs = 60_000
+
 export class Keeper {
   /** What could not be kept when it was last loaded: nobody should wait for another's load of it. */
   readonly unkept: Unkept = new Unkept()
   readonly #options: KeeperOptions
   readonly #background = new Set<Promise<void>>()
+  readonly #end = new AbortController()
+  /** How many wait for the tier to be back. */
+  #later = 0
 
   constructor(options: KeeperOptions) {
     this.#options = options
@@ -96,7 +105,9 @@ export class Keeper {
     const tell = entry !== null && of?.source.baked === true ? this.#options.onKept : undefined
     if (!shares && lease === null && tell === undefined) return
     const work = (async () => {
-      if (shares) await shared.set(id, bytes, entry.expiresAtMs)
+      if (shares && !(await shared.set(id, bytes, entry.expiresAtMs)) && tell !== undefined) {
+        await this.#shareLater(id, entry, bytes)
+      }
       // Whoever hears of it looks for it.
       await tell?.({ ...of!, id, entry: entry! })
       if (lease !== null) await store.releaseLease(lease)
@@ -105,8 +116,29 @@ export class Keeper {
     void work.finally(() => this.#background.delete(work))
   }
 
+  /**
+   * What is baked is asked of the tier by processes that cannot load it, and nobody here loads it again as long as it is fresh:
+   * so it has to get there when the tier is back.
+   */
+  async #shareLater(id: string, entry: Entry, bytes: Uint8Array): Promise<void> {
+    const { memory, shared } = this.#options
+    if (this.#later >= mostLater) return
+    this.#later += 1
+    try {
+      for (let waitMs = firstLaterMs; waitMs <= lastLaterMs && !this.#end.signal.aborted; waitMs *= 2) {
+        await pause(waitMs, undefined, { signal: this.#end.signal }).catch(() => undefined)
+        // Another has taken its place, here at least.
+        if (memory.get(id) !== entry || this.#end.signal.aborted) return
+        if (await shared.set(id, bytes, entry.expiresAtMs)) return
+      }
+    } finally {
+      this.#later -= 1
+    }
+  }
+
   /** Waits for what is being written to the second tier. */
   async settle(): Promise<void> {
+    this.#end.abort()
     await Promise.all(this.#background)
   }
 }

@@ -73,7 +73,11 @@ export class SharedEntries {
       if (bytes !== null && envelope === null) this.unreadable += 1
       if (envelope === null || bytes === null) return null
       const { head } = envelope
-      return { head, open: () => openEntry(envelope), renew: () => this.set(ids[at]!, bytes, head.expiresAtMs) }
+      return {
+        head,
+        open: () => openEntry(envelope),
+        renew: async () => void (await this.set(ids[at]!, bytes, head.expiresAtMs)),
+      }
     })
   }
 
@@ -95,12 +99,15 @@ export class SharedEntries {
     return this.codec.encode({ id, parts, filledAtMs, expiresAtMs, loadMs }, value, name)
   }
 
-  /** Never rejects for what the tier does. What is over, or too large, is not stored. */
-  async set(id: string, bytes: Uint8Array, expiresAtMs: number): Promise<void> {
+  /** Never rejects for what the tier does. What is over, or too large, is not stored. False: the tier did not answer. */
+  async set(id: string, bytes: Uint8Array, expiresAtMs: number): Promise<boolean> {
     const ttlMs = Math.floor(Math.min(expiresAtMs - Date.now(), longestTtlMs))
-    if (ttlMs <= 0) return
+    if (ttlMs <= 0) return true
     if (bytes.length > this.tier.maxValueBytes) this.oversized += 1
+    const before = this.tier.counts()
     await this.tier.set(id, bytes, ttlMs)
+    const after = this.tier.counts()
+    return after.failures === before.failures && after.skipped === before.skipped
   }
 
   counts(): SharedCounts {

@@ -106,6 +106,12 @@ suite('pages in the balancer of a system', () => {
     await held(jar, 3)
     await write(jar, 3, 'after')
     assert.equal((await read(jar, 3)).text, 'after')
+    // Whoever writes at a clone that has not found it again yet is sent to clones for a while.
+    await waitFor('every clone to have it back', async () => {
+      const writers = Array.from({ length: 6 }, () => new CookieJar())
+      await Promise.all(writers.map((one) => write(one, 9, 'settled')))
+      return writers.every(({ cookies }) => !cookies.has('ff_pin'))
+    })
   })
 
   test('a balancer that was killed answers pages again when it is back', async () => {
