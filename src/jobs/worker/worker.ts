@@ -128,7 +128,9 @@ export class JobWorker {
     )
     const beatMs = recoverWithinMs * beatPart
     this.#timers = [
-      setInterval(() => (this.#beating ??= this.#beat().finally(() => (this.#beating = null))), beatMs),
+      setInterval(() => {
+        this.#beating ??= this.#beat().finally(() => (this.#beating = null))
+      }, beatMs),
       setInterval(() => this.#poll(), deafPollMs),
     ]
     this.#probe()
