@@ -22,7 +22,8 @@
  * - `jobs_per_s`: from the first job that begins until the last is recorded as done, with as many jobs as last about 3 s.
  * - `enqueue to start`: from before the order until its handler begins in the other process; workers of 4, idle. p99 is
  *   of all rounds together.
- * - `recovery`: see `support/jobs-recovery.ts`. graphile-worker (4 h) and pg-boss (`expireInSeconds`, 15 min) are not waited for.
+ * - `recovery`: see `support/jobs-recovery.ts`. graphile-worker (4 h) and pg-boss (`expireInSeconds`, 15 min) are not waited
+ *   for as they come.
  * - finished jobs: `--finished=N`, default 1,000,000. graphile-worker deletes them; pg-boss keeps them for 7 days, BullMQ
  *   for ever, Fourfold for 7 days or 1 GiB. One that was done is copied, but in Redis (bytes of memory), where all are done.
  *

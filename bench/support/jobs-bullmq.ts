@@ -7,6 +7,8 @@ import { createClient } from 'redis'
 import { bytesOfSchema, copyRow, type JobPlaces, type Queue, type QueueClient } from './jobs-queue.ts'
 
 const name = 'trivial'
+/** What looks for lost jobs twice finds them within about 2 s. */
+const soonest = { lockDuration: 1_000, stalledInterval: 1_000 }
 
 function ordersOf(
   queue: Pick<BullQueue<any>, 'add' | 'addBulk' | 'getJobCounts'>,
@@ -48,10 +50,10 @@ export const bullRedisQueue: Queue = {
       },
     }
   },
-  work: async (places, { concurrency, handle }) => {
+  work: async (places, { concurrency, soon, handle }) => {
     const worker = new BullWorker<any>(name, async ({ data }) => await handle(data.n), {
-      connection: redisOf(places),
-      concurrency,
+      ...{ connection: redisOf(places), concurrency },
+      ...(soon === true && soonest),
     })
     worker.on('error', () => undefined)
     await worker.waitUntilReady()
@@ -89,10 +91,11 @@ export const bullPostgresQueue: Queue = {
       },
     }
   },
-  work: async (places, { concurrency, handle }) => {
+  work: async (places, { concurrency, soon, handle }) => {
     const pool = poolOf(places, Math.max(10, concurrency + 2))
     const processor = async ({ data }: { data: { n: number } }): Promise<void> => await handle(data.n)
-    const worker = new BullWorker(name, processor, { connection: pool, concurrency }, createPostgresBackend)
+    const options = { connection: pool, concurrency, ...(soon === true && soonest) }
+    const worker = new BullWorker(name, processor, options, createPostgresBackend)
     worker.on('error', () => undefined)
     await worker.waitUntilReady()
     return {

@@ -9,14 +9,16 @@ import type { Queue } from './jobs-queue.ts'
 
 export const ours = 'fourfold'
 export const unbatched = 'graphile-worker'
+export const batched = 'graphile-worker, batched'
+export const pgBoss = 'pg-boss'
 export const onRedis = 'bullmq, Redis'
 export const onPostgres = 'bullmq, PostgreSQL'
 
 export const queues: Readonly<Record<string, Queue>> = {
   [ours]: fourfoldQueue,
   [unbatched]: graphileQueue('unbatched'),
-  'graphile-worker, batched': graphileQueue('batched'),
-  'pg-boss': pgBossQueue,
+  [batched]: graphileQueue('batched'),
+  [pgBoss]: pgBossQueue,
   [onRedis]: bullRedisQueue,
   [onPostgres]: bullPostgresQueue,
 }

@@ -24,13 +24,13 @@ const poolSize = 8
 
 async function openApp(
   { dataDir, connections }: JobPlaces,
-  { concurrency, recoverWithin, handle }: Partial<WorkOptions>,
+  { concurrency, soon, handle }: Partial<WorkOptions>,
 ): Promise<Fourfold<any>> {
   const app = defineApp({
     databases: { main: database<any>({ replicas: 0, changeStream: 'off' }) },
     jobs: [trivial.handle(async ({ input: { n } }) => await handle?.(n))],
     ...(concurrency !== undefined && { workers: { concurrency } }),
-    ...(recoverWithin !== undefined && { queue: { recoverWithin } }),
+    ...(soon === true && { queue: { recoverWithin: '2s' } }),
     identify: ({ headers }) => (headers['x-reader'] as string | undefined) ?? null,
   })
   const databases = { main: { ...connections.databases['main']!, poolSize } }

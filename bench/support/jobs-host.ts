@@ -8,7 +8,7 @@ export interface HostStart {
   readonly contender: string
   readonly places: JobPlaces
   readonly concurrency: number
-  readonly recoverWithin?: string
+  readonly soon?: boolean
   /** `count`: tells when so many were handled; `tell`: of each; `hold`: of each, and never ends. */
   readonly mode: 'count' | 'tell' | 'hold'
   readonly expected?: number
@@ -47,9 +47,8 @@ function handlerOf({ mode, expected = Infinity }: HostStart): (n: number) => Pro
 async function follow(message: HostOrder): Promise<void> {
   if (message.order === 'start') {
     const { start } = message
-    const { contender, places, concurrency, recoverWithin } = start
-    const given = recoverWithin === undefined ? {} : { recoverWithin }
-    working = await queues[contender]!.work(places, { concurrency, ...given, handle: handlerOf(start) })
+    const { contender, places, concurrency, soon = false } = start
+    working = await queues[contender]!.work(places, { concurrency, soon, handle: handlerOf(start) })
     return tell({ news: 'started' })
   }
   if (message.order === 'serve') {

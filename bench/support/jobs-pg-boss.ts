@@ -12,6 +12,7 @@ interface Input {
 const name = 'trivial'
 const shortestSeconds = 0.5
 const batchSize = 100
+const leastHeartbeatSeconds = 10
 
 export const pgBossQueue: Queue = {
   client: async ({ address }) => {
@@ -46,10 +47,15 @@ export const pgBossQueue: Queue = {
       },
     }
   },
-  work: async ({ address }, { concurrency, handle }) => {
-    const boss = new PgBoss({ ...address, max: Math.max(10, concurrency + 2), useListenNotify: true, schedule: false })
+  work: async ({ address }, { concurrency, soon, handle }) => {
+    const boss = new PgBoss({
+      ...{ ...address, max: Math.max(10, concurrency + 2), useListenNotify: true, schedule: false },
+      ...(soon === true && { superviseIntervalSeconds: 1, monitorIntervalSeconds: 1 }),
+    })
     boss.on('error', () => undefined)
     await boss.start()
+    // Jobs take it from their queue when they are ordered.
+    await boss.updateQueue(name, { heartbeatSeconds: soon === true ? leastHeartbeatSeconds : null })
     await boss.work<Input>(
       name,
       {

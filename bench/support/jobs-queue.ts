@@ -33,8 +33,8 @@ export interface QueueClient {
 
 export interface WorkOptions {
   readonly concurrency: number
-  /** Ours alone; absent: as it comes. */
-  readonly recoverWithin?: string
+  /** Set to take over from a worker that died as soon as the contender can, or within about 2 s. Default: as it comes. */
+  readonly soon?: boolean
   readonly handle: (n: number) => Promise<void>
 }
 
