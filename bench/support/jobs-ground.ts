@@ -48,9 +48,11 @@ export class Host {
 
   constructor() {
     this.#child = fork(new URL('./jobs-host.ts', import.meta.url), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-    this.#child.on('message', (news) => {
-      for (const listener of this.#listeners) listener(news as HostNews)
-    })
+    const tell = (news: HostNews): void => {
+      for (const listener of this.#listeners) listener(news)
+    }
+    this.#child.on('message', (news) => tell(news as HostNews))
+    this.#child.on('exit', () => tell({ news: 'failed', message: 'a worker’s process has ended' }))
   }
 
   /** The first news for which `pick` answers something. */
