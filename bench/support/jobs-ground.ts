@@ -132,6 +132,7 @@ async function startServers(dataDir: string, closers: (() => unknown)[]): Promis
   const config = resolveConfig(benchApp.definition, {}, { dataDir, logLevel: 'warn' })
   const prepared = await prepareDatabases({ config, directory: dataDir, processes, log: silentLogger })
   closers.push(() => prepared.stop())
+  await fillLog(prepared.databases['main']!.primary)
   const socketPath = join(dataDir, 'store.sock')
   const store = startProcess({
     name: 'store',
@@ -143,6 +144,22 @@ async function startServers(dataDir: string, closers: (() => unknown)[]): Promis
   const address = prepared.databases['main']!.primary
   const connections = { databases: prepared.databases, storeUrl: `unix:${socketPath}` }
   return { dataDir, address, connections, redisUrl: redis.url }
+}
+
+/**
+ * A new server makes and clears each file of its log when it first gets there, which takes many times as long as writing to it: whoever
+ * came first would pay for all. Afterwards it uses these files again.
+ */
+async function fillLog(address: PostgresAddress): Promise<void> {
+  const client = new pg.Client(address as pg.ClientConfig)
+  await client.connect()
+  try {
+    await client.query(`create table filling as select repeat('x', 200) from generate_series(1, 1500000)`)
+    await client.query('drop table filling')
+    await client.query('checkpoint')
+  } finally {
+    await client.end()
+  }
 }
 
 async function withDatabase(places: JobPlaces, name: string): Promise<JobPlaces> {
