@@ -19,6 +19,7 @@ import { rawRequestTests } from './conduit-api/raw-requests.ts'
 import { accountTests as accountPages } from './conduit-pages/accounts.ts'
 import { articleTests as articlePages } from './conduit-pages/articles.ts'
 import { bakedTests } from './conduit-pages/baked.ts'
+import { downloadTests } from './conduit-pages/downloads.ts'
 import { listTests as listPages } from './conduit-pages/lists.ts'
 import { pictureTests } from './conduit-pages/pictures.ts'
 import { refusalTests } from './conduit-pages/refusals.ts'
@@ -34,9 +35,8 @@ before(
     const conduit = await startConduit({ after: (end: () => Promise<void>) => void (stop = end) })
     const call = createClient(conduit.url)
     const [ann, bob] = await Promise.all([register(call, 'ann'), register(call, 'bob')])
-    const { url, caughtUp } = conduit
     const browser = await launchBrowser()
-    Object.assign(given, { url, caughtUp, call, ann, bob, article: await publish(call, ann), browser })
+    Object.assign(given, { ...conduit, call, ann, bob, article: await publish(call, ann), browser })
   },
   { timeout: 120_000 },
 )
@@ -59,5 +59,6 @@ listPages(given)
 bakedTests(given)
 pictureTests(given)
 refusalTests(given)
+downloadTests(given)
 // Last: the same clones are to answer after all of it.
 rawRequestTests(given)

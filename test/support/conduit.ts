@@ -17,7 +17,13 @@ export interface RunningConduit {
   readonly url: string
   /** Waits until both replicas have what was written so far: before one reader looks at what another did. */
   caughtUp(): Promise<void>
+  /** A connection of its own to the primary. */
+  connect(t: Cleanup): Promise<Connection>
+  /** Kills one clone after the other, each once the one before is replaced, until there is enough of it. */
+  killClones(enough: () => boolean): Promise<void>
 }
+
+type Connection = Awaited<ReturnType<typeof connect>>
 
 export interface ConduitOptions {
   /** The file that defines the app. Default: the example's own. */
@@ -30,7 +36,7 @@ const replicaDelayMs = 200
 /** Starts Conduit on an empty database; `CONDUIT_URL` names one that runs already. */
 export async function startConduit(t: Cleanup, { app: url = ownApp }: ConduitOptions = {}): Promise<RunningConduit> {
   const running = process.env['CONDUIT_URL']
-  if (running !== undefined) return { url: running, caughtUp: async () => undefined }
+  if (running !== undefined) return { url: running, caughtUp: async () => undefined, ...notOurs }
   const appFile = fileURLToPath(url)
   const app = await loadApp(appFile)
   const dataDir = await makeDirectory(t, 'conduit-')
@@ -50,7 +56,29 @@ export async function startConduit(t: Cleanup, { app: url = ownApp }: ConduitOpt
       await until('a replica', async () => (await target.query(query, [rows[0].lsn])).rows[0].reached)
     }
   }
-  return { url: system.url, caughtUp }
+  const killClones = async (enough: () => boolean): Promise<void> => {
+    const clones = readyClones(system)
+    for (const pid of clones) {
+      if (enough()) return
+      process.kill(pid, 'SIGKILL')
+      await until('a clone in its place', async () => {
+        const ready = readyClones(system)
+        return ready.length === clones.length && !ready.includes(pid)
+      })
+    }
+  }
+  return { url: system.url, caughtUp, connect: (whom) => connect(whom, primary), killClones }
+}
+
+/** What tests may not do to a system that others started. */
+const notOurs: Pick<RunningConduit, 'connect' | 'killClones'> = {
+  connect: () => assert.fail('the database of a Conduit that runs already is not known'),
+  killClones: () => assert.fail('the clones of a Conduit that runs already are not ours'),
+}
+
+function readyClones({ supervisor }: Awaited<ReturnType<typeof startSystem>>): readonly number[] {
+  const clones = supervisor.members('clone').filter(({ state }) => state === 'ready')
+  return clones.map((member) => member.process.pid)
 }
 
 function withReplicas(definition: object & { databases: Readonly<Record<string, object>> }): object {

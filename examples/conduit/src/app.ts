@@ -6,6 +6,7 @@ import { database, defineApp, type App, type Fourfold, type Level } from 'fourfo
 import { fileRoutes, fourfold } from 'fourfold/fastify'
 import { pages as bakedPages } from './baked/index.ts'
 import { identify } from './identify.ts'
+import { jobs } from './jobs/index.ts'
 import { objects } from './objects/index.ts'
 import type { Schema } from './schema.ts'
 import { readSeedOptions } from './seed/options.ts'
@@ -26,6 +27,7 @@ export function defineConduit({ api, pages }: { api: Level; pages: Level }): Con
     level: pages,
     objects,
     pages: bakedPages,
+    jobs,
     identify,
     seed: async (ff, options) => seed(ff.databases.main, readSeedOptions(options), options.progress),
     server: async (ff) =>

@@ -19,3 +19,6 @@ export const MAX_PICTURE_BYTES: number = 5 * 1024 * 1024
 
 /** The largest body of a request, in bytes, but for pictures. */
 export const MAX_BODY_BYTES: number = 2 * 1024 * 1024
+
+/** The largest archive of somebody's articles. */
+export const MAX_DOWNLOAD_BYTES: number = 512 * 1024 * 1024

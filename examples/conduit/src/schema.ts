@@ -9,6 +9,7 @@ export interface Schema {
   article_tags: ArticleTagsTable
   favorites: FavoritesTable
   comments: CommentsTable
+  downloads: DownloadsTable
 }
 
 /** What the domain's functions run on: the request's own database, or a transaction. */
@@ -66,4 +67,11 @@ interface CommentsTable {
   body: string
   created_at: Generated<Date>
   updated_at: Generated<Date>
+}
+
+interface DownloadsTable {
+  user_id: number
+  file: string
+  articles: number
+  made_at: Generated<Date>
 }

@@ -4,13 +4,11 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 
 import type { Browser, BrowserContext, Page } from 'playwright-core'
-import type { Call, Member } from '../../support/conduit.ts'
+import type { Call, Member, RunningConduit } from '../../support/conduit.ts'
 
 /** A running Conduit and a browser. Filled before the first test. */
-export interface Given {
-  url: string
+export interface Given extends RunningConduit {
   call: Call
-  caughtUp: () => Promise<void>
   browser: Browser
 }
 

@@ -1,9 +1,9 @@
-/** Declares cached objects and pages over Conduit's tables: what they read has the tables' types. */
+/** Declares cached objects, pages and jobs over Conduit's tables: what they read has the tables' types. */
 import { define } from 'fourfold'
 import { type RawBuilder, sql } from 'kysely'
 import type { Schema } from '../schema.ts'
 
-export const { defineObject, definePage } = define<{ main: Schema }>()
+export const { defineJob, defineObject, definePage } = define<{ main: Schema }>()
 
 /** `column = any(…)`: one parameter and one text of the statement, however many keys there are. */
 export function anyOf(keys: readonly number[]): RawBuilder<number> {

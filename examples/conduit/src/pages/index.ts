@@ -7,6 +7,7 @@ import { notFound } from '../refusal.ts'
 import { accountRoutes } from './accounts.ts'
 import { articleRoutes } from './articles.ts'
 import type { Assets } from './assets.ts'
+import { downloadRoutes } from './downloads.ts'
 import { editorRoutes } from './editor.ts'
 import { showFailure } from './failures.ts'
 import { fragmentRoutes } from './fragments.ts'
@@ -42,6 +43,7 @@ export async function registerPages(pages: FastifyInstance, options: { assets: A
       await acceptPictures(settings)
       settingsRoutes(settings)
     })
+    downloadRoutes(visited)
     editorRoutes(visited)
     articleRoutes(visited)
     profileRoutes(visited)

@@ -1,10 +1,12 @@
 /** `/settings`: one's own account, and the way out. */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { updateUser, type User, type UserChanges } from '../domain/users.ts'
 import type { Input } from '../input.ts'
 import { BIO, EMAIL, IMAGE, MAX_PICTURE_BYTES, PASSWORD, PICTURE_TYPES, USERNAME } from '../limits.ts'
+import { findDownload, type Download } from '../domain/downloads.ts'
 import type { Messages } from '../refusal.ts'
-import { strictDatabaseOf } from '../requests.ts'
+import { databaseOf, strictDatabaseOf } from '../requests.ts'
+import { downloadBox } from './download-box.ts'
 import { actionForm, errorMessages, profilePath } from './elements.ts'
 import { field, fileField, refusingWith, type Typed } from './forms.ts'
 import { html } from './html.ts'
@@ -15,7 +17,10 @@ import { mustBeSignedIn, show, visitorOf } from './visits.ts'
 export function settingsRoutes(pages: FastifyInstance): void {
   const signedIn = { preHandler: mustBeSignedIn }
 
-  pages.get('/settings', signedIn, (request, reply) => show(request, reply, settingsPage(typedOf(visitorOf(request)))))
+  pages.get('/settings', signedIn, async (request, reply) => {
+    const visitor = visitorOf(request)
+    return show(request, reply, settingsPage(typedOf(visitor), { download: await downloadOf(request) }))
+  })
 
   pages.post('/settings', signedIn, async (request, reply) => {
     const { input, typed, picture, refused } = await readFormWithPicture(request)
@@ -28,7 +33,8 @@ export function settingsRoutes(pages: FastifyInstance): void {
         const user = await updateUser(strictDatabaseOf(request), visitorOf(request), { ...changes, image })
         return reply.redirect(profilePath(user.username), 303)
       },
-      ({ status, errors }) => show(request, reply, settingsPage(again, errors), status),
+      async ({ status, errors }) =>
+        show(request, reply, settingsPage(again, { errors, download: await downloadOf(request) }), status),
     )
   })
 }
@@ -51,7 +57,11 @@ function typedOf({ image, username, bio, email }: User): Typed {
   return { image: image ?? '', username, bio: bio ?? '', email }
 }
 
-function settingsPage(typed: Typed, errors?: Messages): Page {
+function downloadOf(request: FastifyRequest): Promise<Download | undefined> {
+  return findDownload(databaseOf(request), visitorOf(request).id)
+}
+
+function settingsPage(typed: Typed, { errors, download }: { errors?: Messages; download?: Download }): Page {
   const content = html`<div class="settings-page">
     <div class="container page narrow">
       <h1>Your Settings</h1>
@@ -66,8 +76,11 @@ function settingsPage(typed: Typed, errors?: Messages): Page {
         <button type="submit" class="btn btn-lg btn-primary">Update Settings</button>
       </form>
       <hr />
+      <h2>Your articles</h2>
+      ${downloadBox({ download })}
+      <hr />
       ${actionForm('/logout', 'btn btn-outline-danger', 'Or click here to logout')}
     </div>
   </div>`
-  return { title: 'Settings', place: 'settings', content }
+  return { title: 'Settings', place: 'settings', content, scripts: ['downloads.js'] }
 }

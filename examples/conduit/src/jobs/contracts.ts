@@ -1,0 +1,14 @@
+/** What is ordered: what goes into each job, and what comes of it. How they are done is in the other files. */
+import { z } from 'zod'
+import { defineJob } from '../objects/define.ts'
+
+const id = z.int().positive()
+
+/** All articles of a user as an archive. Ordered twice while it is made, it is made once. */
+export const exportArticles = defineJob({
+  name: 'export-articles',
+  input: z.object({ userId: id }),
+  output: z.object({ file: z.string(), articles: z.number() }),
+  unique: ({ userId }) => userId,
+  retry: 3,
+})

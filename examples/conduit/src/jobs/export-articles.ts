@@ -1,0 +1,39 @@
+/**
+ * Somebody's articles as a ZIP archive, read in batches, packed one by one and handed on while they are: the worker never
+ * holds more than a batch. The same articles make the same bytes, so an attempt that follows one that died makes the same file.
+ */
+import { isFourfoldError, JobFailure } from 'fourfold'
+import { countOwnArticles, keepDownload, ownArticles } from '../domain/downloads.ts'
+import { MAX_DOWNLOAD_BYTES } from '../limits.ts'
+import { exportArticles } from './contracts.ts'
+import { articleFile } from './article-file.ts'
+import { zip } from './zip.ts'
+
+export const runExportArticles = exportArticles.handle(
+  async ({ input: { userId }, databases: { main }, files, progress, signal }) => {
+    const total = await countOwnArticles(main, userId)
+    let articles = 0
+    const packing = async function* () {
+      for await (const article of ownArticles(main, userId)) {
+        signal.throwIfAborted()
+        yield articleFile(article)
+        articles += 1
+        // Some may have been written meanwhile. What is left at the end is to keep the file.
+        progress(articles / (Math.max(total, articles) + 1), `${articles} of ${Math.max(total, articles)} articles`)
+      }
+    }
+    progress(0, `0 of ${total} articles`)
+    const stored = await files
+      .put(zip(packing()), { maxBytes: MAX_DOWNLOAD_BYTES, accept: ['application/zip'], signal })
+      .catch(explainSize)
+    const replaced = await keepDownload(main, userId, { file: stored.name, articles })
+    if (replaced !== null) await files.remove(replaced)
+    return { file: stored.name, articles }
+  },
+)
+
+/** No further attempt would make it smaller. */
+function explainSize(error: unknown): never {
+  if (!isFourfoldError(error, 'FF_FILES_TOO_LARGE')) throw error
+  throw new JobFailure(`These are more articles than fit into ${MAX_DOWNLOAD_BYTES / 1024 ** 2} MiB`)
+}
