@@ -1,4 +1,5 @@
 /** Accounts with a cache kept by hand. */
+import type { Jobs } from 'fourfold'
 import { findUser as find, updateUser as update } from '../joins/users.ts'
 import type { User, UserChanges } from '../../../examples/conduit/src/domain/users.ts'
 import type { Executor } from '../../../examples/conduit/src/schema.ts'
@@ -11,8 +12,8 @@ export async function findUser(store: Store, id: number): Promise<User | undefin
   return (await store.remember(`user:${id}`, async () => (await find(store.db, id)) ?? null)) ?? undefined
 }
 
-export async function updateUser(db: Executor, user: User, changes: UserChanges): Promise<User> {
-  const changed = await update(db, user, changes)
+export async function updateUser(db: Executor, user: User, changes: UserChanges, jobs: Jobs): Promise<User> {
+  const changed = await update(db, user, changes, jobs)
   const names = [`name:${user.username}`, `name:${changed.username}`]
   const rows = await db.selectFrom('articles').select('id').where('author_id', '=', user.id).execute()
   const cards = rows.map((row) => `card:${row.id}`)

@@ -22,6 +22,7 @@ interface UsersTable {
   password_hash: string
   bio: string | null
   image: string | null
+  thumbnail: string | null
   created_at: Generated<Date>
   updated_at: Generated<Date>
 }

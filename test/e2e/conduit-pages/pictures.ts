@@ -61,6 +61,36 @@ export function pictureTests(given: Given): void {
       })
     }
 
+    test('a small square of it is made a moment later, and is gone with the picture', async (t) => {
+      const visitor = await visit(t, given)
+      await settings(visitor)
+      const { page } = visitor
+      const bytes = await page.screenshot({ type: 'jpeg', clip: { x: 0, y: 0, width: 600, height: 400 } })
+      await choose(visitor, bytes, 'me.jpg', 'image/jpeg')
+      await submit(visitor)
+      const small = await waitFor('the square', async () => {
+        const answer = await visitor.context.request.get('/settings')
+        const [, source] = /class="user-pic"\s+src="([^"]+)"/.exec(await answer.text()) ?? []
+        return source === urlOf(bytes) ? null : source
+      })
+      await page.goto('/settings')
+      const shown = page.locator('img.user-pic')
+      const size = (): Promise<number> => shown.evaluate((image) => (image as any).naturalWidth as number)
+      await waitFor('the browser to show it', async () => (await size()) === 128)
+      assert.equal(await page.inputValue('[name=image]'), urlOf(bytes))
+      await page.click('.user-pic')
+      await page.waitForSelector('img.user-img')
+      assert.equal(await page.getAttribute('img.user-img', 'src'), urlOf(bytes), 'large where it is seen large')
+      await page.goto('/settings')
+      await page.fill('[name=bio]', 'The same picture')
+      await submit(visitor)
+      assert.equal(await page.getAttribute('img.user-pic', 'src'), small)
+      await page.goto('/settings')
+      await page.fill('[name=image]', 'https://example.invalid/me.png')
+      await submit(visitor)
+      assert.equal(await page.getAttribute('img.user-pic', 'src'), 'https://example.invalid/me.png')
+    })
+
     test('a picture is answered in parts, by its hash, and for saving where it could act', async () => {
       const bytes = pictureOf(600_000)
       const { cookie } = await signInRaw(given)

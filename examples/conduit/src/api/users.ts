@@ -35,7 +35,7 @@ export function userRoutes(api: FastifyInstance, tokens: Tokens, authentication:
 
   api.put('/user', signedIn, async (request) => {
     const changes = readChanges(request.body)
-    const user = await updateUser(strictDatabaseOf(request), userOf(request), changes)
+    const user = await updateUser(strictDatabaseOf(request), userOf(request), changes, request.ff.jobs)
     return presentUser(user, await tokens.sign(user.id))
   })
 }

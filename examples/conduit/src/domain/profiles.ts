@@ -7,6 +7,8 @@ export interface Profile {
   readonly username: string
   readonly bio: string | null
   readonly image: string | null
+  /** A small square of it, once it is made. */
+  readonly thumbnail?: string | null
   readonly following: boolean
 }
 

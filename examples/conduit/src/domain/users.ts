@@ -1,11 +1,13 @@
 /** Accounts: registration, credentials, settings. */
-import type { Cache } from 'fourfold'
+import type { Cache, Jobs } from 'fourfold'
 import { sql } from 'kysely'
+import { makeThumbnail } from '../jobs/contracts.ts'
 import { account } from '../objects/people.ts'
 import type { Executor } from '../schema.ts'
 import { hashPassword, verifyPassword } from '../passwords.ts'
 import { badCredentials, taken } from '../refusal.ts'
 import { refusingTaken } from './conflicts.ts'
+import { pictureIn } from './pictures.ts'
 
 export interface User {
   readonly id: number
@@ -13,6 +15,8 @@ export interface User {
   readonly email: string
   readonly bio: string | null
   readonly image: string | null
+  /** A small square of it, once it is made. */
+  readonly thumbnail?: string | null
 }
 
 export interface NewUser {
@@ -23,7 +27,7 @@ export interface NewUser {
 
 export type UserChanges = Partial<NewUser> & { readonly bio?: string | null; readonly image?: string | null }
 
-const COLUMNS = ['id', 'username', 'email', 'bio', 'image'] as const
+const COLUMNS = ['id', 'username', 'email', 'bio', 'image', 'thumbnail'] as const
 
 export async function findUser(cache: Cache, id: number): Promise<User | undefined> {
   return (await cache.get(account, id)) ?? undefined
@@ -63,18 +67,34 @@ export async function authenticate(db: Executor, email: string, password: string
   return user
 }
 
-/** Changes what was sent and nothing else; 409 if the new name or address is taken. */
-export async function updateUser(db: Executor, user: User, changes: UserChanges): Promise<User> {
+/**
+ * Changes what was sent and nothing else; 409 if the new name or address is taken. With a new picture its thumbnail is
+ * ordered: both, or neither.
+ */
+export async function updateUser(db: Executor, user: User, changes: UserChanges, jobs: Jobs): Promise<User> {
   await refuseTaken(db, changes, user.id)
   const { password, ...columns } = changes
   const password_hash = password === undefined ? undefined : await hashPassword(password)
-  return refusingTaken(() =>
-    db
+  const { image } = columns
+  const change = (executor: Executor): Promise<User> =>
+    executor
       .updateTable('users')
       .set({ ...columns, password_hash, updated_at: sql`now()` })
+      // The thumbnail is of the picture before.
+      .$if(image !== undefined, (update) =>
+        update.set({ thumbnail: sql`case when image is not distinct from ${image}::text then thumbnail end` }),
+      )
       .where('id', '=', user.id)
       .returning(COLUMNS)
-      .executeTakeFirstOrThrow(),
+      .executeTakeFirstOrThrow()
+  if (typeof image !== 'string' || image === user.image || pictureIn(image) === null) {
+    return refusingTaken(() => change(db))
+  }
+  return refusingTaken(() =>
+    db.transaction().execute(async (trx) => {
+      await jobs.enqueue(makeThumbnail, { userId: user.id, image }, { in: trx })
+      return change(trx)
+    }),
   )
 }
 

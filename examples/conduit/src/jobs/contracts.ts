@@ -12,3 +12,13 @@ export const exportArticles = defineJob({
   unique: ({ userId }) => userId,
   retry: 3,
 })
+
+/** The small square of a user's picture. A picture that needs too much memory ends its thread, and will again. */
+export const makeThumbnail = defineJob({
+  name: 'make-thumbnail',
+  input: z.object({ userId: id, image: z.string() }),
+  output: z.object({ thumbnail: z.string().nullable() }),
+  thread: true,
+  timeout: '1m',
+  retry: 1,
+})

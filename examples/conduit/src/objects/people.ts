@@ -11,9 +11,10 @@ export interface PublicProfile {
   readonly username: string
   readonly bio: string | null
   readonly image: string | null
+  readonly thumbnail?: string | null
 }
 
-const PUBLIC = ['id', 'username', 'bio', 'image'] as const
+const PUBLIC = ['id', 'username', 'bio', 'image', 'thumbnail'] as const
 
 /** By the user's id. */
 export const profile = defineObject({

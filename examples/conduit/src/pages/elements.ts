@@ -13,9 +13,19 @@ export function icon(name: string): Html {
   return html`<i class="ion-${name}" aria-hidden="true"></i>`
 }
 
-/** A user's picture, or the common one where they have none that a page may show. */
-export function avatar(user: { username: string; image: string | null }, className: string, asset: Asset): Html {
-  const source = isPicture(user.image) ? user.image : asset('default-avatar.svg')
+/** A user's picture in small, as soon as there is one, or the common one where they have none that a page may show. */
+export function avatar({ image, thumbnail }: Pictured, className: string, asset: Asset): Html {
+  return portrait({ image: thumbnail ?? image }, className, asset)
+}
+
+interface Pictured {
+  readonly image: string | null
+  readonly thumbnail?: string | null
+}
+
+/** A user's picture as it was sent. */
+export function portrait({ image }: Pick<Pictured, 'image'>, className: string, asset: Asset): Html {
+  const source = isPicture(image) ? image : asset('default-avatar.svg')
   return html`<img class="${className}" src="${source}" alt="" referrerpolicy="no-referrer" />`
 }
 

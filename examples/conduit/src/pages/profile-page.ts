@@ -1,7 +1,7 @@
 /** How a profile looks. */
 import type { Profile } from '../domain/profiles.ts'
 import { tabs } from './article-list.ts'
-import { actionForm, type Asset, avatar, icon, profilePath } from './elements.ts'
+import { actionForm, type Asset, icon, portrait, profilePath } from './elements.ts'
 import { type Html, html } from './html.ts'
 import type { Page } from './layout.ts'
 import { filledIn, type Part } from './parts.ts'
@@ -29,7 +29,7 @@ export function profilePage({ profile, own, favorites, articles, asset, part = f
   const content = html`<div class="profile-page">
     <div class="user-info">
       <div class="container medium">
-        ${avatar(profile, 'user-img', asset)}
+        ${portrait(profile, 'user-img', asset)}
         <h4>${profile.username}</h4>
         <p>${profile.bio}</p>
         <div class="profile-action" ${part('profile-action')}>${profileAction(profile, own)}</div>

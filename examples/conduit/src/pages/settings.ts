@@ -30,7 +30,12 @@ export function settingsRoutes(pages: FastifyInstance): void {
       async () => {
         const changes = readChanges(input, typed, refused)
         const image = picture === null ? changes.image : picture.url
-        const user = await updateUser(strictDatabaseOf(request), visitorOf(request), { ...changes, image })
+        const user = await updateUser(
+          strictDatabaseOf(request),
+          visitorOf(request),
+          { ...changes, image },
+          request.ff.jobs,
+        )
         return reply.redirect(profilePath(user.username), 303)
       },
       async ({ status, errors }) =>
