@@ -10,6 +10,7 @@ export interface Schema {
   favorites: FavoritesTable
   comments: CommentsTable
   downloads: DownloadsTable
+  digests: DigestsTable
 }
 
 /** What the domain's functions run on: the request's own database, or a transaction. */
@@ -59,6 +60,8 @@ interface ArticleTagsTable {
 interface FavoritesTable {
   article_id: number
   user_id: number
+  /** Null: before it was kept. */
+  created_at: Generated<Date | null>
 }
 
 interface CommentsTable {
@@ -75,4 +78,11 @@ interface DownloadsTable {
   file: string
   articles: number
   made_at: Generated<Date>
+}
+
+interface DigestsTable {
+  day: string
+  articles: number
+  comments: number
+  favorites: number
 }

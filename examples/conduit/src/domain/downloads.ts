@@ -84,6 +84,18 @@ export async function keepDownload(
   return before === undefined || (await isKept(db, before.file)) ? null : before.file
 }
 
+/** Takes away archives of more than a week ago, and answers the files that nobody needs any more. */
+export async function forgetOldDownloads(db: Executor): Promise<string[]> {
+  const old = await db
+    .deleteFrom('downloads')
+    .where('made_at', '<', sql<Date>`now() - interval '7 days'`)
+    .returning('file')
+    .execute()
+  const files = [...new Set(old.map(({ file }) => file))]
+  const kept = await Promise.all(files.map((file) => isKept(db, file)))
+  return files.filter((_file, index) => !kept[index])
+}
+
 /** Equal bytes are one file, whoever they are of. */
 async function isKept(db: Executor, file: string): Promise<boolean> {
   const found = await db.selectFrom('downloads').select('user_id').where('file', '=', file).executeTakeFirst()

@@ -22,3 +22,18 @@ export const makeThumbnail = defineJob({
   timeout: '1m',
   retry: 1,
 })
+
+/** What was new on the day before. In the dead of night, once, however many workers there are. */
+export const dailyDigest = defineJob({
+  name: 'daily-digest',
+  input: z.object({}),
+  output: z.object({ day: z.string(), articles: z.number(), comments: z.number(), favorites: z.number() }),
+  schedule: { cron: '0 3 * * *', timeZone: 'UTC' },
+})
+
+/** Nobody counts who refers to a file: what is kept for a while is thrown away by who kept it. */
+export const sweepDownloads = defineJob({
+  name: 'sweep-downloads',
+  input: z.object({}),
+  schedule: { cron: '30 3 * * *', timeZone: 'UTC' },
+})

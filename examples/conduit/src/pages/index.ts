@@ -7,6 +7,7 @@ import { notFound } from '../refusal.ts'
 import { accountRoutes } from './accounts.ts'
 import { articleRoutes } from './articles.ts'
 import type { Assets } from './assets.ts'
+import { digestRoutes } from './digest.ts'
 import { downloadRoutes } from './downloads.ts'
 import { editorRoutes } from './editor.ts'
 import { showFailure } from './failures.ts'
@@ -43,6 +44,7 @@ export async function registerPages(pages: FastifyInstance, options: { assets: A
       await acceptPictures(settings)
       settingsRoutes(settings)
     })
+    digestRoutes(visited)
     downloadRoutes(visited)
     editorRoutes(visited)
     articleRoutes(visited)

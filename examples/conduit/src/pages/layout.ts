@@ -52,7 +52,7 @@ export function renderDocument(page: Page, { viewer, asset, part = filledIn }: S
             <a class="logo-font" href="/">conduit</a
             ><span class="attribution"
               >An interactive example of Fourfold: one app on many clones, and every read as fresh as its reader.</span
-            >
+            ><a href="/digest">Day by day</a>
           </div>
         </footer>
       </body>
