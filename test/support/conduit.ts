@@ -61,10 +61,8 @@ export async function startConduit(t: Cleanup, { app: url = ownApp }: ConduitOpt
     for (const pid of clones) {
       if (enough()) return
       process.kill(pid, 'SIGKILL')
-      await until('a clone in its place', async () => {
-        const ready = readyClones(system)
-        return ready.length === clones.length && !ready.includes(pid)
-      })
+      const isReplaced = (ready: readonly number[]): boolean => ready.length === clones.length && !ready.includes(pid)
+      await until('a clone in its place', async () => enough() || isReplaced(readyClones(system)), 30_000)
     }
   }
   return { url: system.url, caughtUp, connect: (whom) => connect(whom, primary), killClones }
