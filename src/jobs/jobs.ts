@@ -125,10 +125,10 @@ export class Jobs {
     return ordered
   }
 
-  /** How a job stands that this reader has ordered; null for anybody else's. */
-  async own(id: string): Promise<JobStatus | null> {
-    const reader = await this.#scope.current()
-    const status = reader === null ? null : await this.find(id)
+  /** How a job stands that this reader has ordered; null for anybody else's, and for what is no id: for ids out of addresses. */
+  async own<Contract extends JobContract>(id: string): Promise<JobStatus<OutputOf<Contract>> | null> {
+    const reader = isId(id) ? await this.#scope.current() : null
+    const status = reader === null ? null : await this.find<Contract>(id)
     return status?.owner === reader ? status : null
   }
 
@@ -324,9 +324,13 @@ export class Jobs {
 
 /** @throws FF_JOB_ID */
 function checkId(id: string): void {
-  if (typeof id === 'string' && /^[1-9]\d{0,17}$/.test(id)) return
+  if (isId(id)) return
   throw new FourfoldError(
     'FF_JOB_ID',
     `The id of a job: expected digits as enqueue answers them, got ${JSON.stringify(id)}`,
   )
+}
+
+function isId(id: unknown): boolean {
+  return typeof id === 'string' && /^[1-9]\d{0,17}$/.test(id)
 }

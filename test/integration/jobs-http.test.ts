@@ -73,6 +73,9 @@ for (const adapter of pageAdapters) {
       assert.equal((await ask(`${path}/events`, { as: 'bob' })).status, 404)
       assert.equal((await ask(path, { as: 'bob', method: 'DELETE' })).status, 404)
       assert.equal((await fetch(base + path)).status, 404)
+      const jobsOf = (reader: string) => ground().ff.as({ reader }).jobs
+      assert.equal((await jobsOf('ann').own<typeof act>(path.slice('/jobs/'.length)))?.state, 'running')
+      for (const id of [path.slice('/jobs/'.length), 'x', '0', '']) assert.equal(await jobsOf('bob').own(id), null, id)
       gates.get(name)!.resolve()
       await waitFor('it is done', async () => (await stateOf(path)) === 'done')
       const done = await ask(path)
