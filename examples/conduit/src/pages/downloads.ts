@@ -15,8 +15,6 @@ interface OrderRoute {
   Params: { id: string }
 }
 
-const ID = /^[1-9]\d{0,17}$/
-
 export function downloadRoutes(pages: FastifyInstance): void {
   const signedIn = { preHandler: mustBeSignedIn }
 
@@ -40,7 +38,7 @@ export function downloadRoutes(pages: FastifyInstance): void {
 
   pages.get<OrderRoute>('/downloads/:id', signedIn, async (request, reply) => {
     const { id } = request.params
-    const status = ID.test(id) ? await request.ff.jobs.own(id) : null
+    const status = await request.ff.jobs.own<typeof exportArticles>(id)
     if (status?.name !== exportArticles.name) throw notFound('route')
     const download = await findDownload(databaseOf(request), visitorOf(request).id)
     return show(request, reply, orderPage({ order: orderOf(status), download }))
@@ -51,7 +49,7 @@ function orderOf({ id, state, progress, message, error }: JobStatus): DownloadOr
   return { id, state, progress, message, problem: error?.code === 'JOB_FAILURE' ? error.message : null }
 }
 
-/** The archive of before is shown again when there is a newer one. */
+/** While a new archive is made the one of before is not offered here. */
 function orderPage({ order, download }: DownloadView): Page {
   const content = html`<div class="settings-page">
     <div class="container page narrow">
