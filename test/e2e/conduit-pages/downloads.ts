@@ -66,7 +66,8 @@ export function downloadTests(given: Given): void {
       assert.match(await text(page, '.download-about'), new RegExp(`^${articles} articles`))
       assert.equal(await page.inputValue('[name=bio]'), 'Typed meanwhile')
       const moved = await page.evaluate(barValues)
-      assert.ok(moved.length > 2 && moved.at(-1) === 1, `the bar moved: ${moved.join(', ')}`)
+      const held = moved.find((value) => value > 0.9)
+      assert.ok(held! < 1 && moved.at(-1) === 1, `the bar moved: ${moved.join(', ')}`)
       assert.deepEqual(
         moved,
         moved.toSorted((one, other) => one - other),
