@@ -7,7 +7,7 @@ import { connectionsOfWorker } from './jobs-connections.ts'
 import { createOwnPool } from '../engines/postgres/pools.ts'
 import { FourfoldError } from '../core/errors.ts'
 import { Scope } from '../freshness/scope.ts'
-import { Jobs, type JobsCore } from '../jobs/jobs.ts'
+import { Jobs, type JobsCore, type JobsScope } from '../jobs/jobs.ts'
 import { OrderTransactions } from '../jobs/order-transactions.ts'
 import { PendingOrders } from '../jobs/pending-orders.ts'
 import { policyOf } from '../jobs/policy.ts'
@@ -65,7 +65,7 @@ export function createAppJobs(options: AppJobsOptions): AppJobs {
   const known = knownJobs(app)
   const database = config.queue.database ?? Object.keys(clusters)[0] ?? ''
   const cluster = clusters[database]
-  if (cluster === undefined) return { of: noDatabase, toolsFrom: () => undefined }
+  if (cluster === undefined) return withoutDatabase(config)
   const engine = createPostgresJobs({ database: clusterDatabase(cluster) })
   const teller = new Teller({ store, log })
   const pending = new PendingOrders(engine, () => teller.call({ work: true, due: true }))
@@ -249,7 +249,15 @@ function onceReady(engine: JobEngine): () => Promise<void> {
     }))
 }
 
-function noDatabase(): Jobs {
-  const message = 'Jobs are kept in a database of the app, and it has none: declare one'
-  throw new FourfoldError('FF_JOB_DATABASE', message)
+/** An app that has no database orders no jobs; all else about it is as ever. */
+function withoutDatabase({ queue }: ResolvedConfig): AppJobs {
+  const refuse = (): never => {
+    throw new FourfoldError('FF_JOB_DATABASE', 'Jobs are kept in a database of the app, and it has none: declare one')
+  }
+  const core = {
+    ...{ ready: async () => refuse(), start: refuse, perform: async () => refuse(), served: false },
+    ...{ path: queue.path, ending: new AbortController(), watch: { size: 0 } },
+  } as unknown as JobsCore
+  const nobody = { owner: async () => null, current: async () => null } as unknown as JobsScope
+  return { of: () => new Jobs(core, nobody), toolsFrom: () => undefined }
 }

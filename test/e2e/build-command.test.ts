@@ -25,7 +25,7 @@ const run = promisify(execFile)
 const hasRedis = (await findRedis()) !== null
 const skip = !hasRedis ? 'needs Redis' : canIsolate ? false : 'needs root on Linux'
 const startsWithinMs = 60_000
-const packages = ['fastify', 'kysely', 'marked', 'sanitize-html', 'jose']
+const packages = ['fastify', 'kysely', 'marked', 'sanitize-html', 'jose', 'zod', 'fflate', 'pngjs', 'jpeg-js']
 const plugins = ['@fastify/cors', '@fastify/formbody', '@fastify/multipart']
 const main = 'node_modules/fourfold/dist/cli/main.js'
 
