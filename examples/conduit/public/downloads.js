@@ -1,5 +1,7 @@
 /** Orders the archive of one's articles without leaving the page, and shows how far it is. */
-import { waitForJob } from './jobs.js'
+
+// Of `fourfold/client`, and served beside this: no file of the app's.
+const { waitForJob } = await import(new URL('jobs.js', import.meta.url).href)
 
 const box = document.querySelector('[data-download]')
 if (box) {
