@@ -25,6 +25,7 @@ import type { App } from './define-app.ts'
 import type { Fourfold } from './fourfold.ts'
 import type { Build } from '../clones/build/snapshot.ts'
 import type { Logger } from '../core/log.ts'
+import type { Position } from '../engines/position.ts'
 import type { Cluster } from '../database/cluster.ts'
 import type { JobContext } from '../jobs/define-job.ts'
 import type { JobEngine, JobsDatabase } from '../jobs/engine.ts'
@@ -123,7 +124,9 @@ function scopeOf(scope: Scope, cluster: Cluster, all: readonly Cluster[]): Const
     current: async () => (reader === null ? null : await reader.current()),
     told: async () => {
       if (reader === null) return
-      await Promise.all(all.map(async (one) => await scope.wrote(one.tokens, await one.readIndex())))
+      // A position that does not come is an unknown write: the reader is then answered by the primary of that database.
+      const positionOf = (one: Cluster): Promise<Position | null> => one.readIndex().catch(() => null)
+      await Promise.all(all.map(async (one) => await scope.wrote(one.tokens, await positionOf(one))))
     },
   }
 }

@@ -23,7 +23,7 @@ export interface Call {
   /** These are to be cancelled. */
   readonly cancel?: readonly string[]
   /** Who asks itself whether it is heard. */
-  readonly probe?: string
+  readonly probe?: true
 }
 
 /** For whoever waits: ids of jobs that have changed. */

@@ -92,7 +92,8 @@ export class JobWorker {
   #stopping: Promise<void> | null = null
   #unfollow: (() => Promise<void>) | null = null
   #timers: NodeJS.Timeout[] = []
-  #probed: { readonly text: string; readonly atMs: number } | null = null
+  /** When it asked itself whether it hears; null: it does. */
+  #probed: { readonly atMs: number } | null = null
   #lock: Promise<unknown> = Promise.resolve()
   #beating: Promise<void> | null = null
 
@@ -290,8 +291,10 @@ export class JobWorker {
     this.#reports.add({ kind: 'failed', worker, what: failed })
   }
 
-  #hear({ work, due, paused, cancel = [], probe }: Call): void {
-    if (probe !== undefined && probe === this.#probed?.text) this.#probed = null
+  #hear({ work, due, paused, cancel = [] }: Call): void {
+    // Whatever is heard shows that calls arrive.
+    this.#probed = null
+    this.#turns.pollMs = pollMs
     if (paused === true) this.#turns.forgetPaused()
     for (const id of cancel) this.#cancel(id)
     if (work === true || due === true || paused === true) this.#turns.wake(true, due === true)
@@ -309,9 +312,9 @@ export class JobWorker {
 
   /** Whether what is told comes through, a pooler or a proxy in between or not: else it looks more often. */
   #probe(): void {
-    this.#probed = { text: `${Math.random()}`, atMs: performance.now() }
+    this.#probed = { atMs: performance.now() }
     // Behind the reading of the stream's end.
-    setTimeout(() => this.#options.teller.call({ probe: this.#probed?.text ?? '' }), heardWithinMs / 4).unref()
+    setTimeout(() => this.#options.teller.call({ probe: true }), heardWithinMs / 4).unref()
   }
 
   #poll(): void {
@@ -324,6 +327,8 @@ export class JobWorker {
       this.#turns.pollMs = deafPollMs
     }
     this.#turns.wake(true)
+    // Once more: the store may have been away, or its stream not been read yet.
+    this.#probe()
   }
 
   async #beat(): Promise<void> {
