@@ -7,6 +7,7 @@ import { defineJob, JobFailure, type JobContext } from '../../src/jobs/define-jo
 import { startJobServer } from '../support/job-servers.ts'
 import { jobsGround, schemaOf } from '../support/jobs-ground.ts'
 import { pageAdapters } from '../support/page-servers.ts'
+import { readEvents } from '../support/server-sent-events.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 import type { Server } from 'node:http'
@@ -198,18 +199,5 @@ for (const adapter of pageAdapters) {
 }
 
 async function* eventsOf(answer: Response): AsyncGenerator<Seen> {
-  let text = ''
-  for await (const chunk of answer.body!.pipeThrough(new TextDecoderStream())) {
-    text += chunk
-    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-      const fields = Object.fromEntries(
-        text
-          .slice(0, end)
-          .split('\n')
-          .map((line) => line.split(/: (.*)/s)),
-      )
-      text = text.slice(end + 2)
-      if (fields.event !== undefined) yield { id: fields.id, event: fields.event, data: JSON.parse(fields.data) }
-    }
-  }
+  for await (const { id, event, data } of readEvents(answer)) yield { id, event, data: JSON.parse(data) }
 }

@@ -326,6 +326,16 @@ suite('jobs', () => {
     await newer.close()
   })
 
+  test('that it is done is told although another database of the app is away', async () => {
+    const { connections, worker } = ground()
+    const other = connections.databases['other']!
+    const away = { ...other, primary: { ...other.primary, port: 1 }, direct: { ...other.primary, port: 1 } }
+    const partly = { ...connections, databases: { ...connections.databases, other: away } }
+    const reader = (await worker({ works: false, connections: partly })).as({ reader: 'ann' })
+    const { id } = await reader.jobs.enqueue(double, { n: 4 })
+    assert.deepEqual((await reader.jobs.wait(id, { timeout: '10s' }))?.output, { twice: 8 })
+  })
+
   test('whoever waits in vain is told so', async () => {
     const id = await order(() => 1, act, { delay: '1h' })
     await rejectsWith('FF_CORE_DEADLINE', jobs.wait(id, { timeout: 50 }))

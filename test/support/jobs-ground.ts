@@ -22,7 +22,12 @@ export interface JobsGround {
   readonly outside: pg.Client
   readonly connections: Connections
   /** Another process of the same app; does jobs unless told otherwise. */
-  worker(options?: { works?: boolean; config?: object; jobs?: readonly unknown[] }): Promise<Fourfold<any>>
+  worker(options?: {
+    works?: boolean
+    config?: object
+    jobs?: readonly unknown[]
+    connections?: Connections
+  }): Promise<Fourfold<any>>
 }
 
 /** @param define what the app has besides its database: jobs */
@@ -49,9 +54,14 @@ export function jobsGround(define: object, sql: string = ''): () => JobsGround {
       ),
       storeUrl: `unix:${path}`,
     }
-    const worker: JobsGround['worker'] = async ({ works = true, config = {}, jobs } = {}) => {
+    const worker: JobsGround['worker'] = async ({
+      works = true,
+      config = {},
+      jobs,
+      connections: own = connections,
+    } = {}) => {
       const sibling = defineApp({ ...shared, ...define, ...(jobs !== undefined && { jobs: jobs as [] }), ...config })
-      const one = await open(sibling, { env: {}, log: silentLogger, connections })
+      const one = await open(sibling, { env: {}, log: silentLogger, connections: own })
       if (works) one.jobs.start()
       opened.push(one)
       return one

@@ -5,6 +5,8 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 
+import { readEvents } from '../../support/server-sent-events.ts'
+
 export interface ListenerCounts {
   ordered: number
   told: number
@@ -85,7 +87,7 @@ export class Listeners {
       if (answer.status === 204) return true
       if (answer.status === 404) throw new Error(`${place} is not there`)
       if (answer.status === 200) {
-        await readEvents(answer, hear).catch(() => undefined)
+        await listen(answer, hear).catch(() => undefined)
         if (done === 0) this.counts.resumed += 1
       } else await answer.body?.cancel()
       return null
@@ -126,19 +128,6 @@ export class Listeners {
   }
 }
 
-async function readEvents(answer: Response, hear: (event: string, id: number) => Promise<void>): Promise<void> {
-  let text = ''
-  for await (const chunk of answer.body!.pipeThrough(new TextDecoderStream())) {
-    text += chunk
-    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-      const fields = Object.fromEntries(
-        text
-          .slice(0, end)
-          .split('\n')
-          .map((line) => line.split(/: (.*)/s)),
-      ) as Record<string, string>
-      text = text.slice(end + 2)
-      if (fields['event'] !== undefined) await hear(fields['event'], Number(fields['id']))
-    }
-  }
+async function listen(answer: Response, hear: (event: string, id: number) => Promise<void>): Promise<void> {
+  for await (const { id, event } of readEvents(answer)) await hear(event, Number(id))
 }
