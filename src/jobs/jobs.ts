@@ -13,7 +13,7 @@ import type { InputOf, JobContext, JobContract, OutputOf } from './define-job.ts
 import type { BegunRequest, JobCounts, JobEngine, JobRecord, Ordered, RunStatement } from './engine.ts'
 import type { OrderTransaction, OrderTransactions } from './order-transactions.ts'
 import type { PendingOrders } from './pending-orders.ts'
-import type { Teller } from './told.ts'
+import type { Call, Teller } from './told.ts'
 import type { JobWatch } from './watch.ts'
 
 export interface EnqueueOptions extends OrderOptions {
@@ -188,9 +188,8 @@ export class Jobs {
     const orders = await Promise.all(inputs.map((input) => orderOf(job, policy, input, owner, options)))
     await ready()
     if (options.in === undefined) {
-      const ordered = await engine.order(this.#scope.run, orders)
-      teller.call(orders.some(({ delayMs }) => delayMs > 0) ? { due: true } : { work: true })
-      return ordered
+      const call: Call = orders.some(({ delayMs }) => delayMs > 0) ? { due: true } : { work: true }
+      return await teller.calling(call, (message) => engine.order(this.#scope.run, orders, message))
     }
     const ordered = await engine.order(await transactions.enter(options.in), orders)
     const fresh = ordered.find(({ isNew }) => isNew)

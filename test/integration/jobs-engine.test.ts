@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, suite, test } from 'node:test'
 
 import { createOwnPool } from '../../src/engines/postgres/pools.ts'
+import { Naming } from '../../src/engines/postgres/naming.ts'
 import { overPool } from '../../src/jobs/postgres/database.ts'
 import { createPostgresJobs } from '../../src/jobs/postgres/engine.ts'
 import { jobsGround } from '../support/jobs-ground.ts'
@@ -33,7 +34,7 @@ suite('the engine of jobs on PostgreSQL', () => {
     const limits = { max: 12, connectTimeoutMs: 5_000, statementTimeoutMs: 10_000, applicationName: 'test' }
     pool = createOwnPool(address, limits)
     pool.on('error', () => undefined)
-    database = overPool(pool)
+    database = overPool(pool, new Naming())
     engine = createPostgresJobs({ database })
     await Promise.all(Array.from({ length: 5 }, () => engine.prepare()))
   })
@@ -249,6 +250,39 @@ suite('the engine of jobs on PostgreSQL', () => {
     assert.equal(ordered.filter((one) => one !== null).length, 1)
     assert.equal(await engine.tick('tick', atMs - 1_000, job), null)
     assert.equal(await engine.lastTick('tick'), atMs)
+  })
+
+  test('plans that were made for an empty table read no full one from end to end', async () => {
+    const client = await pool.connect()
+    const own = createPostgresJobs({ database: overPool({ query: client.query.bind(client) } as any, new Naming()) })
+    const scans = async (): Promise<number> => {
+      await client.query('select pg_stat_force_next_flush()')
+      const { rows } = await client.query(`select pg_stat_get_numscans('fourfold.jobs'::regclass)::int as count`)
+      return rows[0].count as number
+    }
+    try {
+      await client.query('vacuum analyze fourfold.jobs')
+      const who = await worker()
+      const once = async (): Promise<number> => {
+        const claims = await own.claim(who, ['plain', 'other'], 5)
+        await own.complete(
+          who,
+          claims.map((claim) => ({ ...claim, output: null })),
+        )
+        return claims.length
+      }
+      // As often as a plan takes to be kept.
+      for (let round = 0; round < 8; round += 1) {
+        await order({})
+        assert.equal(await once(), 1)
+      }
+      await order(Array.from({ length: 5_000 }, () => ({})))
+      const before = await scans()
+      for (let round = 0; round < 5; round += 1) assert.equal(await once(), 5)
+      assert.equal(await scans(), before)
+    } finally {
+      client.release()
+    }
   })
 
   test('finished ones go in eighths, by age and by size, and failed ones by age', async () => {

@@ -2,7 +2,9 @@
 
 import { FourfoldError } from '../../core/errors.ts'
 import { sqlState } from '../../engines/postgres/client.ts'
+import { CALL_SQL, callStatement } from './calls.ts'
 import * as claims from './claims.ts'
+import { CALL_CLAIM_SQL, CALL_COMPLETE_SQL } from './functions.ts'
 import { claimWithin } from './limits.ts'
 import * as orders from './orders.ts'
 import { rotate } from './retention.ts'
@@ -63,7 +65,8 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
       own ??= ((await run(orders.IDENTITY_SQL, [])).rows[0]?.['identity'] as string | undefined) ?? null
       return (await within(orders.IDENTITY_SQL, [])).rows[0]?.['identity'] === own
     },
-    order: (within, jobs) => order(within, jobs),
+    order: (within, jobs, call) => order(within, jobs, call === undefined ? undefined : callStatement(call)),
+    call: async (message) => void (await run(CALL_SQL, [message])),
     beginRequest: async (within, { owner, key, fingerprint }) => {
       const { rows: locks } = await within(orders.TRY_REQUEST_SQL, [`${owner} ${key}`])
       if (locks[0]?.['taken'] !== true) return { kind: 'busy' }
@@ -84,7 +87,7 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
       return (await run(claims.RECOVER_SQL, [])).rows.length
     },
 
-    claim: async (worker, names, most) => toClaims((await run(claims.CLAIM_SQL, [worker, names, most])).rows),
+    claim: async (worker, names, most) => toClaims((await run(CALL_CLAIM_SQL, [worker, names, most])).rows),
     claimLimited: (worker, limits, most) =>
       database.transaction(async (within) => {
         const { rows, againMs } = await claimWithin(within, worker, limits, most)
@@ -99,7 +102,7 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
 
     complete: async (worker, completed) => {
       const outputs = completed.map(({ output }) => output)
-      return await finished(claims.COMPLETE_SQL, worker, completed, [outputs, await segment()])
+      return await finished(CALL_COMPLETE_SQL, worker, completed, [outputs, await segment()])
     },
     fail: async (worker, failed) => {
       const errors = failed.map(({ error }) => storable(error))
@@ -163,11 +166,11 @@ async function prepare(run: RunStatement): Promise<void> {
   }
 }
 
-async function order(run: RunStatement, jobs: readonly NewJob[]): Promise<readonly Ordered[]> {
+async function order(run: RunStatement, jobs: readonly NewJob[], behind?: string): Promise<readonly Ordered[]> {
   const columns = (['name', 'input', 'owner', 'key', 'uniqueKey', 'priority', 'delayMs', 'attempts'] as const).map(
     (column) => jobs.map((job) => job[column]),
   )
-  const { rows } = await run(orders.ORDER_SQL, columns)
+  const { rows } = await run(orders.ORDER_SQL, columns, behind)
   if (rows.length === jobs.length) return rows.map(({ id }) => ({ id: id as string, isNew: true }))
   return await match(run, jobs, rows)
 }

@@ -107,7 +107,7 @@ export class Turns {
   async #turn(): Promise<void> {
     const { room, locked, worker: name } = this.#options
     if (room() <= 0) return
-    const paused = await this.#pausedNames()
+    const paused = this.#paused?.names ?? (await this.#readPaused())
     this.#more = false
     this.#againAtMs = Infinity
     // Asked inside: a heartbeat that came first may have found that it is another one's name by now.
@@ -122,6 +122,7 @@ export class Turns {
       else this.#more = true
     }
     // Behind the claims: what waits already should not wait for this.
+    if (performance.now() - (this.#paused?.atMs ?? 0) > pausedForMs) await this.#readPaused()
     if (performance.now() >= this.#dueAtMs) await this.#moveDue()
   }
 
@@ -158,9 +159,7 @@ export class Turns {
     }
   }
 
-  async #pausedNames(): Promise<ReadonlySet<string>> {
-    const known = this.#paused
-    if (known !== null && performance.now() - known.atMs < pausedForMs) return known.names
+  async #readPaused(): Promise<ReadonlySet<string>> {
     const names = new Set(await this.#options.engine.paused())
     this.#paused = { names, atMs: performance.now() }
     return names

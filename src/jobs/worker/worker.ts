@@ -14,13 +14,12 @@ import { Reports, type Report } from './reports.ts'
 import { ProgressReports } from './progress.ts'
 import { jobErrorOf, runJob, type Outcome } from './run-job.ts'
 import { Turns } from './turns.ts'
-import { followCalls, type Call, type Teller } from '../told.ts'
+import { callOf, type Call, type Teller } from '../told.ts'
 
 import type { JobContext, JobDefinition } from '../define-job.ts'
-import type { Claim, JobEngine, Recorded } from '../engine.ts'
+import type { CallListener, Claim, JobEngine, Recorded } from '../engine.ts'
 import type { JobPolicy } from '../policy.ts'
 import type { Logger } from '../../core/log.ts'
-import type { Store } from '../../store/store.ts'
 import type { Held } from './held.ts'
 
 /** A job that this worker knows. */
@@ -43,7 +42,8 @@ export interface JobWorkerOptions {
   readonly jobs: ReadonlyMap<string, KnownJob>
   readonly runner: JobRunner
   readonly teller: Teller
-  readonly store: Store
+  /** Listens to calls until it is stopped by what it answers. */
+  readonly listen: (listener: CallListener) => () => Promise<void>
   /** For people who look at the table. */
   readonly name: string
   readonly concurrency: number
@@ -90,7 +90,7 @@ export class JobWorker {
   /** Raised when it stops: nothing is taken any more. */
   #draining = false
   #stopping: Promise<void> | null = null
-  #unfollow: (() => Promise<void>) | null = null
+  #unlisten: (() => Promise<void>) | null = null
   #timers: NodeJS.Timeout[] = []
   /** When it asked itself whether it hears; null: it does. */
   #probed: { readonly atMs: number } | null = null
@@ -120,13 +120,12 @@ export class JobWorker {
 
   /** May be called twice. */
   start(): void {
-    if (this.#unfollow !== null || this.#stopping !== null) return
-    const { store, log, recoverWithinMs } = this.#options
-    this.#unfollow = followCalls(
-      { store, log },
-      (call) => this.#hear(call),
-      () => this.#turns.wake(true, true),
-    )
+    if (this.#unlisten !== null || this.#stopping !== null) return
+    const { listen, recoverWithinMs } = this.#options
+    this.#unlisten = listen({
+      hear: (message) => this.#hear(callOf(message)),
+      missed: () => this.#turns.wake(true, true),
+    })
     const beatMs = recoverWithinMs * beatPart
     this.#timers = [
       setInterval(() => {
@@ -159,7 +158,7 @@ export class JobWorker {
     for (const held of this.#held.values()) held.controller.abort(stopped)
     await this.#idle()
     for (const timer of this.#timers) clearInterval(timer)
-    await this.#unfollow?.()
+    await this.#unlisten?.()
     await this.#progress.stop()
     await this.#reports.settle(AbortSignal.timeout(recordWithinMs))
     await this.#beating
@@ -313,7 +312,7 @@ export class JobWorker {
   /** Whether what is told comes through, a pooler or a proxy in between or not: else it looks more often. */
   #probe(): void {
     this.#probed = { atMs: performance.now() }
-    // Behind the reading of the stream's end.
+    // Behind the listener's connection.
     setTimeout(() => this.#options.teller.call({ probe: true }), heardWithinMs / 4).unref()
   }
 
@@ -327,7 +326,7 @@ export class JobWorker {
       this.#turns.pollMs = deafPollMs
     }
     this.#turns.wake(true)
-    // Once more: the store may have been away, or its stream not been read yet.
+    // Once more: the database may have been away.
     this.#probe()
   }
 
