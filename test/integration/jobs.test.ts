@@ -204,6 +204,24 @@ suite('jobs', () => {
     }
   })
 
+  test('what is thrown and cannot be told is a failed attempt like any other', async () => {
+    const untellable = {
+      get message(): string {
+        throw new Error('no message either')
+      },
+    }
+    const reasons: readonly unknown[] = [
+      Object.create(null),
+      Object.assign(new Error('x'), { message: { some: 'thing' } }),
+      Object.assign(new Error('x'), { stack: 7 }),
+      Object.setPrototypeOf(untellable, Error.prototype),
+    ]
+    for (const reason of reasons) {
+      const { state, error } = await ended(await order(() => Promise.reject(reason as Error), once))
+      assert.deepEqual([state, typeof error?.message], ['failed', 'string'])
+    }
+  })
+
   test('an attempt that takes too long hears its signal, and its place is free although it goes on', async () => {
     let heard: unknown = null
     const heeding = await order(

@@ -100,15 +100,24 @@ function isFinal(error: unknown): boolean {
   return isFourfoldError(error, 'FF_JOB_INPUT') || isFourfoldError(error, 'FF_JOB_OUTPUT')
 }
 
+/** Of whatever was thrown: what cannot be told is no reason for the attempt not to have failed. */
 export function jobErrorOf(error: unknown, attempt: number): JobError {
   const at = new Date().toISOString()
-  if (!(error instanceof Error)) return { attempt, at, message: String(error) }
-  const { message, stack } = error
+  try {
+    return { attempt, at, ...tellOf(error) }
+  } catch {
+    return { attempt, at, message: 'What was thrown cannot be written as a text' }
+  }
+}
+
+function tellOf(error: unknown): Omit<JobError, 'attempt' | 'at'> {
+  if (!(error instanceof Error)) return { message: String(error).slice(0, longestStack) }
+  const { stack } = error
   const code = error instanceof JobFailure ? failureCode : (error as { code?: unknown }).code
   return {
-    ...{ attempt, at, message: message.slice(0, longestStack) },
+    message: String(error.message).slice(0, longestStack),
     ...(typeof code === 'string' && { code }),
-    ...(stack !== undefined && { stack: stack.slice(0, longestStack) }),
+    ...(typeof stack === 'string' && { stack: stack.slice(0, longestStack) }),
   }
 }
 
