@@ -171,6 +171,27 @@ suite('the engine of jobs on PostgreSQL', () => {
     assert.equal((await take(who))[0]?.cancelled, true)
   })
 
+  test('one that is cancelled while its attempt fails, or while it is taken, is cancelled', async () => {
+    for (const [before, after] of [
+      [`state = 'running'`, `state = 'scheduled', worker = null`],
+      [`state = 'waiting'`, `state = 'running'`],
+    ] as const) {
+      const [id] = await order({})
+      await pool.query(`update fourfold.jobs set ${before} where id = $1`, [id])
+      const client = await pool.connect()
+      await client.query('begin')
+      await client.query(`update fourfold.jobs set ${after} where id = $1`, [id])
+      const cancelled = engine.cancel(id!)
+      await waitFor('it waits for the row', async () => {
+        const { rows } = await pool.query(`select 1 from pg_locks where not granted`)
+        return rows.length > 0
+      })
+      await client.query('commit')
+      client.release()
+      assert.notEqual(await cancelled, null)
+    }
+  })
+
   suite('limits', () => {
     const limited = (limits: Partial<LimitedName>): LimitedName => ({
       ...{ name: 'plain', limit: null, perKey: null, rate: null },

@@ -118,6 +118,9 @@ returning id, version`
 export const CANCEL_RUNNING_SQL: string = `
 update fourfold.jobs set cancelled = true, version = version + 1 where id = $1 and state = 'running' returning version`
 
+/** $1 id. */
+export const STANDS_SQL: string = `select from fourfold.jobs where id = $1`
+
 /** Which of these were finished by this very claim: the answer to an earlier try was lost. $1 worker, $2 ids, $3 tokens. */
 export const FINISHED_BEFORE_SQL: string = `
 select f.id, f.version from unnest($2::bigint[], $3::int[]) as g (id, token)

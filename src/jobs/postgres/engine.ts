@@ -123,10 +123,14 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
     find: async (wanted) => (await run(orders.FIND_SQL, [wanted])).rows.map(toRecord),
     failed: async (name, most) => (await run(orders.FAILED_SQL, [name, most])).rows.map(toRecord),
     cancel: async (id) => {
-      const waiting = (await run(claims.CANCEL_WAITING_SQL, [id, await segment()])).rows[0]
-      if (waiting !== undefined) return { version: waiting['version'] as number, asked: false }
-      const running = (await run(claims.CANCEL_RUNNING_SQL, [id])).rows[0]
-      return running === undefined ? null : { version: running['version'] as number, asked: true }
+      for (;;) {
+        const waiting = (await run(claims.CANCEL_WAITING_SQL, [id, await segment()])).rows[0]
+        if (waiting !== undefined) return { version: waiting['version'] as number, asked: false }
+        const running = (await run(claims.CANCEL_RUNNING_SQL, [id])).rows[0]
+        if (running !== undefined) return { version: running['version'] as number, asked: true }
+        // Between both it may have been given back, or have failed: then it waits, and once more.
+        if ((await run(claims.STANDS_SQL, [id])).rows.length === 0) return null
+      }
     },
     retry: async (of) =>
       column(await run(orders.RETRY_SQL, ['id' in of ? of.id : null, 'name' in of ? of.name : null]), 'id'),
