@@ -192,6 +192,26 @@ suite('the engine of jobs on PostgreSQL', () => {
     }
   })
 
+  test('orders that meet one like them that is finished at this moment are ordered, all of them', async () => {
+    const alike = (uniqueKey: string): NewJob => ({ ...plain, uniqueKey })
+    await order(alike('end:one'))
+    let statements = 0
+    const ordered = await engine.order(
+      async (text, values) => {
+        if (++statements === 2) await pool.query(`delete from fourfold.jobs where unique_key = 'end:one'`)
+        return await database.run(text, values)
+      },
+      [alike('end:other'), alike('end:one'), alike('end:one'), plain],
+    )
+    assert.deepEqual(
+      ordered.map(({ isNew }) => isNew),
+      [true, true, false, true],
+    )
+    assert.equal(ordered[1]!.id, ordered[2]!.id)
+    const { rows } = await pool.query('select id from fourfold.jobs')
+    assert.deepEqual(new Set(rows.map(({ id }) => id)), new Set(ordered.map(({ id }) => id)))
+  })
+
   suite('limits', () => {
     const limited = (limits: Partial<LimitedName>): LimitedName => ({
       ...{ name: 'plain', limit: null, perKey: null, rate: null },

@@ -30,6 +30,8 @@ export interface PostgresJobsOptions {
 
 /** The partition that is being filled is looked up so often: a finished job may stand in the one before. */
 const segmentMs = 10_000
+/** Orders that meet others like them which are finished at that moment, each time. */
+const mostTries = 10
 
 export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine {
   const { run } = database
@@ -167,17 +169,27 @@ async function prepare(run: RunStatement): Promise<void> {
   }
 }
 
-async function order(run: RunStatement, jobs: readonly NewJob[]): Promise<readonly Ordered[]> {
+async function order(run: RunStatement, jobs: readonly NewJob[], tries = mostTries): Promise<readonly Ordered[]> {
   const columns = (['name', 'input', 'owner', 'key', 'uniqueKey', 'priority', 'delayMs', 'attempts'] as const).map(
     (column) => jobs.map((job) => job[column]),
   )
   const { rows } = await run(orders.ORDER_SQL, columns)
   if (rows.length === jobs.length) return rows.map(({ id }) => ({ id: id as string, isNew: true }))
-  return await match(run, jobs, rows)
+  const matched = await match(run, jobs, rows)
+  const left = jobs.filter((_, at) => matched[at] === null)
+  if (left.length === 0) return matched as readonly Ordered[]
+  // They met others like them that were finished between the two statements.
+  if (tries === 1) throw busy(left[0]!)
+  const again = [...(await order(run, left, tries - 1))]
+  return matched.map((one) => one ?? again.shift()!)
 }
 
-/** Some were there already: by their unique keys. Of two alike in one call the first is new. */
-async function match(run: RunStatement, jobs: readonly NewJob[], rows: readonly Row[]): Promise<readonly Ordered[]> {
+/** Some were there already: by their unique keys. Of two alike in one call the first is new. Null: there is none any more. */
+async function match(
+  run: RunStatement,
+  jobs: readonly NewJob[],
+  rows: readonly Row[],
+): Promise<readonly (Ordered | null)[]> {
   const plain = rows.filter(({ unique_key: key }) => key === null).map(({ id }) => id as string)
   const made = new Map(rows.filter(({ unique_key: key }) => key !== null).map((row) => [nameOf(row), row['id']]))
   const unique = jobs.filter(({ uniqueKey }) => uniqueKey !== null)
@@ -190,11 +202,13 @@ async function match(run: RunStatement, jobs: readonly NewJob[], rows: readonly 
     made.delete(name)
     if (id !== undefined) return { id, isNew: true }
     const known = there.get(name)
-    if (known !== undefined) return { id: known, isNew: false }
-    // It was finished between the two statements.
-    const message = `The order of ${job.name} met one like it that was finished at this moment: order it again`
-    throw new FourfoldError('FF_JOB_BUSY', message, { fields: { name: job.name } })
+    return known === undefined ? null : { id: known, isNew: false }
   })
+}
+
+function busy({ name }: NewJob): FourfoldError {
+  const message = `The order of ${name} met others like it that were finished at that moment: order it again`
+  return new FourfoldError('FF_JOB_BUSY', message, { fields: { name } })
 }
 
 function nameOf({ name, unique_key: key }: Row): string {
