@@ -42,21 +42,6 @@ suite('the engine of jobs on PostgreSQL', () => {
     await pool.query('truncate fourfold.jobs, fourfold.finished_jobs, fourfold.job_workers, fourfold.job_names')
   })
 
-  test('workers that claim at once get different jobs, and all of them', async () => {
-    const ids = await order(Array.from({ length: 500 }, () => ({})))
-    const workers = await Promise.all(Array.from({ length: 8 }, () => worker()))
-    const claims = await Promise.all(
-      workers.map(async (who) => {
-        const taken: Claim[] = []
-        for (let more = await take(who, 7); more.length > 0; more = await take(who, 7)) taken.push(...more)
-        return taken
-      }),
-    )
-    const taken = claims.flat().map(({ id }) => id)
-    assert.equal(taken.length, 500)
-    assert.deepEqual(new Set(taken), new Set(ids))
-  })
-
   test('a claim is completed once, by its holder alone, and saying so again changes nothing', async () => {
     const [id] = await order({})
     const [first, second] = [await worker(), await worker()]
@@ -210,6 +195,17 @@ suite('the engine of jobs on PostgreSQL', () => {
     assert.equal(ordered[1]!.id, ordered[2]!.id)
     const { rows } = await pool.query('select id from fourfold.jobs')
     assert.deepEqual(new Set(rows.map(({ id }) => id)), new Set(ordered.map(({ id }) => id)))
+  })
+
+  test('one that has failed is kept from its failure on, however long it had waited', async () => {
+    const [failed, lost] = await order([{}, { attempts: 1 }])
+    await pool.query(`update fourfold.jobs set run_at = now() - interval '30 days', rank = now()`)
+    const who = await worker(0)
+    const claims = await take(who)
+    await engine.fail(who, [{ ...claims.find(({ id }) => id === failed)!, error: noError, retryMs: null }])
+    await waitFor('the other is taken back', async () => (await engine.recover()) === 1)
+    await engine.rotate(1e9, 1e9, 24 * 3_600_000)
+    assert.deepEqual([await stateOf(failed!), await stateOf(lost!)], ['failed', 'failed'])
   })
 
   suite('limits', () => {

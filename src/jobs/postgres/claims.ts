@@ -74,7 +74,7 @@ with orphans as materialized (
 update fourfold.jobs j set
   worker = null, version = j.version + 1, progress = null, message = null,
   state = case when j.attempt >= j.attempts and not j.cancelled then 'failed' when j.attempt < 3 then 'waiting' else 'scheduled' end,
-  run_at = case when j.attempt < 3 then j.run_at
+  run_at = case when j.attempt >= j.attempts and not j.cancelled then now() when j.attempt < 3 then j.run_at
     else now() + least(power(2, j.attempt - 2), 60) * interval '1 s' end,
   rank = case when j.attempt < 3 then j.rank else now() - j.priority * interval '1 min' end,
   errors = coalesce(j.errors, '[]') || jsonb_build_object('attempt', j.attempt, 'at', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
@@ -126,13 +126,13 @@ export const FINISHED_BEFORE_SQL: string = `
 select f.id, f.version from unnest($2::bigint[], $3::int[]) as g (id, token)
 join fourfold.finished_jobs f on f.id = g.id and f.token = g.token and f.worker = $1`
 
-/** What is to be cancelled is left: nothing follows it. $1 worker, $2 ids, $3 tokens, $4 errors, $5 until the next attempt in ms, null: there is none. */
+/** What is to be cancelled is left: nothing follows it. One that has failed is kept from this moment on, by its run_at. $1 worker, $2 ids, $3 tokens, $4 errors, $5 until the next attempt in ms, null: there is none. */
 export const FAIL_SQL: string = `
 with given as (select * from unnest($2::bigint[], $3::int[], $4::text[], $5::float8[]) as g (id, token, error, retry_ms))
 update fourfold.jobs j set
   state = case when g.retry_ms is null then 'failed' else 'scheduled' end, worker = null, version = j.version + 1,
-  run_at = coalesce(now() + g.retry_ms * interval '1 ms', j.run_at),
-  rank = coalesce(now() + g.retry_ms * interval '1 ms', j.run_at) - j.priority * interval '1 min',
+  run_at = now() + coalesce(g.retry_ms, 0) * interval '1 ms',
+  rank = now() + coalesce(g.retry_ms, 0) * interval '1 ms' - j.priority * interval '1 min',
   errors = case when jsonb_array_length(coalesce(j.errors, '[]')) >= 50 then j.errors - 0 else coalesce(j.errors, '[]') end
     || g.error::jsonb
 from given g where j.id = g.id and j.token = g.token and j.worker = $1 and j.state = 'running' and not j.cancelled
