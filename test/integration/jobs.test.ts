@@ -300,6 +300,15 @@ suite('jobs', () => {
     assert.equal(await jobs.cancel('999999999'), false)
   })
 
+  test('one that has failed is finished, and is not cancelled any more', async () => {
+    const id = await order(() => Promise.reject(new Error('no')), once)
+    assert.equal((await ended(id)).state, 'failed')
+    assert.equal(await jobs.cancel(id), false)
+    assert.equal((await jobs.find(id))?.state, 'failed')
+    assert.equal(await jobs.retry(id), 1)
+    await ended(id)
+  })
+
   test('how far it is can be followed, forwards only, up to the end', async () => {
     const step = Promise.withResolvers<void>()
     const id = await order(async ({ progress }) => {

@@ -108,7 +108,7 @@ returning id, version`
 
 /** $1 id, $2 the partition. Of a job that nobody runs. */
 export const CANCEL_WAITING_SQL: string = `
-with gone as (delete from fourfold.jobs where id = $1 and state <> 'running' returning *)
+with gone as (delete from fourfold.jobs where id = $1 and state in ('waiting', 'scheduled') returning *)
 insert into fourfold.finished_jobs (${finishedColumns})
 select $2, id, name, 'cancelled', input, null, owner, null, token, attempt, attempts, version + 1, progress,
   message, errors, run_at, ordered_at, begun_at, clock_timestamp() from gone
@@ -118,8 +118,8 @@ returning id, version`
 export const CANCEL_RUNNING_SQL: string = `
 update fourfold.jobs set cancelled = true, version = version + 1 where id = $1 and state = 'running' returning version`
 
-/** $1 id. */
-export const STANDS_SQL: string = `select from fourfold.jobs where id = $1`
+/** Whether it is not over. $1 id. */
+export const STANDS_SQL: string = `select from fourfold.jobs where id = $1 and state <> 'failed'`
 
 /** Which of these were finished by this very claim: the answer to an earlier try was lost. $1 worker, $2 ids, $3 tokens. */
 export const FINISHED_BEFORE_SQL: string = `
