@@ -42,6 +42,21 @@ suite('the engine of jobs on PostgreSQL', () => {
     await pool.query('truncate fourfold.jobs, fourfold.finished_jobs, fourfold.job_workers, fourfold.job_names')
   })
 
+  test('workers that claim at once get different jobs, and all of them', async () => {
+    const ids = await order(Array.from({ length: 500 }, () => ({})))
+    const workers = await Promise.all(Array.from({ length: 8 }, () => worker()))
+    const claims = await Promise.all(
+      workers.map(async (who) => {
+        const taken: Claim[] = []
+        for (let more = await take(who, 7); more.length > 0; more = await take(who, 7)) taken.push(...more)
+        return taken
+      }),
+    )
+    const taken = claims.flat().map(({ id }) => id)
+    assert.equal(taken.length, 500)
+    assert.deepEqual(new Set(taken), new Set(ids))
+  })
+
   test('a claim is completed once, by its holder alone, and saying so again changes nothing', async () => {
     const [id] = await order({})
     const [first, second] = [await worker(), await worker()]
@@ -244,7 +259,33 @@ suite('the engine of jobs on PostgreSQL', () => {
       const counts = new Map(keys.rows.map(({ key, n }) => [key, n]))
       assert.equal(counts.get('busy'), 2)
       for (let at = 0; at < 10; at += 1) assert.equal(counts.get(`other ${at}`), 2)
-      assert.equal(claims.length, 22 + (counts.get(null) ?? 0))
+      assert.equal(claims.length, 22 + 3)
+      assert.equal(counts.get(null), 3)
+    })
+
+    test('what has no key does not wait behind a long backlog of a key that is full', async () => {
+      await order([...Array.from({ length: 600 }, () => ({ key: 'busy' })), {}])
+      const claims = (await claimAll(limited({ perKey: 1 }), 2, 10)).flat()
+      assert.equal(claims.length, 2)
+    })
+
+    test('of more keys than are looked at together each has its turn', async () => {
+      await order([...Array.from({ length: 300 }, () => ({ key: 'busy' })), { key: 'z' }])
+      const who = await worker()
+      // The first keys never run dry.
+      const first = Array.from({ length: 1_100 }, (_, at) => ({ key: `k${String(at).padStart(4, '0')}` }))
+      await order(first)
+      const claimed: string[] = []
+      for (let round = 0; round < 4; round += 1) {
+        const { claims } = await engine.claimLimited(who, limited({ perKey: 1 }), 10)
+        claimed.push(...claims.map(({ id }) => id))
+        await order(first.slice(0, 10))
+      }
+      const { rows } = await pool.query('select key from fourfold.jobs where id = any($1::bigint[])', [claimed])
+      assert.ok(
+        rows.some(({ key }) => key === 'z'),
+        rows.map(({ key }) => key).join(' '),
+      )
     })
 
     test('at most so many begin in a time, in every stretch of it, and all do in the end', async () => {

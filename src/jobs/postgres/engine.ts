@@ -3,7 +3,7 @@
 import { FourfoldError } from '../../core/errors.ts'
 import { sqlState } from '../../engines/postgres/client.ts'
 import * as claims from './claims.ts'
-import { claimWithin } from './limits.ts'
+import { claimWithin, type KeyRounds } from './limits.ts'
 import * as orders from './orders.ts'
 import { rotate } from './retention.ts'
 import { CREATE_TABLES_SQL, HAS_TABLES_SQL, SCHEMA_LOCK } from './schema.ts'
@@ -36,6 +36,7 @@ const mostTries = 10
 export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine {
   const { run } = database
   const segment = createSegment(run)
+  const rounds: KeyRounds = new Map()
   let own: string | null = null
 
   const recorded = async (
@@ -89,7 +90,7 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
     claim: async (worker, names, most) => toClaims((await run(claims.CLAIM_SQL, [worker, names, most])).rows),
     claimLimited: (worker, limits, most) =>
       database.transaction(async (within) => {
-        const { rows, againMs } = await claimWithin(within, worker, limits, most)
+        const { rows, againMs } = await claimWithin(within, worker, limits, most, rounds)
         return { claims: toClaims(rows), againMs }
       }),
     waitingAmong: async (names) => column(await run(orders.WAITING_AMONG_SQL, [names]), 'name'),
