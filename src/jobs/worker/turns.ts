@@ -36,6 +36,8 @@ export class Turns {
   #dueAtMs = -Infinity
   #againAtMs = Infinity
   #limitedFirst = false
+  /** Of those that are limited, the last that something was taken of: the others come first. */
+  #last: string | null = null
   #wake = Promise.withResolvers<void>()
   #stopped = false
   #running: Promise<void> | null = null
@@ -144,8 +146,8 @@ export class Turns {
   async #claimLimited(worker: string, paused: ReadonlySet<string>): Promise<void> {
     const { engine, room, took } = this.#options
     const names = [...this.#limited.keys()].filter((name) => !paused.has(name))
-    const waiting = names.length === 0 ? [] : await engine.waitingAmong(names)
-    for (const name of waiting) {
+    const waiting = new Set(names.length === 0 ? [] : await engine.waitingAmong(names))
+    for (const name of this.#inTurn().filter((one) => waiting.has(one))) {
       const most = room()
       if (most <= 0) {
         this.#more = true
@@ -154,8 +156,16 @@ export class Turns {
       const { claims, againMs } = await engine.claimLimited(worker, this.#limited.get(name)!, most)
       if (againMs !== null) this.#againAtMs = Math.min(this.#againAtMs, performance.now() + againMs)
       this.#more ||= claims.length === most
+      if (claims.length > 0) this.#last = name
       took(claims, worker)
     }
+  }
+
+  /** Those that are limited, beginning behind the last: a backlog of one takes all the room whenever it comes first. */
+  #inTurn(): readonly string[] {
+    const names = [...this.#limited.keys()]
+    const next = names.indexOf(this.#last ?? '') + 1
+    return [...names.slice(next), ...names.slice(0, next)]
   }
 
   async #pausedNames(): Promise<ReadonlySet<string>> {
