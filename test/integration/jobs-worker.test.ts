@@ -48,4 +48,21 @@ suite('a worker of jobs', () => {
       await outside.query('truncate fourfold.jobs')
     })
   }
+
+  test('a rate holds for what begins, however busy its worker is', async () => {
+    const { ff, worker } = ground()
+    const running = await worker({ config: one })
+    await warm(ff)
+    const busy = [850, 1].map((ms) => ff.jobs.enqueue(long, ms))
+    await pause(50)
+    const ids = await ff.jobs.enqueueMany(
+      rated,
+      Array.from({ length: 20 }, () => ({})),
+    )
+    for (const { id } of await Promise.all(busy)) await ended(ff, id)
+    for (const { id } of ids) await ended(ff, id)
+    const most = Math.max(...begun.map((ms) => begun.filter((at) => at >= ms && at < ms + 950).length))
+    assert.ok(most <= 10, `${most} began within 950 ms`)
+    await running.close()
+  })
 })

@@ -111,6 +111,7 @@ export class JobWorker {
       engine,
       jobs: options.jobs,
       room: () => this.#room(),
+      roomForRated: () => this.#roomForRated(),
       locked: (work) => this.#locked(work),
       worker: () => this.#register(),
       took: (claims, worker) => this.#took(claims, worker),
@@ -187,14 +188,27 @@ export class JobWorker {
     return busy > concurrency && room < ahead / 2 ? 0 : room
   }
 
+  /** Those that are free, or else the next one that will be. */
+  #roomForRated(): number {
+    const taken = this.#ready.filter((held) => this.#isRated(held)).length
+    return Math.max(1, this.#options.concurrency - this.#running.size) - taken
+  }
+
   #took(claims: readonly Claim[], worker: string): void {
     const nowMs = performance.now()
-    for (const claim of claims) {
-      const held: Held = { claim, worker, takenAtMs: nowMs, controller: new AbortController(), state: 'ready' }
-      this.#held.set(claim.id, held)
-      this.#ready.push(held)
-    }
+    const taken = claims.map((claim): Held => {
+      return { claim, worker, takenAtMs: nowMs, controller: new AbortController(), state: 'ready' }
+    })
+    for (const held of taken) this.#held.set(held.claim.id, held)
+    // By their rate they have begun.
+    const first = taken.filter((held) => this.#isRated(held))
+    this.#ready.unshift(...first)
+    this.#ready.push(...taken.filter((held) => !first.includes(held)))
     this.#begin()
+  }
+
+  #isRated({ claim }: Held): boolean {
+    return this.#options.jobs.get(claim.name)!.policy.rate !== null
   }
 
   #begin(): void {
@@ -319,7 +333,7 @@ export class JobWorker {
 
   #poll(): void {
     const longAgoMs = performance.now() - longestReadyMs
-    const waited = (this.#ready[0]?.takenAtMs ?? Infinity) < longAgoMs
+    const waited = this.#ready.some(({ takenAtMs }) => takenAtMs < longAgoMs)
     if (waited) for (const held of this.#ready.splice(0)) this.#handBack(held)
     if (this.#probed === null || performance.now() - this.#probed.atMs < heardWithinMs) return
     if (this.#turns.pollMs !== deafPollMs) {
