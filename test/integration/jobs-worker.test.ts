@@ -65,4 +65,23 @@ suite('a worker of jobs', () => {
     assert.ok(most <= 10, `${most} began within 950 ms`)
     await running.close()
   })
+
+  test('what a busy worker would take ahead is left to one that is free', async () => {
+    const { ff, worker } = ground()
+    const busy = await worker({ config: one })
+    await warm(ff)
+    const held = await ff.jobs.enqueue(long, 3_000)
+    while ((await ff.jobs.find(held.id))?.state !== 'running') await pause(10)
+    await pause(100)
+    const waits: number[] = []
+    const free = await worker({ config: one })
+    for (let round = 0; round < 12; round += 1) {
+      const beganMs = performance.now()
+      await ended(ff, (await ff.jobs.enqueue(trivial, {})).id)
+      waits.push(Math.round(performance.now() - beganMs))
+    }
+    assert.ok(Math.max(...waits) < 700, waits.join(' '))
+    await free.close()
+    await busy.close()
+  })
 })
