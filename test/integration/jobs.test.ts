@@ -370,6 +370,16 @@ suite('jobs', () => {
     await assert.rejects(jobs.wait(id, { signal: AbortSignal.abort(reason) }), reason)
     assert.equal(await jobs.wait('999999999'), null)
   })
+
+  test('whoever waits in an app that is closed is told so', async () => {
+    const beside = await ground().worker({ works: false })
+    const id = await order(() => 1, act, { delay: '1h' })
+    const waiting = beside.jobs.wait(id).catch((error: unknown) => error)
+    await waitFor('it waits', () => beside.jobs.watching > 0)
+    await beside.close()
+    const late = new Promise((resolve) => setTimeout(() => resolve('nothing'), 2_000).unref())
+    assert.ok(isFourfoldError(await Promise.race([waiting, late]), 'FF_CORE_CLOSED'))
+  })
 })
 
 suite('jobs by the clock', () => {
