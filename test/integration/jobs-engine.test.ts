@@ -6,6 +6,8 @@ import { after, before, beforeEach, suite, test } from 'node:test'
 import { createOwnPool } from '../../src/engines/postgres/pools.ts'
 import { overPool } from '../../src/jobs/postgres/database.ts'
 import { createPostgresJobs } from '../../src/jobs/postgres/engine.ts'
+import { Reports } from '../../src/jobs/worker/reports.ts'
+import { silentLogger } from '../../src/core/log.ts'
 import { jobsGround } from '../support/jobs-ground.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -210,6 +212,29 @@ suite('the engine of jobs on PostgreSQL', () => {
     assert.equal(ordered[1]!.id, ordered[2]!.id)
     const { rows } = await pool.query('select id from fourfold.jobs')
     assert.deepEqual(new Set(rows.map(({ id }) => id)), new Set(ordered.map(({ id }) => id)))
+  })
+
+  test('large outputs are recorded in lots that a statement can carry', async () => {
+    const ids = await order(Array.from({ length: 24 }, () => ({})))
+    const who = await worker()
+    const claims = await take(who)
+    const lots: number[] = []
+    const complete: JobEngine['complete'] = async (name, completed) => {
+      lots.push(completed.reduce((sum, { output }) => sum + output!.length, 0))
+      return await engine.complete(name, completed)
+    }
+    const reports = new Reports({
+      engine: { ...engine, complete },
+      recorded: () => undefined,
+      refused: (_report, error) => assert.fail(String(error)),
+      log: silentLogger,
+    })
+    const output = JSON.stringify('"'.repeat(2 ** 19 - 1))
+    for (const claim of claims) reports.add({ kind: 'done', worker: who, what: { ...claim, output } })
+    await reports.settle(AbortSignal.timeout(30_000))
+    assert.equal(reports.size, 0)
+    assert.equal(await stateOf(ids.at(-1)!), 'done')
+    assert.ok(Math.max(...lots) <= 8 * 2 ** 20, `lots of ${lots.join(', ')} bytes`)
   })
 
   test('one that has failed is kept from its failure on, however long it had waited', async () => {
