@@ -29,11 +29,13 @@ const once = defineJob<any>({ name: 'once', input: anything, retry: 0 })
 const short = defineJob<any>({ name: 'short', input: anything, retry: 0, timeout: 50 })
 const alike = defineJob<any>({ name: 'alike', input: anything, unique: ({ by }) => by })
 const begun = defineJob<any>({ name: 'begun', input: anything, unique: { by: ({ by }) => by, until: 'start' } })
+const never: any = { '~standard': { version: 1, vendor: 'test', validate: () => new Promise(() => undefined) } }
+const unchecked = defineJob<any>({ name: 'unchecked', input: anything, output: never, retry: 0, timeout: 50 })
 const unknown = defineJob<any>({ name: 'unknown', input: anything })
 const perform: Act = (job) => acts.get(job.input.act)!(job)
 const all = [
   double.handle(({ input }) => ({ twice: input.n * 2 })),
-  ...[act, once, short, alike, begun].map((contract) => contract.handle(perform as never)),
+  ...[act, once, short, alike, begun, unchecked].map((contract) => contract.handle(perform as never)),
 ]
 
 suite('jobs', () => {
@@ -238,6 +240,17 @@ suite('jobs', () => {
     assert.ok(isFourfoldError(heard, 'FF_JOB_TIMEOUT'))
     const hanging = await order(() => new Promise(() => undefined), short)
     assert.equal((await ended(hanging)).error?.code, 'FF_JOB_TIMEOUT')
+  })
+
+  test('a schema that never answers is no longer waited for than a handler', async () => {
+    const id = await order(() => 1, unchecked)
+    assert.equal((await ended(id)).error?.code, 'FF_JOB_TIMEOUT')
+    // Inputs are checked again by the worker.
+    const unread = defineJob<any>({ name: 'unread', input: never, retry: 0, timeout: 50 })
+    const ordered = await jobs.enqueue(defineJob<any>({ name: 'unread', input: anything, retry: 0 }), {})
+    const other = await ground().worker({ jobs: [unread.handle(() => 1 as never)] })
+    assert.equal((await ended(ordered.id)).error?.code, 'FF_JOB_TIMEOUT')
+    await other.close()
   })
 
   test('delayed ones wait, and runAt is the same as a moment', async () => {

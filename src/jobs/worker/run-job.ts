@@ -36,11 +36,17 @@ export async function runJob(options: RunOptions): Promise<Outcome> {
   const { held, policy } = options
   const { signal } = held.controller
   let timer: NodeJS.Timeout | undefined
-  try {
-    const input = await checked(options)
-    await options.prepare()
+  const begin = (): void => {
+    clearTimeout(timer)
     timer = setTimeout(() => held.controller.abort(timeoutOf(policy)), policy.timeoutMs)
-    return { kind: 'done', output: await attempt(options, input) }
+  }
+  try {
+    begin()
+    const input = await beforeAborted(checked(options), signal, null)
+    clearTimeout(timer)
+    await options.prepare()
+    begin()
+    return { kind: 'done', output: await beforeAborted(attempt(options, input), signal, options.kill) }
   } catch (error) {
     return outcomeOf(signal.aborted && signal.reason !== undefined ? (signal.reason as unknown) : error, options)
   } finally {
@@ -53,9 +59,9 @@ async function checked({ definition, policy, held }: RunOptions): Promise<unknow
   return await parse(input, held.claim.input, `The input of ${policy.name}`, 'FF_JOB_INPUT')
 }
 
-async function attempt({ definition, policy, held, call, kill }: RunOptions, input: unknown): Promise<string | null> {
+async function attempt({ definition, policy, call }: RunOptions, input: unknown): Promise<string | null> {
   const { contract } = definition
-  const output = await beforeAborted(call(input), held.controller.signal, kill)
+  const output = await call(input)
   if (contract.output === undefined)
     return output === undefined ? null : jsonOf(output, `The output of ${policy.name}`, 'FF_JOB_OUTPUT')
   const text = jsonOf(output, `The output of ${policy.name}`, 'FF_JOB_OUTPUT')
