@@ -404,6 +404,7 @@ suite('jobs by the clock', () => {
   })
   const missed = defineJob<any>({ name: 'missed', input: anything, schedule: '0 0 1 1 *' })
   const late = defineJob<any>({ name: 'late', input: anything, schedule: { cron: '0 0 * * *', timeZone: 'UTC' } })
+  const seldom = defineJob<any>({ name: 'seldom', input: anything, schedule: '*/4 * * * * *' })
   const ground = jobsGround({
     jobs: [
       every.handle(({ input }) => void (assert.deepEqual(input, { from: 'clock' }), ticks.push(Date.now())) as never),
@@ -426,6 +427,23 @@ suite('jobs by the clock', () => {
       (await outside.query('select count(*)::int as n from fourfold.finished_jobs where name = $1', [name])).rows[0].n
     await waitFor('what was missed', async () => (await found('late')) === 1)
     assert.equal(await found('missed'), 0)
+  })
+
+  test('a tick that is heard late is the tick that it was', async () => {
+    const { ff, outside, worker } = ground()
+    await ff.jobs.counts()
+    const running = await worker({ jobs: [seldom.handle(() => null)] })
+    const lastMs = async (): Promise<number> =>
+      (await outside.query(`select extract(epoch from last_tick) * 1000 as ms from fourfold.job_names where name = $1`, [seldom.name]))
+        .rows[0]?.ms
+    await waitFor('it has begun', async () => (await lastMs()) !== undefined)
+    const nextMs = Math.ceil(Date.now() / 4_000) * 4_000
+    await new Promise((resolve) => setTimeout(resolve, nextMs - Date.now() - 100))
+    // As if the process were paused.
+    while (Date.now() < nextMs + 1_500);
+    await waitFor('it is recorded', async () => Number(await lastMs()) >= nextMs)
+    assert.equal(Number(await lastMs()) - nextMs, 0)
+    await running.close()
   })
 })
 
