@@ -44,7 +44,7 @@ export async function runJob(options: RunOptions): Promise<Outcome> {
     begin()
     const input = await beforeAborted(checked(options), signal, null)
     clearTimeout(timer)
-    await options.prepare()
+    await beforeAborted(options.prepare(), signal, null)
     begin()
     return { kind: 'done', output: await beforeAborted(attempt(options, input), signal, options.kill) }
   } catch (error) {
