@@ -29,6 +29,7 @@ const once = defineJob<any>({ name: 'once', input: anything, retry: 0 })
 const short = defineJob<any>({ name: 'short', input: anything, retry: 0, timeout: 50 })
 const alike = defineJob<any>({ name: 'alike', input: anything, unique: ({ by }) => by })
 const begun = defineJob<any>({ name: 'begun', input: anything, unique: { by: ({ by }) => by, until: 'start' } })
+const same = defineJob<any>({ name: 'same', input: anything, unique: true })
 const never: any = { '~standard': { version: 1, vendor: 'test', validate: () => new Promise(() => undefined) } }
 const unchecked = defineJob<any>({ name: 'unchecked', input: anything, output: never, retry: 0, timeout: 50 })
 const unknown = defineJob<any>({ name: 'unknown', input: anything })
@@ -134,6 +135,25 @@ suite('jobs', () => {
     client.release()
     await rejectsWith('FF_JOB_DATABASE', jobs.enqueue(double, { n: 1 }, { in: main as any }), /no transaction/)
     await rejectsWith('FF_JOB_DATABASE', jobs.enqueue(double, { n: 1 }, { in: {} as any }), /neither/)
+  })
+
+  test('what has no transaction open is refused: nothing would hold the order and the rest together', async () => {
+    const { ff, outside } = ground()
+    const { pool } = ff.databases['main']!
+    await rejectsWith('FF_JOB_DATABASE', jobs.enqueue(double, { n: 1 }, { in: pool as any }), /pool/)
+    await rejectsWith('FF_JOB_DATABASE', jobs.enqueue(double, { n: 1 }, { in: outside }), /no transaction/)
+    const begun = outside.query('begin')
+    const { id } = await jobs.enqueue(double, { n: 1 }, { in: outside })
+    await begun
+    await outside.query('rollback')
+    assert.equal(await jobs.find(id), null)
+    await rejectsWith('FF_JOB_DATABASE', jobs.enqueue(double, { n: 1 }, { in: outside }), /no transaction/)
+    const client = await pool.connect()
+    await rejectsWith('FF_JOB_DATABASE', jobs.enqueue(double, { n: 1 }, { in: client }), /no transaction/)
+    await client.query('begin')
+    await jobs.enqueue(double, { n: 1 }, { in: client })
+    await client.query('rollback')
+    client.release()
   })
 
   test('an attempt that fails is followed by others, and each error is kept', async () => {
