@@ -83,6 +83,7 @@ suite('jobs', () => {
     await rejectsWith('FF_JOB_INPUT', jobs.enqueue(double, { n: 1, more: 'x'.repeat(2 ** 20) } as any), /bytes/)
     await rejectsWith('FF_JOB_INPUT', jobs.enqueue(double, { n: 1 }, { priority: 1.5 }), /priority/)
     await rejectsWith('FF_JOB_INPUT', jobs.enqueue(double, { n: 1 }, { key: '' }), /key/)
+    await rejectsWith('FF_JOB_INPUT', jobs.enqueue(double, { n: 1 }, { runAt: '2027-01-01' as any }), /runAt/)
     await rejectsWith('FF_JOB_ID', jobs.find('x'), /digits/)
     assert.equal((await jobs.counts()).length, 0)
   })
@@ -310,6 +311,14 @@ suite('jobs', () => {
     gate.resolve()
     await ended(orders[0]!.id)
     assert.equal((await jobs.enqueue(alike, { act: 'gate', by: 'a' })).isNew, true)
+  })
+
+  test('a name that is paused is told of although there is nothing of it', async () => {
+    await jobs.pause('not yet')
+    const { paused, waiting } = (await jobs.counts()).find(({ name }) => name === 'not yet') ?? assert.fail('expected it')
+    assert.deepEqual([paused, waiting], [true, 0])
+    await jobs.resume('not yet')
+    assert.ok((await jobs.counts()).every(({ name }) => name !== 'not yet'))
   })
 
   test('one that waits is cancelled at once, one that runs hears it, one that is finished is left', async () => {
