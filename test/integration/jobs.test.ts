@@ -313,6 +313,15 @@ suite('jobs', () => {
     assert.equal((await jobs.enqueue(alike, { act: 'gate', by: 'a' })).isNew, true)
   })
 
+  test('inputs are alike in whatever order their fields stand', async () => {
+    const [first, second, third] = [
+      await jobs.enqueue(same, { a: { x: [1, { p: 1, q: 2 }], y: 2 }, b: null }),
+      await jobs.enqueue(same, { b: null, a: { y: 2, x: [1, { q: 2, p: 1 }] } }),
+      await jobs.enqueue(same, { b: null, a: { y: 2, x: [{ q: 2, p: 1 }, 1] } }),
+    ]
+    assert.deepEqual([second, third.isNew], [{ id: first.id, isNew: false }, true])
+  })
+
   test('a name that is paused is told of although there is nothing of it', async () => {
     await jobs.pause('not yet')
     const { paused, waiting } = (await jobs.counts()).find(({ name }) => name === 'not yet') ?? assert.fail('expected it')
