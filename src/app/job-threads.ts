@@ -5,7 +5,7 @@
 
 import { Worker } from 'node:worker_threads'
 
-import { FourfoldError } from '../core/errors.ts'
+import { FourfoldError, type ErrorCode } from '../core/errors.ts'
 import { JobFailure } from '../jobs/define-job.ts'
 import { processEntry } from './groups.ts'
 
@@ -36,7 +36,8 @@ export type ToThread =
 export type FromThread =
   | { readonly type: 'ready' }
   | { readonly type: 'progress'; readonly fraction: number; readonly message: string | undefined }
-  | { readonly type: 'done'; readonly output: unknown }
+  /** JSON; null: none. */
+  | { readonly type: 'done'; readonly output: string | null }
   | {
       readonly type: 'failed'
       readonly error: {
@@ -73,7 +74,11 @@ export class JobThreads {
 
   /** Waits for a thread: the time of a job counts from when it has one. @throws FF_JOB_THREAD, the signal's reason */
   async reserve(context: Pick<JobContext<unknown>, 'id' | 'token' | 'signal'>): Promise<void> {
-    this.#busy.set(nameOf(context), await this.#take(context.signal))
+    const { signal } = context
+    const thread = await this.#take(signal)
+    if (signal.aborted) this.#give(thread)
+    signal.throwIfAborted()
+    this.#busy.set(nameOf(context), thread)
   }
 
   /** After {@link JobThreads.reserve}. @throws what the handler throws; FF_JOB_THREAD where its thread ended */
@@ -106,16 +111,26 @@ export class JobThreads {
   }
 
   async #take(signal: AbortSignal): Promise<Worker> {
-    while (this.#idle.length === 0 && this.#all.size >= this.#options.most && !this.#closed) {
-      await new Promise<void>((resolve) => {
-        this.#waiting.push(resolve)
-        signal.addEventListener('abort', () => resolve(), { once: true })
-      })
-      signal.throwIfAborted()
-    }
+    while (this.#idle.length === 0 && this.#all.size >= this.#options.most && !this.#closed) await this.#turn(signal)
     if (this.#closed) throw new FourfoldError('FF_CORE_CLOSED', 'The worker of jobs is closed')
     const known = this.#idle.pop()
     return known ?? (await this.#start())
+  }
+
+  /** Until a thread may be free. Who gives up leaves the turn to the next one. */
+  async #turn(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const wake = (): void => resolve()
+    this.#waiting.push(wake)
+    signal.addEventListener('abort', wake, { once: true })
+    await promise
+    signal.removeEventListener('abort', wake)
+    if (!signal.aborted) return
+    const at = this.#waiting.indexOf(wake)
+    if (at >= 0) this.#waiting.splice(at, 1)
+    else this.#waiting.shift()?.()
+    throw signal.reason
   }
 
   async #start(): Promise<Worker> {
@@ -130,6 +145,9 @@ export class JobThreads {
       resourceLimits: { maxOldGenerationSizeMb: Math.max(16, Math.floor(memoryBytes / 2 ** 20)) },
     })
     this.#all.add(thread)
+    // What a job has left running may fail when nobody listens any more.
+    thread.on('error', () => undefined)
+    thread.once('exit', () => this.#all.has(thread) && this.#drop(thread))
     try {
       await answerOf(thread, (message) => message.type === 'ready', startsWithinMs)
       return thread
@@ -147,6 +165,8 @@ export class JobThreads {
 
   #drop(thread: Worker): void {
     this.#all.delete(thread)
+    const at = this.#idle.indexOf(thread)
+    if (at >= 0) this.#idle.splice(at, 1)
     void thread.terminate()
     this.#waiting.shift()?.()
   }
@@ -172,7 +192,7 @@ async function perform(thread: Worker, job: string, context: JobContext<unknown>
     const answer = answerOf(thread, ({ type }) => type === 'done' || type === 'failed', null)
     thread.postMessage({ type: 'run', job, context: { input, id, attempt, token, owner } } satisfies ToThread)
     const message = (await answer) as FromThread & { type: 'done' | 'failed' }
-    if (message.type === 'done') return message.output
+    if (message.type === 'done') return message.output === null ? undefined : (JSON.parse(message.output) as unknown)
     throw errorOf(message.error)
   } finally {
     thread.off('message', hear)
@@ -182,7 +202,12 @@ async function perform(thread: Worker, job: string, context: JobContext<unknown>
 
 /** As it was thrown there, as far as anybody looks at it. */
 function errorOf({ name, message, stack, code }: (FromThread & { type: 'failed' })['error']): Error {
-  const error = name === 'JobFailure' ? new JobFailure(message) : new Error(message)
+  const error =
+    name === 'JobFailure'
+      ? new JobFailure(message)
+      : name === 'FourfoldError'
+        ? new FourfoldError(code as ErrorCode, message)
+        : new Error(message)
   return Object.assign(error, { ...(stack !== undefined && { stack }), ...(code !== undefined && { code }) })
 }
 

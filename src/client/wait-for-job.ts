@@ -64,10 +64,12 @@ export function waitForJob<Contract = unknown>(
     let quietMs = 2_000
     let timer: ReturnType<typeof setTimeout> | undefined
     let events: Events | null = null
+    let asking: AbortController | undefined
     const end = (settle: () => void): void => {
       version = Infinity
       clearTimeout(timer)
       events?.close()
+      asking?.abort()
       signal?.removeEventListener('abort', abort)
       settle()
     }
@@ -77,17 +79,21 @@ export function waitForJob<Contract = unknown>(
     const hear = (state: JobState<JobOutput<Contract>>): void => {
       if (state.version <= version) return
       version = state.version
-      onProgress?.(state)
       if (state.state === 'done') end(() => resolve(state))
       else if (state.state === 'failed' || state.state === 'cancelled') fail(state.error ?? 'cancelled', state.state)
+      // Behind what decides: it is the page's, and may throw.
+      onProgress?.(state)
     }
     const ask = async (): Promise<void> => {
+      asking?.abort()
+      asking = new AbortController()
+      timer = setTimeout(() => asking?.abort(), 10_000)
       try {
-        const answer = await fetch(address, { headers: { accept: 'application/json' }, signal: signal ?? null })
+        const answer = await fetch(address, { headers: { accept: 'application/json' }, signal: asking.signal })
         if (answer.status === 404) return fail('There is no such job', 404)
         if (answer.ok) hear((await answer.json()) as JobState<JobOutput<Contract>>)
       } catch {
-        // The network is away, or the clone: later.
+        // The network is away, or the clone, or neither says anything: later.
       }
       // Longer each time, for what takes long.
       quietMs = Math.min(15_000, quietMs * 1.5)

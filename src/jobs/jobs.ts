@@ -210,7 +210,7 @@ export class Jobs {
   /**
    * Until it is finished: done, cancelled or failed. Null: there is none.
    *
-   * @throws the signal's reason; FF_CORE_DEADLINE after `timeout`
+   * @throws the signal's reason; FF_CORE_DEADLINE after `timeout`; FF_CORE_CLOSED when the app is closed
    */
   async wait<Contract extends JobContract>(
     id: string,
@@ -230,7 +230,8 @@ export class Jobs {
   }
 
   /**
-   * How it stands, now and after each change, the newest only; ends after what is final, and when the signal is aborted.
+   * How it stands, now and after each change, the newest only; ends after what is final, when the signal is aborted, and
+   * when the app is closed.
    *
    * @param options.after not what is no newer than this version
    */
@@ -240,20 +241,22 @@ export class Jobs {
   ): AsyncGenerator<JobStatus | null> {
     checkId(id)
     await this.#core.ready()
+    const { watch } = this.#core
+    const over = AbortSignal.any([signal, watch.ended])
     let newest: { readonly record: JobRecord | null } | null = null
     let wake = Promise.withResolvers<void>()
-    const stop = this.#core.watch.follow(id, (record) => {
+    const stop = watch.follow(id, (record) => {
       newest = { record }
       wake.resolve()
     })
     const end = (): void => wake.resolve()
-    signal.addEventListener('abort', end, { once: true })
+    over.addEventListener('abort', end, { once: true })
     let version = after
     try {
-      while (!signal.aborted) {
+      while (!over.aborted) {
         await wake.promise
         wake = Promise.withResolvers()
-        if (signal.aborted) return
+        if (over.aborted) return
         const record = (newest as { readonly record: JobRecord | null } | null)?.record ?? null
         if (record === null) {
           yield null
@@ -267,7 +270,7 @@ export class Jobs {
         if (isOver(record)) return
       }
     } finally {
-      signal.removeEventListener('abort', end)
+      over.removeEventListener('abort', end)
       stop()
     }
   }

@@ -11,6 +11,8 @@ export type OrderTransaction = Transaction<any> | QueryableClient
 
 export interface QueryableClient {
   query(text: string, values: any[]): PromiseLike<{ readonly rows: readonly any[] }>
+  /** Of `pg`'s clients: `I` where no transaction is open, by the last answer of the server. */
+  getTransactionStatus?(): string | null
 }
 
 export class OrderTransactions {
@@ -28,16 +30,23 @@ export class OrderTransactions {
   /**
    * What runs statements in it.
    *
-   * @throws FF_JOB_DATABASE where it is of another database, or none
+   * @throws FF_JOB_DATABASE where it is of another database, of none, or no transaction is open as far as that can be told
    */
   async enter(transaction: OrderTransaction): Promise<RunStatement> {
     if (isKysely(transaction)) return await this.#enterKysely(transaction)
     if (typeof transaction?.query !== 'function') {
       throw refused('It is neither a transaction of Kysely’s nor a client with query(text, values)')
     }
+    if ('totalCount' in transaction) {
+      throw refused('It is a pool, whose statements go to any of its connections: hand over the client that has begun')
+    }
     const run: RunStatement = async (text, values) => await transaction.query(text, [...values])
     if (!this.#known.has(transaction)) await this.#check(run)
     this.#known.add(transaction)
+    const isOpen = (): boolean => transaction.getTransactionStatus?.() !== 'I'
+    // Its beginning may be under way: behind another statement that is known.
+    if (!isOpen()) await run('select', [])
+    if (!isOpen()) throw refused('It has no transaction open, so nothing would hold the order and the rest together')
     return run
   }
 

@@ -46,22 +46,34 @@ export async function orderOf(
   }
   return {
     ...{ name: policy.name, input: text, owner, key, priority },
-    uniqueKey: uniqueKeyOf(policy, seen, text),
+    uniqueKey: uniqueKeyOf(policy, seen),
     delayMs: delayOf(options),
     attempts: policy.attempts,
   }
 }
 
 function delayOf({ delay, runAt }: OrderOptions): number {
+  if (runAt !== undefined && typeof runAt?.getTime !== 'function') {
+    throw new FourfoldError('FF_JOB_INPUT', `runAt: expected a Date, got ${typeof runAt}`)
+  }
   const ms =
     runAt === undefined ? (delay === undefined ? 0 : parseDuration(delay, 'delay')) : runAt.getTime() - Date.now()
   if (ms <= longestDelayMs) return Math.max(0, ms)
   throw new FourfoldError('FF_JOB_INPUT', 'delay, runAt: expected a moment within the next ten years')
 }
 
-function uniqueKeyOf({ unique }: JobPolicy, input: unknown, text: string): string | null {
+function uniqueKeyOf({ unique }: JobPolicy, input: unknown): string | null {
   if (unique === null) return null
-  const by = unique.by?.(input) ?? text
+  const by = unique.by?.(input) ?? sortedText(input)
   const hash = createHash('sha256').update(String(by)).digest('base64url')
   return `${unique.until ?? 'end'}:${hash}`
+}
+
+/** The same for what is the same, in whatever order its fields stand. */
+function sortedText(input: unknown): string {
+  return JSON.stringify(input, (_key, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1)))
+      : value,
+  )
 }

@@ -23,7 +23,7 @@ export class JobWatch {
   #timer: NodeJS.Timeout | null = null
   #due = new Set<string>()
   #asking: Promise<void> | null = null
-  #closed = false
+  readonly #end = new AbortController()
 
   constructor(options: WatchOptions) {
     this.#options = options
@@ -43,6 +43,11 @@ export class JobWatch {
     }
   }
 
+  /** Aborted when nothing is told here any more. */
+  get ended(): AbortSignal {
+    return this.#end.signal
+  }
+
   /** How many wait here. */
   get size(): number {
     let size = 0
@@ -51,14 +56,14 @@ export class JobWatch {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
+    this.#end.abort()
     this.#listeners.clear()
     this.#pause()
     await this.#asking
   }
 
   #start(): void {
-    if (this.#closed) return
+    if (this.#end.signal.aborted) return
     this.#timer ??= setInterval(() => this.#ask(this.#listeners.keys()), askEveryMs).unref()
     // While nobody waits nothing is followed.
     this.#unfollow ??= followNews(
@@ -77,11 +82,11 @@ export class JobWatch {
 
   #ask(ids: Iterable<string>): void {
     for (const id of ids) if (this.#listeners.has(id)) this.#due.add(id)
-    if (this.#due.size > 0 && !this.#closed) this.#asking ??= this.#askAll().finally(() => (this.#asking = null))
+    if (this.#due.size > 0 && !this.#end.signal.aborted) this.#asking ??= this.#askAll().finally(() => (this.#asking = null))
   }
 
   async #askAll(): Promise<void> {
-    while (this.#due.size > 0 && !this.#closed) {
+    while (this.#due.size > 0 && !this.#end.signal.aborted) {
       const ids = [...this.#due].slice(0, maxAsked)
       for (const id of ids) this.#due.delete(id)
       try {

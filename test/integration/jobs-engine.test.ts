@@ -7,6 +7,8 @@ import { createOwnPool } from '../../src/engines/postgres/pools.ts'
 import { Naming } from '../../src/engines/postgres/naming.ts'
 import { overPool } from '../../src/jobs/postgres/database.ts'
 import { createPostgresJobs } from '../../src/jobs/postgres/engine.ts'
+import { Reports } from '../../src/jobs/worker/reports.ts'
+import { silentLogger } from '../../src/core/log.ts'
 import { jobsGround } from '../support/jobs-ground.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -172,6 +174,81 @@ suite('the engine of jobs on PostgreSQL', () => {
     assert.equal((await take(who))[0]?.cancelled, true)
   })
 
+  test('one that is cancelled while its attempt fails, or while it is taken, is cancelled', async () => {
+    for (const [before, after] of [
+      [`state = 'running'`, `state = 'scheduled', worker = null`],
+      [`state = 'waiting'`, `state = 'running'`],
+    ] as const) {
+      const [id] = await order({})
+      await pool.query(`update fourfold.jobs set ${before} where id = $1`, [id])
+      const client = await pool.connect()
+      await client.query('begin')
+      await client.query(`update fourfold.jobs set ${after} where id = $1`, [id])
+      const cancelled = engine.cancel(id!)
+      await waitFor('it waits for the row', async () => {
+        const { rows } = await pool.query(`select 1 from pg_locks where not granted`)
+        return rows.length > 0
+      })
+      await client.query('commit')
+      client.release()
+      assert.notEqual(await cancelled, null)
+    }
+  })
+
+  test('orders that meet one like them that is finished at this moment are ordered, all of them', async () => {
+    const alike = (uniqueKey: string): NewJob => ({ ...plain, uniqueKey })
+    await order(alike('end:one'))
+    let statements = 0
+    const ordered = await engine.order(
+      async (text, values) => {
+        if (++statements === 2) await pool.query(`delete from fourfold.jobs where unique_key = 'end:one'`)
+        return await database.run(text, values)
+      },
+      [alike('end:other'), alike('end:one'), alike('end:one'), plain],
+    )
+    assert.deepEqual(
+      ordered.map(({ isNew }) => isNew),
+      [true, true, false, true],
+    )
+    assert.equal(ordered[1]!.id, ordered[2]!.id)
+    const { rows } = await pool.query('select id from fourfold.jobs')
+    assert.deepEqual(new Set(rows.map(({ id }) => id)), new Set(ordered.map(({ id }) => id)))
+  })
+
+  test('large outputs are recorded in lots that a statement can carry', async () => {
+    const ids = await order(Array.from({ length: 24 }, () => ({})))
+    const who = await worker()
+    const claims = await take(who)
+    const lots: number[] = []
+    const complete: JobEngine['complete'] = async (name, completed) => {
+      lots.push(completed.reduce((sum, { output }) => sum + output!.length, 0))
+      return await engine.complete(name, completed)
+    }
+    const reports = new Reports({
+      engine: { ...engine, complete },
+      recorded: () => undefined,
+      refused: (_report, error) => assert.fail(String(error)),
+      log: silentLogger,
+    })
+    const output = JSON.stringify('"'.repeat(2 ** 19 - 1))
+    for (const claim of claims) reports.add({ kind: 'done', worker: who, what: { ...claim, output } })
+    await reports.settle(AbortSignal.timeout(30_000))
+    assert.equal(reports.size, 0)
+    assert.equal(await stateOf(ids.at(-1)!), 'done')
+    assert.ok(Math.max(...lots) <= 8 * 2 ** 20, `lots of ${lots.join(', ')} bytes`)
+  })
+
+  test('one that has failed is kept from its failure on, however long it had waited', async () => {
+    const [failed, lost] = await order([{}, { attempts: 1 }])
+    await pool.query(`update fourfold.jobs set run_at = now() - interval '30 days', rank = now()`)
+    const who = await worker(0)
+    const claims = await take(who)
+    await engine.fail(who, [{ ...claims.find(({ id }) => id === failed)!, error: noError, retryMs: null }])
+    await waitFor('the other is taken back', async () => (await engine.recover()) === 1)
+    await engine.rotate(1e9, 1e9, 24 * 3_600_000)
+    assert.deepEqual([await stateOf(failed!), await stateOf(lost!)], ['failed', 'failed'])
+  })
+
   suite('limits', () => {
     const limited = (limits: Partial<LimitedName>): LimitedName => ({
       ...{ name: 'plain', limit: null, perKey: null, rate: null },
@@ -208,7 +285,33 @@ suite('the engine of jobs on PostgreSQL', () => {
       const counts = new Map(keys.rows.map(({ key, n }) => [key, n]))
       assert.equal(counts.get('busy'), 2)
       for (let at = 0; at < 10; at += 1) assert.equal(counts.get(`other ${at}`), 2)
-      assert.equal(claims.length, 22 + (counts.get(null) ?? 0))
+      assert.equal(claims.length, 22 + 3)
+      assert.equal(counts.get(null), 3)
+    })
+
+    test('what has no key does not wait behind a long backlog of a key that is full', async () => {
+      await order([...Array.from({ length: 600 }, () => ({ key: 'busy' })), {}])
+      const claims = (await claimAll(limited({ perKey: 1 }), 2, 10)).flat()
+      assert.equal(claims.length, 2)
+    })
+
+    test('of more keys than are looked at together each has its turn', async () => {
+      await order([...Array.from({ length: 300 }, () => ({ key: 'busy' })), { key: 'z' }])
+      const who = await worker()
+      // The first keys never run dry.
+      const first = Array.from({ length: 1_100 }, (_, at) => ({ key: `k${String(at).padStart(4, '0')}` }))
+      await order(first)
+      const claimed: string[] = []
+      for (let round = 0; round < 4; round += 1) {
+        const { claims } = await engine.claimLimited(who, limited({ perKey: 1 }), 10)
+        claimed.push(...claims.map(({ id }) => id))
+        await order(first.slice(0, 10))
+      }
+      const { rows } = await pool.query('select key from fourfold.jobs where id = any($1::bigint[])', [claimed])
+      assert.ok(
+        rows.some(({ key }) => key === 'z'),
+        rows.map(({ key }) => key).join(' '),
+      )
     })
 
     test('at most so many begin in a time, in every stretch of it, and all do in the end', async () => {

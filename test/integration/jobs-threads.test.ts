@@ -9,7 +9,7 @@ import { loadApp } from '../../src/app/load-app.ts'
 import { open } from '../../src/app/open.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { newDirectory } from '../support/postgres.ts'
-import { compute } from '../support/thread-app/app.ts'
+import { compute, patient } from '../support/thread-app/app.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 import type { Fourfold } from '../../src/app/fourfold.ts'
@@ -75,8 +75,39 @@ suite('jobs in threads', () => {
     }
   })
 
+  test('what is left running in a thread, and fails when its job is done, harms no other', async () => {
+    for (const does of ['throw later', 'exit later']) {
+      assert.equal((await ended(await order(does))).state, 'done')
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      assert.equal((await ended(await order('add'))).state, 'done')
+    }
+  })
+
+  test('a thread that is free is given to who waits for one, although another has given up before', async () => {
+    const first = await order('spin', { ms: 800 })
+    await waitFor('it runs', async () => (await ff.jobs.find(first))?.state === 'running')
+    const gone = await order('add')
+    await waitFor('it waits for a thread', async () => (await ff.jobs.find(gone))?.state === 'running')
+    const waiting = await order('add')
+    await waitFor('the other, too', async () => (await ff.jobs.find(waiting))?.state === 'running')
+    await ff.jobs.cancel(gone)
+    assert.equal((await ended(gone)).state, 'cancelled')
+    assert.equal((await ended(first)).state, 'done')
+    assert.equal((await ended(waiting)).state, 'done')
+  })
+
+  test('its output is what it would be without a thread', async () => {
+    assert.deepEqual((await ended(await order('sum'))).output, { sum: '12 EUR' })
+    assert.deepEqual((await ended(await order('answer a function'))).output, { of: 'a function' })
+    const { id } = await ff.jobs.enqueue(patient, {})
+    const { state, error, record } = await ended(id)
+    assert.deepEqual([state, error?.code, record.errors.length], ['failed', 'FF_JOB_OUTPUT', 1])
+  })
+
   test('what it throws is what is told', async () => {
     const { state, error } = await ended(await order('throw'))
     assert.deepEqual([state, error?.message, error?.code], ['failed', 'no such user', 'JOB_FAILURE'])
+    const untellable = await ended(await order('throw an object'))
+    assert.deepEqual([untellable.state, untellable.error?.code], ['failed', undefined])
   })
 })

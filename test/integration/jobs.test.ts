@@ -29,11 +29,14 @@ const once = defineJob<any>({ name: 'once', input: anything, retry: 0 })
 const short = defineJob<any>({ name: 'short', input: anything, retry: 0, timeout: 50 })
 const alike = defineJob<any>({ name: 'alike', input: anything, unique: ({ by }) => by })
 const begun = defineJob<any>({ name: 'begun', input: anything, unique: { by: ({ by }) => by, until: 'start' } })
+const same = defineJob<any>({ name: 'same', input: anything, unique: true })
+const never: any = { '~standard': { version: 1, vendor: 'test', validate: () => new Promise(() => undefined) } }
+const unchecked = defineJob<any>({ name: 'unchecked', input: anything, output: never, retry: 0, timeout: 50 })
 const unknown = defineJob<any>({ name: 'unknown', input: anything })
 const perform: Act = (job) => acts.get(job.input.act)!(job)
 const all = [
   double.handle(({ input }) => ({ twice: input.n * 2 })),
-  ...[act, once, short, alike, begun].map((contract) => contract.handle(perform as never)),
+  ...[act, once, short, alike, begun, unchecked].map((contract) => contract.handle(perform as never)),
 ]
 
 suite('jobs', () => {
@@ -80,6 +83,7 @@ suite('jobs', () => {
     await rejectsWith('FF_JOB_INPUT', jobs.enqueue(double, { n: 1, more: 'x'.repeat(2 ** 20) } as any), /bytes/)
     await rejectsWith('FF_JOB_INPUT', jobs.enqueue(double, { n: 1 }, { priority: 1.5 }), /priority/)
     await rejectsWith('FF_JOB_INPUT', jobs.enqueue(double, { n: 1 }, { key: '' }), /key/)
+    await rejectsWith('FF_JOB_INPUT', jobs.enqueue(double, { n: 1 }, { runAt: '2027-01-01' as any }), /runAt/)
     await rejectsWith('FF_JOB_ID', jobs.find('x'), /digits/)
     assert.equal((await jobs.counts()).length, 0)
   })
@@ -132,6 +136,25 @@ suite('jobs', () => {
     client.release()
     await rejectsWith('FF_JOB_DATABASE', jobs.enqueue(double, { n: 1 }, { in: main as any }), /no transaction/)
     await rejectsWith('FF_JOB_DATABASE', jobs.enqueue(double, { n: 1 }, { in: {} as any }), /neither/)
+  })
+
+  test('what has no transaction open is refused: nothing would hold the order and the rest together', async () => {
+    const { ff, outside } = ground()
+    const { pool } = ff.databases['main']!
+    await rejectsWith('FF_JOB_DATABASE', jobs.enqueue(double, { n: 1 }, { in: pool as any }), /pool/)
+    await rejectsWith('FF_JOB_DATABASE', jobs.enqueue(double, { n: 1 }, { in: outside }), /no transaction/)
+    const begun = outside.query('begin')
+    const { id } = await jobs.enqueue(double, { n: 1 }, { in: outside })
+    await begun
+    await outside.query('rollback')
+    assert.equal(await jobs.find(id), null)
+    await rejectsWith('FF_JOB_DATABASE', jobs.enqueue(double, { n: 1 }, { in: outside }), /no transaction/)
+    const client = await pool.connect()
+    await rejectsWith('FF_JOB_DATABASE', jobs.enqueue(double, { n: 1 }, { in: client }), /no transaction/)
+    await client.query('begin')
+    await jobs.enqueue(double, { n: 1 }, { in: client })
+    await client.query('rollback')
+    client.release()
   })
 
   test('an attempt that fails is followed by others, and each error is kept', async () => {
@@ -204,6 +227,24 @@ suite('jobs', () => {
     }
   })
 
+  test('what is thrown and cannot be told is a failed attempt like any other', async () => {
+    const untellable = {
+      get message(): string {
+        throw new Error('no message either')
+      },
+    }
+    const reasons: readonly unknown[] = [
+      Object.create(null),
+      Object.assign(new Error('x'), { message: { some: 'thing' } }),
+      Object.assign(new Error('x'), { stack: 7 }),
+      Object.setPrototypeOf(untellable, Error.prototype),
+    ]
+    for (const reason of reasons) {
+      const { state, error } = await ended(await order(() => Promise.reject(reason as Error), once))
+      assert.deepEqual([state, typeof error?.message], ['failed', 'string'])
+    }
+  })
+
   test('an attempt that takes too long hears its signal, and its place is free although it goes on', async () => {
     let heard: unknown = null
     const heeding = await order(
@@ -220,6 +261,17 @@ suite('jobs', () => {
     assert.ok(isFourfoldError(heard, 'FF_JOB_TIMEOUT'))
     const hanging = await order(() => new Promise(() => undefined), short)
     assert.equal((await ended(hanging)).error?.code, 'FF_JOB_TIMEOUT')
+  })
+
+  test('a schema that never answers is no longer waited for than a handler', async () => {
+    const id = await order(() => 1, unchecked)
+    assert.equal((await ended(id)).error?.code, 'FF_JOB_TIMEOUT')
+    // Inputs are checked again by the worker.
+    const unread = defineJob<any>({ name: 'unread', input: never, retry: 0, timeout: 50 })
+    const ordered = await jobs.enqueue(defineJob<any>({ name: 'unread', input: anything, retry: 0 }), {})
+    const other = await ground().worker({ jobs: [unread.handle(() => 1 as never)] })
+    assert.equal((await ended(ordered.id)).error?.code, 'FF_JOB_TIMEOUT')
+    await other.close()
   })
 
   test('delayed ones wait, and runAt is the same as a moment', async () => {
@@ -261,6 +313,23 @@ suite('jobs', () => {
     assert.equal((await jobs.enqueue(alike, { act: 'gate', by: 'a' })).isNew, true)
   })
 
+  test('inputs are alike in whatever order their fields stand', async () => {
+    const [first, second, third] = [
+      await jobs.enqueue(same, { a: { x: [1, { p: 1, q: 2 }], y: 2 }, b: null }),
+      await jobs.enqueue(same, { b: null, a: { y: 2, x: [1, { q: 2, p: 1 }] } }),
+      await jobs.enqueue(same, { b: null, a: { y: 2, x: [{ q: 2, p: 1 }, 1] } }),
+    ]
+    assert.deepEqual([second, third.isNew], [{ id: first.id, isNew: false }, true])
+  })
+
+  test('a name that is paused is told of although there is nothing of it', async () => {
+    await jobs.pause('not yet')
+    const { paused, waiting } = (await jobs.counts()).find(({ name }) => name === 'not yet') ?? assert.fail('expected it')
+    assert.deepEqual([paused, waiting], [true, 0])
+    await jobs.resume('not yet')
+    assert.ok((await jobs.counts()).every(({ name }) => name !== 'not yet'))
+  })
+
   test('one that waits is cancelled at once, one that runs hears it, one that is finished is left', async () => {
     const waiting = await order(() => 1, act, { delay: '1h' })
     assert.equal(await jobs.cancel(waiting), true)
@@ -280,6 +349,15 @@ suite('jobs', () => {
     await jobs.cancel(deaf)
     assert.equal((await ended(deaf)).state, 'cancelled')
     assert.equal(await jobs.cancel('999999999'), false)
+  })
+
+  test('one that has failed is finished, and is not cancelled any more', async () => {
+    const id = await order(() => Promise.reject(new Error('no')), once)
+    assert.equal((await ended(id)).state, 'failed')
+    assert.equal(await jobs.cancel(id), false)
+    assert.equal((await jobs.find(id))?.state, 'failed')
+    assert.equal(await jobs.retry(id), 1)
+    await ended(id)
   })
 
   test('how far it is can be followed, forwards only, up to the end', async () => {
@@ -343,6 +421,16 @@ suite('jobs', () => {
     await assert.rejects(jobs.wait(id, { signal: AbortSignal.abort(reason) }), reason)
     assert.equal(await jobs.wait('999999999'), null)
   })
+
+  test('whoever waits in an app that is closed is told so', async () => {
+    const beside = await ground().worker({ works: false })
+    const id = await order(() => 1, act, { delay: '1h' })
+    const waiting = beside.jobs.wait(id).catch((error: unknown) => error)
+    await waitFor('it waits', () => beside.jobs.watching > 0)
+    await beside.close()
+    const late = new Promise((resolve) => setTimeout(() => resolve('nothing'), 2_000).unref())
+    assert.ok(isFourfoldError(await Promise.race([waiting, late]), 'FF_CORE_CLOSED'))
+  })
 })
 
 suite('jobs by the clock', () => {
@@ -354,6 +442,7 @@ suite('jobs by the clock', () => {
   })
   const missed = defineJob<any>({ name: 'missed', input: anything, schedule: '0 0 1 1 *' })
   const late = defineJob<any>({ name: 'late', input: anything, schedule: { cron: '0 0 * * *', timeZone: 'UTC' } })
+  const seldom = defineJob<any>({ name: 'seldom', input: anything, schedule: '*/4 * * * * *' })
   const ground = jobsGround({
     jobs: [
       every.handle(({ input }) => void (assert.deepEqual(input, { from: 'clock' }), ticks.push(Date.now())) as never),
@@ -376,6 +465,23 @@ suite('jobs by the clock', () => {
       (await outside.query('select count(*)::int as n from fourfold.finished_jobs where name = $1', [name])).rows[0].n
     await waitFor('what was missed', async () => (await found('late')) === 1)
     assert.equal(await found('missed'), 0)
+  })
+
+  test('a tick that is heard late is the tick that it was', async () => {
+    const { ff, outside, worker } = ground()
+    await ff.jobs.counts()
+    const running = await worker({ jobs: [seldom.handle(() => null)] })
+    const lastMs = async (): Promise<number> =>
+      (await outside.query(`select extract(epoch from last_tick) * 1000 as ms from fourfold.job_names where name = $1`, [seldom.name]))
+        .rows[0]?.ms
+    await waitFor('it has begun', async () => (await lastMs()) !== undefined)
+    const nextMs = Math.ceil(Date.now() / 4_000) * 4_000
+    await new Promise((resolve) => setTimeout(resolve, nextMs - Date.now() - 100))
+    // As if the process were paused.
+    while (Date.now() < nextMs + 1_500);
+    await waitFor('it is recorded', async () => Number(await lastMs()) >= nextMs)
+    assert.equal(Number(await lastMs()) - nextMs, 0)
+    await running.close()
   })
 })
 

@@ -16,6 +16,7 @@ async function serve(
   const server = createServer((request, response) => {
     if (request.url!.endsWith('/events')) return response.writeHead(503).end()
     const state = states[Math.min(asked++, states.length - 1)]!
+    if (state === -1) return
     if (typeof state === 'number') return response.writeHead(state).end('{}')
     return response.end(JSON.stringify(state))
   })
@@ -48,17 +49,36 @@ suite('waiting for a job in a browser', () => {
     ])
     const told: number[] = []
     t.mock.timers.enable({ apis: ['setTimeout'] })
-    const ticking = setInterval(() => t.mock.timers.tick(1_000), 5)
+    const ticking = setInterval(() => t.mock.timers.tick(250), 5)
     t.after(() => clearInterval(ticking))
     const done = await waitForJob(url, { onProgress: (state: JobState) => told.push(state.version) })
     assert.equal(done.output, 'cake')
     assert.deepEqual(told, [3, 4])
   })
 
+  test('a page whose bar throws gets its job all the same, and an answer that never comes is not waited for', async (t) => {
+    const waitForJob = await load()
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const ticking = setInterval(() => t.mock.timers.tick(250), 5)
+    t.after(() => clearInterval(ticking))
+    const { url } = await serve(t, [
+      { id: '1', state: 'running', version: 1, progress: 0.5 },
+      { id: '1', state: 'done', version: 2, output: 'cake' },
+    ])
+    const onProgress = (): never => {
+      throw new Error('no bar')
+    }
+    const late = new Promise((resolve) => setInterval(() => resolve('nothing'), 5_000).unref())
+    const done = await Promise.race([waitForJob(url, { onProgress }), late])
+    assert.deepEqual((done as JobState).output, 'cake')
+    const hanging = await serve(t, [-1, { id: '1', state: 'done', version: 2, output: 'cake' }])
+    assert.deepEqual(((await Promise.race([waitForJob(hanging.url), late])) as JobState).output, 'cake')
+  })
+
   test('a job that has failed, or is not there, is an error that says so; who gives up hears their own reason', async (t) => {
     const waitForJob = await load()
     t.mock.timers.enable({ apis: ['setTimeout'] })
-    const ticking = setInterval(() => t.mock.timers.tick(1_000), 5)
+    const ticking = setInterval(() => t.mock.timers.tick(250), 5)
     t.after(() => clearInterval(ticking))
     const failed = await serve(t, [{ id: '1', state: 'failed', version: 4, error: 'no such user' }])
     await assert.rejects(waitForJob(failed.url), { message: 'no such user', state: 'failed' })

@@ -9,6 +9,8 @@ import { loadApp } from '../load-app.ts'
 import { open } from '../open.ts'
 import { resolveFromOrigin } from '../../clones/build/snapshot-modules.ts'
 import { createLogger } from '../../core/log.ts'
+import { jsonOf } from '../../jobs/payload.ts'
+import { jobErrorOf } from '../../jobs/worker/run-job.ts'
 
 import type { FromThread, ThreadSettings, ToThread } from '../job-threads.ts'
 
@@ -38,7 +40,9 @@ async function run({ job, context }: ToThread & { type: 'run' }): Promise<void> 
       progress: (fraction, message) => say({ type: 'progress', fraction, message }),
       log: log.child({ job, id: context.id }),
     })
-    say({ type: 'done', output })
+    // As it would be written without a thread: what crosses as it is loses its methods, toJSON among them.
+    const text = output === undefined ? null : jsonOf(output, `The output of ${job}`, 'FF_JOB_OUTPUT')
+    say({ type: 'done', output: text })
   } catch (error) {
     say({ type: 'failed', error: plain(error) })
   } finally {
@@ -48,7 +52,14 @@ async function run({ job, context }: ToThread & { type: 'run' }): Promise<void> 
 
 /** Errors lose their own fields on the way. */
 function plain(error: unknown): (FromThread & { type: 'failed' })['error'] {
-  if (!(error instanceof Error)) return { name: 'Error', message: String(error) }
-  const { name: kind, message, stack, code } = error as Error & { code?: unknown }
-  return { name: kind, message, ...(stack !== undefined && { stack }), ...(typeof code === 'string' && { code }) }
+  const { message, stack, code } = jobErrorOf(error, 1)
+  return { name: kindOf(error), message, ...(stack !== undefined && { stack }), ...(code !== undefined && { code }) }
+}
+
+function kindOf(error: unknown): string {
+  try {
+    return error instanceof Error ? String(error.name) : 'Error'
+  } catch {
+    return 'Error'
+  }
 }

@@ -77,7 +77,7 @@ with orphans as materialized (
 update fourfold.jobs j set
   worker = null, version = j.version + 1, progress = null, message = null,
   state = case when j.attempt >= j.attempts and not j.cancelled then 'failed' when j.attempt < 3 then 'waiting' else 'scheduled' end,
-  run_at = case when j.attempt < 3 then j.run_at
+  run_at = case when j.attempt >= j.attempts and not j.cancelled then now() when j.attempt < 3 then j.run_at
     else now() + least(power(2, j.attempt - 2), 60) * interval '1 s' end,
   rank = case when j.attempt < 3 then j.rank else now() - j.priority * interval '1 min' end,
   errors = coalesce(j.errors, '[]') || jsonb_build_object('attempt', j.attempt, 'at', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
@@ -114,7 +114,7 @@ returning id, version`
 
 /** $1 id, $2 the partition. Of a job that nobody runs. */
 export const CANCEL_WAITING_SQL: string = `
-with gone as (delete from fourfold.jobs where id = $1 and state <> 'running' returning *)
+with gone as (delete from fourfold.jobs where id = $1 and state in ('waiting', 'scheduled') returning *)
 insert into fourfold.finished_jobs (${finishedColumns})
 select $2, id, name, 'cancelled', input, null, owner, null, token, attempt, attempts, version + 1, progress,
   message, errors, run_at, ordered_at, begun_at, clock_timestamp() from gone
@@ -124,18 +124,21 @@ returning id, version`
 export const CANCEL_RUNNING_SQL: string = `
 update fourfold.jobs set cancelled = true, version = version + 1 where id = $1 and state = 'running' returning version`
 
+/** Whether it is not over. $1 id. */
+export const STANDS_SQL: string = `select from fourfold.jobs where id = $1 and state <> 'failed'`
+
 /** Which of these were finished by this very claim: the answer to an earlier try was lost. $1 worker, $2 ids, $3 tokens. */
 export const FINISHED_BEFORE_SQL: string = `
 select f.id, f.version from unnest($2::bigint[], $3::int[]) as g (id, token)
 join fourfold.finished_jobs f on f.id = g.id and f.token = g.token and f.worker = $1`
 
-/** What is to be cancelled is left: nothing follows it. $1 worker, $2 ids, $3 tokens, $4 errors, $5 until the next attempt in ms, null: there is none. */
+/** What is to be cancelled is left: nothing follows it. One that has failed is kept from this moment on, by its run_at. $1 worker, $2 ids, $3 tokens, $4 errors, $5 until the next attempt in ms, null: there is none. */
 export const FAIL_SQL: string = `
 with given as (select * from unnest($2::bigint[], $3::int[], $4::text[], $5::float8[]) as g (id, token, error, retry_ms))
 update fourfold.jobs j set
   state = case when g.retry_ms is null then 'failed' else 'scheduled' end, worker = null, version = j.version + 1,
-  run_at = coalesce(now() + g.retry_ms * interval '1 ms', j.run_at),
-  rank = coalesce(now() + g.retry_ms * interval '1 ms', j.run_at) - j.priority * interval '1 min',
+  run_at = now() + coalesce(g.retry_ms, 0) * interval '1 ms',
+  rank = now() + coalesce(g.retry_ms, 0) * interval '1 ms' - j.priority * interval '1 min',
   errors = case when jsonb_array_length(coalesce(j.errors, '[]')) >= 50 then j.errors - 0 else coalesce(j.errors, '[]') end
     || g.error::jsonb
 from given g where j.id = g.id and j.token = g.token and j.worker = $1 and j.state = 'running' and not j.cancelled

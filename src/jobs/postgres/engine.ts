@@ -5,7 +5,7 @@ import { sqlState } from '../../engines/postgres/client.ts'
 import { CALL_SQL, callStatement } from './calls.ts'
 import * as claims from './claims.ts'
 import { CALL_CLAIM_SQL, CALL_COMPLETE_SQL } from './functions.ts'
-import { claimWithin } from './limits.ts'
+import { claimWithin, type KeyRounds } from './limits.ts'
 import * as orders from './orders.ts'
 import { rotate } from './retention.ts'
 import { CREATE_TABLES_SQL, HAS_TABLES_SQL, SCHEMA_LOCK } from './schema.ts'
@@ -32,10 +32,13 @@ export interface PostgresJobsOptions {
 
 /** The partition that is being filled is looked up so often: a finished job may stand in the one before. */
 const segmentMs = 10_000
+/** Orders that meet others like them which are finished at that moment, each time. */
+const mostTries = 10
 
 export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine {
   const { run } = database
   const segment = createSegment(run)
+  const rounds: KeyRounds = new Map()
   let own: string | null = null
 
   const recorded = async (
@@ -90,7 +93,7 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
     claim: async (worker, names, most) => toClaims((await run(CALL_CLAIM_SQL, [worker, names, most])).rows),
     claimLimited: (worker, limits, most) =>
       database.transaction(async (within) => {
-        const { rows, againMs } = await claimWithin(within, worker, limits, most)
+        const { rows, againMs } = await claimWithin(within, worker, limits, most, rounds)
         return { claims: toClaims(rows), againMs }
       }),
     waitingAmong: async (names) => column(await run(orders.WAITING_AMONG_SQL, [names]), 'name'),
@@ -126,10 +129,14 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
     find: async (wanted) => (await run(orders.FIND_SQL, [wanted])).rows.map(toRecord),
     failed: async (name, most) => (await run(orders.FAILED_SQL, [name, most])).rows.map(toRecord),
     cancel: async (id) => {
-      const waiting = (await run(claims.CANCEL_WAITING_SQL, [id, await segment()])).rows[0]
-      if (waiting !== undefined) return { version: waiting['version'] as number, asked: false }
-      const running = (await run(claims.CANCEL_RUNNING_SQL, [id])).rows[0]
-      return running === undefined ? null : { version: running['version'] as number, asked: true }
+      for (;;) {
+        const waiting = (await run(claims.CANCEL_WAITING_SQL, [id, await segment()])).rows[0]
+        if (waiting !== undefined) return { version: waiting['version'] as number, asked: false }
+        const running = (await run(claims.CANCEL_RUNNING_SQL, [id])).rows[0]
+        if (running !== undefined) return { version: running['version'] as number, asked: true }
+        // Between both it may have been given back, or have failed: then it waits, and once more.
+        if ((await run(claims.STANDS_SQL, [id])).rows.length === 0) return null
+      }
     },
     retry: async (of) =>
       column(await run(orders.RETRY_SQL, ['id' in of ? of.id : null, 'name' in of ? of.name : null]), 'id'),
@@ -166,17 +173,32 @@ async function prepare(run: RunStatement): Promise<void> {
   }
 }
 
-async function order(run: RunStatement, jobs: readonly NewJob[], behind?: string): Promise<readonly Ordered[]> {
+async function order(
+  run: RunStatement,
+  jobs: readonly NewJob[],
+  behind?: string,
+  tries = mostTries,
+): Promise<readonly Ordered[]> {
   const columns = (['name', 'input', 'owner', 'key', 'uniqueKey', 'priority', 'delayMs', 'attempts'] as const).map(
     (column) => jobs.map((job) => job[column]),
   )
   const { rows } = await run(orders.ORDER_SQL, columns, behind)
   if (rows.length === jobs.length) return rows.map(({ id }) => ({ id: id as string, isNew: true }))
-  return await match(run, jobs, rows)
+  const matched = await match(run, jobs, rows)
+  const left = jobs.filter((_, at) => matched[at] === null)
+  if (left.length === 0) return matched as readonly Ordered[]
+  // They met others like them that were finished between the two statements.
+  if (tries === 1) throw busy(left[0]!)
+  const again = [...(await order(run, left, behind, tries - 1))]
+  return matched.map((one) => one ?? again.shift()!)
 }
 
-/** Some were there already: by their unique keys. Of two alike in one call the first is new. */
-async function match(run: RunStatement, jobs: readonly NewJob[], rows: readonly Row[]): Promise<readonly Ordered[]> {
+/** Some were there already: by their unique keys. Of two alike in one call the first is new. Null: there is none any more. */
+async function match(
+  run: RunStatement,
+  jobs: readonly NewJob[],
+  rows: readonly Row[],
+): Promise<readonly (Ordered | null)[]> {
   const plain = rows.filter(({ unique_key: key }) => key === null).map(({ id }) => id as string)
   const made = new Map(rows.filter(({ unique_key: key }) => key !== null).map((row) => [nameOf(row), row['id']]))
   const unique = jobs.filter(({ uniqueKey }) => uniqueKey !== null)
@@ -189,11 +211,13 @@ async function match(run: RunStatement, jobs: readonly NewJob[], rows: readonly 
     made.delete(name)
     if (id !== undefined) return { id, isNew: true }
     const known = there.get(name)
-    if (known !== undefined) return { id: known, isNew: false }
-    // It was finished between the two statements.
-    const message = `The order of ${job.name} met one like it that was finished at this moment: order it again`
-    throw new FourfoldError('FF_JOB_BUSY', message, { fields: { name: job.name } })
+    return known === undefined ? null : { id: known, isNew: false }
   })
+}
+
+function busy({ name }: NewJob): FourfoldError {
+  const message = `The order of ${name} met others like it that were finished at that moment: order it again`
+  return new FourfoldError('FF_JOB_BUSY', message, { fields: { name } })
 }
 
 function nameOf({ name, unique_key: key }: Row): string {

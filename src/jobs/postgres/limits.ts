@@ -24,21 +24,29 @@ select key, count(*)::int as running from fourfold.jobs where state = 'running' 
 const FIRST_SQL = `
 select id, key from fourfold.jobs where name = $1 and state = 'waiting' order by rank, id limit $2 for update skip locked`
 
-/** The first of each key, found by jumping from key to key: a backlog of one key is not walked through. $1 name. */
+/** The keys that wait, found by jumping from key to key: a backlog of one key is not walked through. $1 name, $2 behind which, $3 how many. */
 const KEYS_SQL = `
 with recursive keys as (
-  (select key from fourfold.jobs where name = $1 and state = 'waiting' and key is not null order by key limit 1)
+  (select key from fourfold.jobs where name = $1 and state = 'waiting' and key > $2 order by key limit 1)
   union all
   select (select j.key from fourfold.jobs j where j.name = $1 and j.state = 'waiting' and j.key > k.key order by j.key limit 1)
   from keys k where k.key is not null)
-select key from keys where key is not null limit 1000`
+select key from keys where key is not null limit $3`
 
 /** $1 name, $2 keys, $3 how many of each are wanted, $4 how many in all. */
 const OF_KEYS_SQL = `
-select o.id, o.key from unnest($2::text[], $3::int[]) as k (key, room) cross join lateral (
+select o.id, o.key, extract(epoch from o.rank)::float8 as rank from unnest($2::text[], $3::int[]) as k (key, room) cross join lateral (
   select id, key, rank from fourfold.jobs where name = $1 and state = 'waiting' and key = k.key
   order by rank, id limit k.room for update skip locked) o
 order by o.rank, o.id limit $4`
+
+/** What has no key, behind those of the head; no index has it by itself, so it is not looked for without end. $1 name, $2 how many. */
+const WITHOUT_KEY_SQL = `
+with looked_at as materialized (
+  select id, key, rank from fourfold.jobs where name = $1 and state = 'waiting' order by rank, id limit 10000)
+select id, key, extract(epoch from rank)::float8 as rank from fourfold.jobs where state = 'waiting'
+  and id = any(array(select id from looked_at where key is null order by rank, id limit $2))
+order by jobs.rank, id for update skip locked`
 
 /** $1 name, $2 ms from now. */
 const ARRIVAL_SQL = `
@@ -46,6 +54,11 @@ update fourfold.job_names set arrival = clock_timestamp() + $2::float8 * interva
 
 /** How far the head of the queue is looked at before keys are looked for one by one. */
 const headSize = 200
+/** So many keys are looked at together. */
+const keysAtOnce = 1_000
+
+/** Behind which key of a name the next are looked at: so that each has its turn, however many there are. */
+export type KeyRounds = Map<string, string>
 
 /** The rows of claims, and after what time a rate allows the next where it held some back. */
 export interface LimitedClaims {
@@ -61,6 +74,7 @@ export async function claimWithin(
   worker: string,
   { name, limit, perKey, rate }: LimitedName,
   most: number,
+  rounds: KeyRounds,
 ): Promise<LimitedClaims> {
   await run(ENSURE_NAME_SQL, [name])
   const { rows: locked } = await run(LOCK_NAME_SQL, [name])
@@ -72,7 +86,7 @@ export async function claimWithin(
   const againMs =
     rate === null || allowed >= most ? null : nextMs(locked[0]['arrival_ms'] as number | null, allowed, rate)
   if (room <= 0) return { rows: [], againMs }
-  const ids = perKey === null ? await firstIds(run, name, room) : await idsByKey(run, name, { room, perKey, running })
+  const ids = perKey === null ? await firstIds(run, name, room) : await idsByKey(run, name, { room, perKey, running, rounds })
   if (ids.length === 0) return none
   const { rows } = await run(CLAIM_IDS_SQL, [worker, ids])
   if (rate !== null) {
@@ -96,10 +110,12 @@ interface KeyRoom {
   readonly room: number
   readonly perKey: number
   readonly running: ReadonlyMap<string | null, number>
+  readonly rounds: KeyRounds
 }
 
 /** In the order of the queue, past those whose key is full. What has no key is held by none. */
-async function idsByKey(run: RunStatement, name: string, { room, perKey, running }: KeyRoom): Promise<string[]> {
+async function idsByKey(run: RunStatement, name: string, given: KeyRoom): Promise<string[]> {
+  const { room, perKey, running, rounds } = given
   const left = new Map<string, number>()
   const roomOf = (key: string): number => left.get(key) ?? perKey - (running.get(key) ?? 0)
   const take = (rows: readonly Row[], ids: string[]): string[] => {
@@ -117,13 +133,28 @@ async function idsByKey(run: RunStatement, name: string, { room, perKey, running
   const head = await run(FIRST_SQL, [name, Math.max(headSize, room)])
   const ids = take(head.rows, [])
   if (ids.length === room || head.rows.length < Math.max(headSize, room)) return ids
-  const { rows } = await run(KEYS_SQL, [name])
-  const keys = rows.map(({ key }) => key as string).filter((key) => roomOf(key) > 0)
-  if (keys.length === 0) return ids
+  const keys = (await nextKeys(run, name, rounds)).filter((key) => roomOf(key) > 0)
   // Those of the head are among them again.
   const wanted = keys.map((key) => roomOf(key) + ids.length)
-  const more = await run(OF_KEYS_SQL, [name, keys, wanted, room + ids.length])
-  return take(more.rows, ids)
+  const ofKeys = await run(OF_KEYS_SQL, [name, keys, wanted, room + ids.length])
+  const withoutKey = await run(WITHOUT_KEY_SQL, [name, room + ids.length])
+  const more = [...ofKeys.rows, ...withoutKey.rows]
+  return take(
+    more.toSorted((one, other) => (one['rank'] as number) - (other['rank'] as number)),
+    ids,
+  )
+}
+
+/** From where the last ones ended, and on from the first when there are no more. */
+async function nextKeys(run: RunStatement, name: string, rounds: KeyRounds): Promise<string[]> {
+  const behind = rounds.get(name) ?? ''
+  const keysBehind = async (key: string): Promise<string[]> =>
+    (await run(KEYS_SQL, [name, key, keysAtOnce])).rows.map((row) => row['key'] as string)
+  const keys = await keysBehind(behind)
+  if (keys.length < keysAtOnce && behind !== '') keys.push(...(await keysBehind('')))
+  const next = [...new Set(keys)].slice(0, keysAtOnce)
+  rounds.set(name, next.length < keysAtOnce ? '' : next.at(-1)!)
+  return next
 }
 
 /**

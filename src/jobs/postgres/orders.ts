@@ -67,11 +67,14 @@ insert into fourfold.job_names (name, paused) values ($1, $2) on conflict (name)
 export const PAUSED_SQL: string = `select name from fourfold.job_names where paused`
 
 export const COUNTS_SQL: string = `
+with j as (
+  select name, state, run_at from fourfold.jobs
+  union all select name, null, null from fourfold.job_names where paused)
 select name, count(*) filter (where state = 'scheduled')::int as scheduled, count(*) filter (where state = 'waiting')::int as waiting,
   count(*) filter (where state = 'running')::int as running, count(*) filter (where state = 'failed')::int as failed,
   coalesce((select paused from fourfold.job_names n where n.name = j.name), false) as paused,
   coalesce(extract(epoch from now() - min(run_at) filter (where state = 'waiting')) * 1000, 0)::float8 as oldest_ms
-from fourfold.jobs j group by name order by name`
+from j group by name order by name`
 
 /** $1 name, $2 the tick in ms since 1970. Locks the name's row, so that of two workers one orders. */
 export const TICK_SQL: string = `

@@ -17,9 +17,12 @@ export class Ahead {
     this.#averageMs = this.#averageMs === null ? ms : this.#averageMs + share * (ms - this.#averageMs)
   }
 
-  /** @param concurrency how many run at a time */
-  of(concurrency: number): number {
-    if (this.#averageMs === null) return 0
+  /**
+   * @param concurrency how many run at a time
+   * @param quietMs for how long none has begun: whatever those before have taken, what runs now takes longer
+   */
+  of(concurrency: number, quietMs: number): number {
+    if (this.#averageMs === null || quietMs > aheadMs) return 0
     return Math.min(mostAhead, Math.floor((concurrency * aheadMs) / Math.max(this.#averageMs, 0.01)))
   }
 }

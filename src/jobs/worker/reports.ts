@@ -27,6 +27,8 @@ export interface ReportsOptions {
 }
 
 const most = 500
+/** Of outputs, in characters: more would take a statement's time, or be longer than a text can be. */
+const mostCharacters = 4 * 1024 * 1024
 const firstRetryMs = 50
 const lastRetryMs = 2_000
 
@@ -67,7 +69,7 @@ export class Reports {
     // What ends in the same step goes together.
     await Promise.resolve()
     while (queue.length > 0) {
-      const batch = queue.splice(0, most)
+      const batch = queue.splice(0, lotOf(queue))
       await this.#tell(batch)
       this.size -= batch.length
     }
@@ -114,4 +116,14 @@ export class Reports {
     if (kind === 'cancelled') return await engine.endCancelled(worker, what)
     return await engine.handBack(worker, what)
   }
+}
+
+/** How many go together. */
+function lotOf(queue: readonly Report[]): number {
+  let characters = 0
+  const end = queue.findIndex((report, at) => {
+    characters += report.kind === 'done' ? (report.what.output?.length ?? 0) : 0
+    return at >= most || (at > 0 && characters > mostCharacters)
+  })
+  return end < 0 ? queue.length : end
 }

@@ -36,11 +36,17 @@ export async function runJob(options: RunOptions): Promise<Outcome> {
   const { held, policy } = options
   const { signal } = held.controller
   let timer: NodeJS.Timeout | undefined
-  try {
-    const input = await checked(options)
-    await options.prepare()
+  const begin = (): void => {
+    clearTimeout(timer)
     timer = setTimeout(() => held.controller.abort(timeoutOf(policy)), policy.timeoutMs)
-    return { kind: 'done', output: await attempt(options, input) }
+  }
+  try {
+    begin()
+    const input = await beforeAborted(checked(options), signal, null)
+    clearTimeout(timer)
+    await beforeAborted(options.prepare(), signal, null)
+    begin()
+    return { kind: 'done', output: await beforeAborted(attempt(options, input), signal, options.kill) }
   } catch (error) {
     return outcomeOf(signal.aborted && signal.reason !== undefined ? (signal.reason as unknown) : error, options)
   } finally {
@@ -53,9 +59,9 @@ async function checked({ definition, policy, held }: RunOptions): Promise<unknow
   return await parse(input, held.claim.input, `The input of ${policy.name}`, 'FF_JOB_INPUT')
 }
 
-async function attempt({ definition, policy, held, call, kill }: RunOptions, input: unknown): Promise<string | null> {
+async function attempt({ definition, policy, call }: RunOptions, input: unknown): Promise<string | null> {
   const { contract } = definition
-  const output = await beforeAborted(call(input), held.controller.signal, kill)
+  const output = await call(input)
   if (contract.output === undefined)
     return output === undefined ? null : jsonOf(output, `The output of ${policy.name}`, 'FF_JOB_OUTPUT')
   const text = jsonOf(output, `The output of ${policy.name}`, 'FF_JOB_OUTPUT')
@@ -100,15 +106,24 @@ function isFinal(error: unknown): boolean {
   return isFourfoldError(error, 'FF_JOB_INPUT') || isFourfoldError(error, 'FF_JOB_OUTPUT')
 }
 
+/** Of whatever was thrown: what cannot be told is no reason for the attempt not to have failed. */
 export function jobErrorOf(error: unknown, attempt: number): JobError {
   const at = new Date().toISOString()
-  if (!(error instanceof Error)) return { attempt, at, message: String(error) }
-  const { message, stack } = error
+  try {
+    return { attempt, at, ...tellOf(error) }
+  } catch {
+    return { attempt, at, message: 'What was thrown cannot be written as a text' }
+  }
+}
+
+function tellOf(error: unknown): Omit<JobError, 'attempt' | 'at'> {
+  if (!(error instanceof Error)) return { message: String(error).slice(0, longestStack) }
+  const { stack } = error
   const code = error instanceof JobFailure ? failureCode : (error as { code?: unknown }).code
   return {
-    ...{ attempt, at, message: message.slice(0, longestStack) },
+    message: String(error.message).slice(0, longestStack),
     ...(typeof code === 'string' && { code }),
-    ...(stack !== undefined && { stack: stack.slice(0, longestStack) }),
+    ...(typeof stack === 'string' && { stack: stack.slice(0, longestStack) }),
   }
 }
 

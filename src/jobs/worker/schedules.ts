@@ -72,8 +72,10 @@ function cronOf({ cron, timeZone }: ScheduleOptions<unknown>, heard?: (atMs: num
   const settings = { unref: true, ...(timeZone !== undefined && { timezone: timeZone }) }
   if (heard === undefined) return new Cron(cron, { ...settings, paused: true })
   return new Cron(cron, settings, (job: Cron) => {
-    const at = job.currentRun()
-    if (at !== null) heard(Math.floor(at.getTime() / 1000) * 1000)
+    // The tick, and not when it is heard: a process that was busy or paused at it hears it later than others.
+    const heardAt = job.currentRun() ?? new Date()
+    const [at] = job.previousRuns(1, new Date(Math.floor(heardAt.getTime() / 1000) * 1000 + 1000))
+    if (at !== undefined) heard(at.getTime())
   })
 }
 

@@ -12,6 +12,8 @@ export interface TurnsOptions {
   readonly jobs: ReadonlyMap<string, { readonly policy: JobPolicy }>
   /** How many may be taken now. */
   readonly room: () => number
+  /** The same of those whose rate is limited: what is taken counts as begun, so none is taken far ahead. */
+  readonly roomForRated: () => number
   /** Not while a heartbeat is under way. */
   readonly locked: <T>(work: () => Promise<T>) => Promise<T>
   /** In whose name. */
@@ -33,9 +35,13 @@ export class Turns {
   #paused: { readonly names: ReadonlySet<string>; readonly atMs: number } | null = null
   /** Whether there may be some that nobody has taken. */
   #more = true
+  /** Whether some wait for nothing but a place. */
+  #held = false
   #dueAtMs = -Infinity
   #againAtMs = Infinity
   #limitedFirst = false
+  /** Of those that are limited, the last that something was taken of: the others come first. */
+  #last: string | null = null
   #wake = Promise.withResolvers<void>()
   #stopped = false
   #running: Promise<void> | null = null
@@ -61,7 +67,7 @@ export class Turns {
   wake(more: boolean, due = false): void {
     this.#more ||= more
     if (due) this.#dueAtMs = -Infinity
-    if (more || this.#more) this.#wake.resolve()
+    if (more || this.#more || this.#held) this.#wake.resolve()
   }
 
   /** One has ended here: another of its name may have been held back by it. @param again whether it is tried again */
@@ -109,6 +115,7 @@ export class Turns {
     if (room() <= 0) return
     const paused = this.#paused?.names ?? (await this.#readPaused())
     this.#more = false
+    this.#held = false
     this.#againAtMs = Infinity
     // Asked inside: a heartbeat that came first may have found that it is another one's name by now.
     const steps = [
@@ -143,20 +150,34 @@ export class Turns {
   }
 
   async #claimLimited(worker: string, paused: ReadonlySet<string>): Promise<void> {
-    const { engine, room, took } = this.#options
+    const { engine, room, roomForRated, took } = this.#options
     const names = [...this.#limited.keys()].filter((name) => !paused.has(name))
-    const waiting = names.length === 0 ? [] : await engine.waitingAmong(names)
-    for (const name of waiting) {
+    const waiting = new Set(names.length === 0 ? [] : await engine.waitingAmong(names))
+    for (const name of this.#inTurn().filter((one) => waiting.has(one))) {
       const most = room()
       if (most <= 0) {
         this.#more = true
         return
       }
-      const { claims, againMs } = await engine.claimLimited(worker, this.#limited.get(name)!, most)
+      const limits = this.#limited.get(name)!
+      const within = limits.rate === null ? most : Math.min(most, roomForRated())
+      if (within <= 0) {
+        this.#held = true
+        continue
+      }
+      const { claims, againMs } = await engine.claimLimited(worker, limits, within)
       if (againMs !== null) this.#againAtMs = Math.min(this.#againAtMs, performance.now() + againMs)
-      this.#more ||= claims.length === most
+      this.#more ||= claims.length === within
+      if (claims.length > 0) this.#last = name
       took(claims, worker)
     }
+  }
+
+  /** Those that are limited, beginning behind the last: a backlog of one takes all the room whenever it comes first. */
+  #inTurn(): readonly string[] {
+    const names = [...this.#limited.keys()]
+    const next = names.indexOf(this.#last ?? '') + 1
+    return [...names.slice(next), ...names.slice(0, next)]
   }
 
   async #readPaused(): Promise<ReadonlySet<string>> {

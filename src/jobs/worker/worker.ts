@@ -72,6 +72,8 @@ const deafPollMs = 200
 const heardWithinMs = 2_000
 /** What was taken ahead and not begun for so long is given to others. */
 const longestReadyMs = 1_000
+/** The same where nothing was begun for so long. */
+const longestQuietMs = 250
 const recordWithinMs = 5_000
 /** Ends that are not recorded yet: with more of them the database is what is slow. */
 const mostReports = 1_000
@@ -96,6 +98,8 @@ export class JobWorker {
   #probed: { readonly atMs: number } | null = null
   #lock: Promise<unknown> = Promise.resolve()
   #beating: Promise<void> | null = null
+  /** When it last began one. */
+  #begunAtMs = -Infinity
 
   constructor(options: JobWorkerOptions) {
     const { engine, teller, log } = options
@@ -111,6 +115,7 @@ export class JobWorker {
       engine,
       jobs: options.jobs,
       room: () => this.#room(),
+      roomForRated: () => this.#roomForRated(),
       locked: (work) => this.#locked(work),
       worker: () => this.#register(),
       took: (claims, worker) => this.#took(claims, worker),
@@ -180,20 +185,33 @@ export class JobWorker {
     if (this.#draining || this.#reports.size > mostReports) return 0
     const { concurrency } = this.#options
     const busy = this.#running.size + this.#ready.length
-    const ahead = this.#ahead.of(concurrency)
+    const ahead = this.#ahead.of(concurrency, performance.now() - this.#begunAtMs)
     // Asked for in larger lots: not whenever one of many has ended.
     const room = concurrency + ahead - busy
     return busy > concurrency && room < ahead / 2 ? 0 : room
   }
 
+  /** Those that are free, or else the next one that will be. */
+  #roomForRated(): number {
+    const taken = this.#ready.filter((held) => this.#isRated(held)).length
+    return Math.max(1, this.#options.concurrency - this.#running.size) - taken
+  }
+
   #took(claims: readonly Claim[], worker: string): void {
     const nowMs = performance.now()
-    for (const claim of claims) {
-      const held: Held = { claim, worker, takenAtMs: nowMs, controller: new AbortController(), state: 'ready' }
-      this.#held.set(claim.id, held)
-      this.#ready.push(held)
-    }
+    const taken = claims.map((claim): Held => {
+      return { claim, worker, takenAtMs: nowMs, controller: new AbortController(), state: 'ready' }
+    })
+    for (const held of taken) this.#held.set(held.claim.id, held)
+    // By their rate they have begun.
+    const first = taken.filter((held) => this.#isRated(held))
+    this.#ready.unshift(...first)
+    this.#ready.push(...taken.filter((held) => !first.includes(held)))
     this.#begin()
+  }
+
+  #isRated({ claim }: Held): boolean {
+    return this.#options.jobs.get(claim.name)!.policy.rate !== null
   }
 
   #begin(): void {
@@ -215,6 +233,7 @@ export class JobWorker {
     held.state = 'running'
     this.counts.begun += 1
     const beganMs = performance.now()
+    this.#begunAtMs = beganMs
     const outcome = claim.cancelled ? ({ kind: 'cancelled' } as const) : await this.#attempt(held, job)
     this.#ahead.took(performance.now() - beganMs)
     held.state = 'ending'
@@ -317,8 +336,9 @@ export class JobWorker {
   }
 
   #poll(): void {
-    const longAgoMs = performance.now() - longestReadyMs
-    const waited = (this.#ready[0]?.takenAtMs ?? Infinity) < longAgoMs
+    const nowMs = performance.now()
+    const isStuck = nowMs - this.#begunAtMs > longestQuietMs
+    const waited = this.#ready.some(({ takenAtMs }) => nowMs - takenAtMs > (isStuck ? longestQuietMs : longestReadyMs))
     if (waited) for (const held of this.#ready.splice(0)) this.#handBack(held)
     if (this.#probed === null || performance.now() - this.#probed.atMs < heardWithinMs) return
     if (this.#turns.pollMs !== deafPollMs) {

@@ -1,5 +1,6 @@
 /** An app whose jobs run in threads: one computes, one eats memory, one ends its thread, one throws. */
 
+import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { isMainThread, threadId } from 'node:worker_threads'
 
@@ -16,12 +17,36 @@ export const compute = defineJob<any, any, any>({
   thread: true,
 })
 
+/** Is tried again, and answers what cannot be written. */
+export const patient = defineJob<any, any, any>({ name: 'patient', input: anything, retry: 3, thread: true })
+const runPatient = patient.handle(() => {
+  const circle: any = {}
+  return Object.assign(circle, { circle })
+})
+
+class Sum {
+  readonly euros: number
+
+  constructor(euros: number) {
+    this.euros = euros
+  }
+
+  toJSON(): string {
+    return `${this.euros} EUR`
+  }
+}
+
 const runCompute = compute.handle(async ({ input, databases, progress, signal }: any) => {
   if (input.does === 'spin') for (const until = Date.now() + input.ms; Date.now() < until;);
   if (input.does === 'for ever') for (;;);
   if (input.does === 'eat') for (const eaten: unknown[] = []; ;) eaten.push(Array.from({ length: 1_000 }, () => ({})))
   if (input.does === 'exit') process.exit(3)
   if (input.does === 'throw') throw new JobFailure('no such user')
+  if (input.does === 'throw an object') throw Object.create(null)
+  if (input.does === 'throw later') setTimeout(() => assert.fail('too late'), 100)
+  if (input.does === 'exit later') setTimeout(() => process.exit(3), 100)
+  if (input.does === 'sum') return { sum: new Sum(12) }
+  if (input.does === 'answer a function') return { of: 'a function', run: () => undefined }
   if (input.does === 'wait')
     await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
   progress(0.5, 'half')
@@ -31,7 +56,7 @@ const runCompute = compute.handle(async ({ input, databases, progress, signal }:
 
 export default defineApp({
   databases: { main: database<any>({ replicas: 0 }) },
-  jobs: [runCompute],
+  jobs: [runCompute, runPatient],
   server: () => createServer((_request, response) => void response.end('here')),
   queue: { recoverWithin: '2s' },
   workers: { threadMemory: '48MiB' },
