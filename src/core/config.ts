@@ -23,8 +23,9 @@ import {
   type RecordField,
 } from './config-schema.ts'
 import { parseDuration } from './duration.ts'
-import { FourfoldError, redactUrl } from './errors.ts'
+import { FourfoldError } from './errors.ts'
 import { nearestKey } from './nearest-key.ts'
+import { redactUrl } from './redact-url.ts'
 
 export interface ConfigProblem {
   readonly path: string
