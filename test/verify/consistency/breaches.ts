@@ -38,6 +38,7 @@ export interface Breach {
 }
 
 const follower = 'src/freshness/changes/follower.ts'
+const reading = 'src/freshness/changes/read-changes.ts'
 const filter = 'src/freshness/changes/filter.ts'
 const run = 'src/freshness/tracker/run.ts'
 const publisher = 'src/freshness/tracker/publisher.ts'
@@ -116,7 +117,7 @@ export const breaches: readonly Breach[] = [
     name: 'who joins takes what is older for unchanged',
     plants: [
       {
-        file: follower,
+        file: reading,
         find: 'const page = await store.readStream(',
         put: `if (after === 0) after = (await store.readStream(changeStream(database), 0, { limit: 1 })).last
           const page = await store.readStream(`,
