@@ -43,7 +43,8 @@ const filter = 'src/freshness/changes/filter.ts'
 const run = 'src/freshness/tracker/run.ts'
 const publisher = 'src/freshness/tracker/publisher.ts'
 const reads = 'src/database/recorded-reads.ts'
-const cluster = 'src/database/cluster.ts'
+const cacheFreshness = 'src/database/cache-freshness.ts'
+const readIndex = 'src/database/read-index.ts'
 const lookups = 'src/cache/lookups.ts'
 
 export const breaches: readonly Breach[] = [
@@ -168,7 +169,7 @@ export const breaches: readonly Breach[] = [
     name: 'monotonic readers are held to their own writes alone',
     plants: [
       {
-        file: cluster,
+        file: cacheFreshness,
         find: "if (level === 'session') {",
         put: "if (level === 'session' || level === 'monotonic') {",
       },
@@ -187,14 +188,14 @@ export const breaches: readonly Breach[] = [
     name: 'the position that strict readers need is used again',
     plants: [
       {
-        file: cluster,
+        file: readIndex,
         find: 'readIndex(): Promise<WritePosition> {',
         put: `readIndex(): Promise<WritePosition> {
           const kept = (this as any).kept
           if (kept !== undefined && performance.now() - kept.atMs < 100) return kept.index`,
       },
       {
-        file: cluster,
+        file: readIndex,
         find: 'this.#index = index\n',
         put: 'this.#index = index; (this as any).kept = { index, atMs: performance.now() }\n',
       },
