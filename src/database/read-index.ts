@@ -1,5 +1,5 @@
 /**
- * The primary's position for readers who must see all that was committed before they asked (the read index of Raft): a
+ * The primary's position for readers who must see all that was committed before they asked (FRESHNESS rule 23): a
  * query that is under way may be too old for who comes now, so it is shared only by those who came before it began.
  */
 
