@@ -70,14 +70,15 @@ export function createAppJobs(options: AppJobsOptions): AppJobs {
   const cluster = clusters[database]
   if (cluster === undefined) return withoutDatabase(config)
   const naming = new Naming()
-  const engine = createPostgresJobs({ database: clusterDatabase(cluster, naming) })
+  const jobsDatabase = clusterDatabase(cluster, naming)
+  const engine = createPostgresJobs({ database: jobsDatabase })
   const teller = new Teller({ engine, store, log })
   const pending = new PendingOrders(engine, () => teller.call({ work: true, due: true }))
   const watch = new JobWatch({ engine, store, log })
   let instance: Fourfold<any> | null = null
   let worker: JobWorker | null = null
   const core: JobsCore = {
-    ...{ engine, teller, pending, watch },
+    ...{ engine, database: jobsDatabase, teller, pending, watch },
     transactions: new OrderTransactions(engine, database),
     ready: onceReady(engine),
     ending: new AbortController(),
@@ -93,7 +94,7 @@ export function createAppJobs(options: AppJobsOptions): AppJobs {
     await teller.settle()
   })
   return {
-    of: (scope) => new Jobs(core, scopeOf(scope, cluster, Object.values(clusters), naming)),
+    of: (scope) => new Jobs(core, scopeOf(scope, Object.values(clusters))),
     toolsFrom: (opened) => (instance = opened),
   }
 }
@@ -118,15 +119,9 @@ function knownJobs({ definition }: App<any>): ReadonlyMap<string, KnownJob> {
   return known
 }
 
-function scopeOf(
-  scope: Scope,
-  cluster: Cluster,
-  all: readonly Cluster[],
-  naming: Naming,
-): ConstructorParameters<typeof Jobs>[1] {
+function scopeOf(scope: Scope, all: readonly Cluster[]): JobsScope {
   const { reader } = scope
   return {
-    ...inScope(cluster, scope, naming),
     owner: async () => (reader === null ? null : await reader.ensure()),
     current: async () => (reader === null ? null : await reader.current()),
     told: async () => {
@@ -242,15 +237,11 @@ function withTools(context: object, ff: Fourfold<any>): any {
   return given
 }
 
-/** Pooled connections of this process; on the primary, in nobody's name. */
+/** Pooled connections of this process; on the primary. Nobody's token moves: jobs are read there, too. */
 function clusterDatabase(cluster: Cluster, naming: Naming): JobsDatabase {
-  return inScope(cluster, new Scope({ level: 'strict', reader: null, pinned: true }), naming)
-}
-
-function inScope(cluster: Cluster, scope: Scope, naming: Naming): JobsDatabase {
   return {
-    run: runBy(naming, (statement, values) => cluster.run(scope, statement, values)),
-    transaction: async (work) => await inTransaction(await cluster.checkout(scope), work),
+    run: runBy(naming, (statement, values) => cluster.runOwn(statement, values)),
+    transaction: async (work) => await inTransaction(await cluster.checkoutOwn(), work),
   }
 }
 

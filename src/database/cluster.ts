@@ -133,6 +133,19 @@ export class Cluster {
     return this.#route(scope, statement, values, null)
   }
 
+  /** The same on the primary for Fourfold's own tables: what is written there moves nobody's token. */
+  runOwn(statement: Statement, values?: readonly unknown[]): Promise<pg.QueryResult> {
+    const text = typeof statement === 'string' ? statement : statement.text
+    return this.isRead(text)
+      ? this.#primary.read(null, statement, values)
+      : this.#primary.write(null, statement, values)
+  }
+
+  /** A client on the primary for the same. */
+  async checkoutOwn(): Promise<pg.PoolClient> {
+    return await this.#primary.checkout(null)
+  }
+
   /** Runs a read of a fill, as fresh as the scope asks, on a connection that nobody has changed. */
   async runFill(scope: Scope, statement: Statement, values?: readonly unknown[]): Promise<FillAnswer> {
     const fill: { replay: ReplayPosition | null } = { replay: null }

@@ -63,7 +63,7 @@ function collectCommands(query: pg.Query): readonly string[] {
 }
 
 export class TrackedClient extends pg.Client {
-  /** Set while somebody holds this client. */
+  /** Set while somebody holds this client whose commits move tokens. */
   observer: CommitObserver | null = null
   /** Set once, before the client is used. */
   classifier: Classifier | null = null
@@ -226,7 +226,9 @@ export class TrackedClient extends pg.Client {
     })
   }
 
+  /** Null, too, where nobody wants to know. */
   async #readPosition(): Promise<WritePosition | null> {
+    if (this.observer === null) return null
     try {
       const { rows } = await super.query(WRITE_POSITION_SQL)
       return parseWritePosition(rows[0] as WritePositionRow)
