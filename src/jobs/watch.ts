@@ -82,7 +82,8 @@ export class JobWatch {
 
   #ask(ids: Iterable<string>): void {
     for (const id of ids) if (this.#listeners.has(id)) this.#due.add(id)
-    if (this.#due.size > 0 && !this.#end.signal.aborted) this.#asking ??= this.#askAll().finally(() => (this.#asking = null))
+    if (this.#due.size > 0 && !this.#end.signal.aborted)
+      this.#asking ??= this.#askAll().finally(() => (this.#asking = null))
   }
 
   async #askAll(): Promise<void> {

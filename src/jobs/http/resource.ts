@@ -43,7 +43,9 @@ export async function answerJob(
   const status = await jobs.own(target.id)
   if (status === null) return problem(404, 'There is no such job')
   if (method === 'DELETE') return await cancel(jobs, target.id)
-  return target.events ? answerEvents(jobs, status, { method, headers }, ending) : await answerState(jobs, status, headers)
+  return target.events
+    ? answerEvents(jobs, status, { method, headers }, ending)
+    : await answerState(jobs, status, headers)
 }
 
 async function answerState(jobs: Jobs, seen: JobStatus, headers: HeaderFields): Promise<Response> {

@@ -86,7 +86,8 @@ export async function claimWithin(
   const againMs =
     rate === null || allowed >= most ? null : nextMs(locked[0]['arrival_ms'] as number | null, allowed, rate)
   if (room <= 0) return { rows: [], againMs }
-  const ids = perKey === null ? await firstIds(run, name, room) : await idsByKey(run, name, { room, perKey, running, rounds })
+  const ids =
+    perKey === null ? await firstIds(run, name, room) : await idsByKey(run, name, { room, perKey, running, rounds })
   if (ids.length === 0) return none
   const { rows } = await run(CLAIM_IDS_SQL, [worker, ids])
   if (rate !== null) {
