@@ -115,6 +115,21 @@ for (const adapter of pageAdapters) {
       assert.equal((await ask(`${path}/events`, { headers: { 'last-event-id': seen.at(-1)!.id } })).status, 204)
     })
 
+    test('whoever asks for the head of the events alone follows nothing', async () => {
+      const name = gate()
+      const path = locationOf(await order(name))
+      const answer = await ask(`${path}/events`, { method: 'HEAD' })
+      assert.deepEqual([answer.status, answer.headers.get('content-type')], [200, 'text/event-stream; charset=utf-8'])
+      // Another that follows shows that the first would be seen by now.
+      const gone = new AbortController()
+      await fetch(`${base}${path}/events`, { headers: { 'x-user': 'ann' }, signal: gone.signal })
+      await waitFor('the other follows', () => ground().ff.jobs.watching > 0)
+      assert.equal(ground().ff.jobs.watching, 1)
+      gone.abort()
+      gates.get(name)!.resolve()
+      await waitFor('it is done', async () => (await stateOf(path)) === 'done')
+    })
+
     test('the same order twice is one job; another with its key is refused', async () => {
       const key = { 'idempotency-key': `"${Math.random()}"` }
       const answers = await Promise.all(Array.from({ length: 8 }, () => order('echo', key)))

@@ -324,7 +324,8 @@ suite('jobs', () => {
 
   test('a name that is paused is told of although there is nothing of it', async () => {
     await jobs.pause('not yet')
-    const { paused, waiting } = (await jobs.counts()).find(({ name }) => name === 'not yet') ?? assert.fail('expected it')
+    const { paused, waiting } =
+      (await jobs.counts()).find(({ name }) => name === 'not yet') ?? assert.fail('expected it')
     assert.deepEqual([paused, waiting], [true, 0])
     await jobs.resume('not yet')
     assert.ok((await jobs.counts()).every(({ name }) => name !== 'not yet'))
@@ -472,8 +473,12 @@ suite('jobs by the clock', () => {
     await ff.jobs.counts()
     const running = await worker({ jobs: [seldom.handle(() => null)] })
     const lastMs = async (): Promise<number> =>
-      (await outside.query(`select extract(epoch from last_tick) * 1000 as ms from fourfold.job_names where name = $1`, [seldom.name]))
-        .rows[0]?.ms
+      (
+        await outside.query(
+          `select extract(epoch from last_tick) * 1000 as ms from fourfold.job_names where name = $1`,
+          [seldom.name],
+        )
+      ).rows[0]?.ms
     await waitFor('it has begun', async () => (await lastMs()) !== undefined)
     const nextMs = Math.ceil(Date.now() / 4_000) * 4_000
     await new Promise((resolve) => setTimeout(resolve, nextMs - Date.now() - 100))

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { crc32, deflateSync } from 'node:zlib'
 
 import { decode, orientationIn, type Pixels } from '../../examples/conduit/src/jobs/pixels.ts'
 import { encodeSquare } from '../../examples/conduit/src/jobs/square.ts'
@@ -75,4 +76,22 @@ test('of what is broken, too large or of another type there is none', () => {
   ] as const) {
     assert.equal(decode(bytes, type, silentLogger), null)
   }
+})
+
+test('a picture that is larger than it says is refused before it takes the memory of its host', () => {
+  const chunk = (type: string, data: Buffer): Buffer => {
+    const [body, length, sum] = [Buffer.concat([Buffer.from(type), data]), Buffer.alloc(4), Buffer.alloc(4)]
+    length.writeUInt32BE(data.length)
+    sum.writeUInt32BE(crc32(body))
+    return Buffer.concat([length, body, sum])
+  }
+  // One pixel, interlaced: decoders know no size that its data must have.
+  const head = Buffer.from([0, 0, 0, 1, 0, 0, 0, 1, 8, 6, 0, 0, 1])
+  const data = deflateSync(Buffer.alloc(256 * 2 ** 20))
+  const parts = [chunk('IHDR', head), chunk('IDAT', data), chunk('IEND', Buffer.alloc(0))]
+  const picture = Buffer.concat([Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]), ...parts])
+  const beforeKiB = process.resourceUsage().maxRSS
+  assert.equal(decode(picture, 'image/png', silentLogger), null)
+  const grownMiB = (process.resourceUsage().maxRSS - beforeKiB) / 1024
+  assert.ok(grownMiB < 100, `${grownMiB} MiB for a file of ${picture.length} bytes`)
 })

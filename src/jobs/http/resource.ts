@@ -43,7 +43,9 @@ export async function answerJob(
   const status = await jobs.own(target.id)
   if (status === null) return problem(404, 'There is no such job')
   if (method === 'DELETE') return await cancel(jobs, target.id)
-  return target.events ? answerEvents(jobs, status, headers, ending) : await answerState(jobs, status, headers)
+  return target.events
+    ? answerEvents(jobs, status, { method, headers }, ending)
+    : await answerState(jobs, status, headers)
 }
 
 async function answerState(jobs: Jobs, seen: JobStatus, headers: HeaderFields): Promise<Response> {
@@ -57,12 +59,19 @@ async function answerState(jobs: Jobs, seen: JobStatus, headers: HeaderFields): 
   return representationAnswer(status, { headers: appliedOf(headers) })
 }
 
-function answerEvents(jobs: Jobs, status: JobStatus, headers: HeaderFields, ending: AbortSignal): Response {
+function answerEvents(
+  jobs: Jobs,
+  status: JobStatus,
+  { method, headers }: ResourceRequest,
+  ending: AbortSignal,
+): Response {
   const last = Number(headers['last-event-id'] ?? -1)
   const after = Number.isInteger(last) ? last : -1
   // 204 ends it: the browser does not come back.
   if (isOver(status.record) && after >= status.version) return new Response(null, { status: 204 })
-  return new Response(eventStream(jobs, { id: status.id, after, ending }), {
+  // Not every framework ends the body of an answer to HEAD.
+  const body = method === 'HEAD' ? null : eventStream(jobs, { id: status.id, after, ending })
+  return new Response(body, {
     headers: {
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'private, no-store',

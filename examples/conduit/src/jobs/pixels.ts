@@ -1,4 +1,5 @@
 /** Pictures as pixels: PNG and JPEG. Of other types there is no thumbnail, and pages show the picture itself. */
+import { inflateSync } from 'node:zlib'
 import type { Logger } from 'fourfold'
 import jpeg from 'jpeg-js'
 import { PNG } from 'pngjs'
@@ -31,8 +32,23 @@ function decodePng(bytes: Buffer): Pixels {
   // The first part of a PNG, always in the same place.
   const pixels = bytes.readUInt32BE(16) * bytes.readUInt32BE(20)
   if (pixels > MAX_MEGAPIXELS * 1e6) throw new Error(`${pixels} pixels (expected at most ${MAX_MEGAPIXELS} million)`)
+  // Of one that is interlaced the decoder inflates whatever there is.
+  if (bytes[28] === 1) inflateSync(compressedIn(bytes), { maxOutputLength: MOST_BYTES * pixels + 1024 })
   const { width, height, data } = PNG.sync.read(bytes)
   return { width, height, data, orientation: 1 }
+}
+
+/** Four channels of two bytes, and what each row of each pass begins with. */
+const MOST_BYTES = 16
+
+function compressedIn(bytes: Buffer): Buffer {
+  const parts: Buffer[] = []
+  for (let at = 8; at + 8 <= bytes.length; at += 12 + bytes.readUInt32BE(at)) {
+    if (bytes.toString('latin1', at + 4, at + 8) === 'IDAT') {
+      parts.push(bytes.subarray(at + 8, at + 8 + bytes.readUInt32BE(at)))
+    }
+  }
+  return Buffer.concat(parts)
 }
 
 function decodeJpeg(bytes: Buffer): Pixels {
