@@ -194,8 +194,12 @@ export interface JobEngine {
   /** Takes from workers whose lease is over what they had. Answers how many jobs that were. */
   recover(): Promise<number>
 
-  /** At most `most` jobs of these names, the smallest ranks first. */
-  claim(worker: string, names: readonly string[], most: number): Promise<readonly Claim[]>
+  /** At most `most` jobs of these names, the smallest ranks first, and fewer where their inputs are large; and whether there may be more. */
+  claim(
+    worker: string,
+    names: readonly string[],
+    most: number,
+  ): Promise<{ readonly claims: readonly Claim[]; readonly more: boolean }>
   /** The same for one name that is limited in the cluster; with the time after which a rate allows the next, if that held some back. */
   claimLimited(
     worker: string,

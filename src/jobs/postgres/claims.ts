@@ -8,8 +8,11 @@ export const TAKE: string = `set state = 'running', worker = $1, token = j.token
   version = j.version + 1, begun_at = now(), progress = null, message = null,
   unique_key = case when j.unique_key like 'start:%' then null else j.unique_key end`
 
+/** Of inputs, as they are stored, that a worker takes at once: it holds them in its memory, and more than it runs. */
+const mostBytes = 4 * 2 ** 20
+
 /**
- * $1 worker, $2 names, $3 how many. Each name is read in its own range of the index, so that names which this worker does
+ * $1 worker, $2 names, $3 how many; fewer, and `more`, where their inputs are large. Each name is read in its own range of the index, so that names which this worker does
  * not know cost it nothing. SKIP LOCKED: two workers that ask at once get different rows, and neither waits.
  *
  * `any(array[…])` instead of `=`: rows can be found by the primary key that way and in no other, such as along the whole of it
@@ -17,12 +20,14 @@ export const TAKE: string = `set state = 'running', worker = $1, token = j.token
  */
 export const CLAIM_SQL: string = `
 with offered as materialized (
-  select o.id, o.rank from unnest($2::text[]) as n (name) cross join lateral (
-    select w.id, w.rank from fourfold.jobs w where w.name = n.name and w.state = 'waiting'
-    order by w.rank, w.id limit $3 for update skip locked) o),
-chosen as materialized (select id from offered order by rank, id limit $3)
+  select o.id, o.rank, o.bytes from unnest($2::text[]) as n (name) cross join lateral (
+    select w.id, w.rank, pg_column_size(w.input) as bytes from fourfold.jobs w
+    where w.name = n.name and w.state = 'waiting' order by w.rank, w.id limit $3 for update skip locked) o),
+added as (select id, rank, sum(bytes) over (order by rank, id) - bytes as before from offered order by rank, id limit $3),
+chosen as materialized (select id from added where before < ${mostBytes})
 update fourfold.jobs j ${TAKE} from chosen where j.id = any(array[chosen.id])
-returning ${claimed}, extract(epoch from j.rank)::float8 as rank`
+returning ${claimed}, extract(epoch from j.rank)::float8 as rank,
+  (select count(*) from chosen) < (select count(*) from added) as more`
 
 /** The same for ids that are locked already: $2 ids. */
 export const CLAIM_IDS_SQL: string = `

@@ -90,7 +90,10 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
       return (await run(claims.RECOVER_SQL, [])).rows.length
     },
 
-    claim: async (worker, names, most) => toClaims((await run(CALL_CLAIM_SQL, [worker, names, most])).rows),
+    claim: async (worker, names, most) => {
+      const { rows } = await run(CALL_CLAIM_SQL, [worker, names, most])
+      return { claims: toClaims(rows), more: rows.length === most || rows[0]?.['more'] === true }
+    },
     claimLimited: (worker, limits, most) =>
       database.transaction(async (within) => {
         const { rows, againMs } = await claimWithin(within, worker, limits, most, rounds)
@@ -274,7 +277,7 @@ function toClaims(rows: readonly Row[]): Claim[] {
     .toSorted(
       (one, other) => (one['rank'] as number) - (other['rank'] as number) || Number(one['id']) - Number(other['id']),
     )
-    .map(({ rank: _rank, ...claim }) => claim) as unknown as Claim[]
+    .map(({ rank: _rank, more: _more, ...claim }) => claim) as unknown as Claim[]
 }
 
 function toRecord(row: Row): JobRecord {

@@ -28,7 +28,7 @@ export const CREATE_FUNCTIONS_SQL: string = [
   functionOf(
     claim,
     'bigint, text[], integer',
-    `id bigint, token integer, name text, input json, owner text, attempt integer, attempts integer, cancelled boolean, rank float8`,
+    `id bigint, token integer, name text, input json, owner text, attempt integer, attempts integer, cancelled boolean, rank float8, more boolean`,
     CLAIM_SQL,
   ),
   functionOf(complete, 'bigint, bigint[], integer[], text[], integer', 'id bigint, version integer', COMPLETE_SQL),

@@ -144,8 +144,8 @@ export class Turns {
     const names = this.#plain.filter((name) => !paused.has(name))
     const most = room()
     if (names.length === 0 || most <= 0) return
-    const claims = await engine.claim(worker, names, most)
-    this.#more ||= claims.length === most
+    const { claims, more } = await engine.claim(worker, names, most)
+    this.#more ||= more
     took(claims, worker)
   }
 
