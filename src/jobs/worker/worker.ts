@@ -14,12 +14,14 @@ import { Reports, type Report } from './reports.ts'
 import { ProgressReports } from './progress.ts'
 import { jobErrorOf, runJob, type Outcome } from './run-job.ts'
 import { Turns } from './turns.ts'
-import { callOf, type Call, type Teller } from '../told.ts'
+import { Hearing } from './hearing.ts'
+import { Lease } from './lease.ts'
 
 import type { JobContext, JobDefinition } from '../define-job.ts'
 import type { CallListener, Claim, JobEngine, Recorded } from '../engine.ts'
 import type { JobPolicy } from '../policy.ts'
 import type { Logger } from '../../core/log.ts'
+import type { Call, Teller } from '../told.ts'
 import type { Held } from './held.ts'
 
 /** A job that this worker knows. */
@@ -63,13 +65,10 @@ export interface JobWorkerCounts {
   refused: number
 }
 
-/** A lease, and a look for those that are over, take this part of the time in which jobs are to be taken over. */
-const leasePart = 0.6
-const beatPart = 0.12
 const pollMs = 1_000
-/** What is told is not heard here: whoever looks for jobs looks more often. */
+/** Where calls are not heard. */
 const deafPollMs = 200
-const heardWithinMs = 2_000
+const lookMs = 200
 /** What was taken ahead and not begun for so long is given to others. */
 const longestReadyMs = 1_000
 /** The same where nothing was begun for so long. */
@@ -87,17 +86,13 @@ export class JobWorker {
   readonly #progress: ProgressReports
   readonly #ahead = new Ahead()
   readonly #turns: Turns
+  readonly #lease: Lease
+  readonly #hearing: Hearing
   readonly #running = new Set<Promise<void>>()
-  #id: string | null = null
   /** Raised when it stops: nothing is taken any more. */
   #draining = false
   #stopping: Promise<void> | null = null
-  #unlisten: (() => Promise<void>) | null = null
-  #timers: NodeJS.Timeout[] = []
-  /** When it asked itself whether it hears; null: it does. */
-  #probed: { readonly atMs: number } | null = null
-  #lock: Promise<unknown> = Promise.resolve()
-  #beating: Promise<void> | null = null
+  #timer: NodeJS.Timeout | undefined
   /** When it last began one. */
   #begunAtMs = -Infinity
 
@@ -116,29 +111,42 @@ export class JobWorker {
       jobs: options.jobs,
       room: () => this.#room(),
       roomForRated: () => this.#roomForRated(),
-      locked: (work) => this.#locked(work),
-      worker: () => this.#register(),
+      locked: (work) => this.#lease.locked(work),
+      worker: () => this.#lease.worker(),
       took: (claims, worker) => this.#took(claims, worker),
+      log,
+    })
+    this.#lease = new Lease({
+      ...{ engine, name: options.name, recoverWithinMs: options.recoverWithinMs, log },
+      held: (worker) => [...this.#held.values()].filter((one) => one.worker === worker).map(({ claim }) => claim.id),
+      cancel: (claims) => {
+        for (const { id, token } of claims) if (this.#held.get(id)?.claim.token === token) this.#cancel(id)
+      },
+      lost: (worker) => this.#lost(worker),
+      recovered: () => {
+        teller.call({ work: true })
+        this.#turns.wake(true)
+      },
+    })
+    this.#hearing = new Hearing({
+      listen: options.listen,
+      probe: () => teller.call({ probe: true }),
+      hear: (call) => this.#hear(call),
+      missed: () => this.#turns.wake(true, true),
+      deaf: (isDeaf) => {
+        this.#turns.pollMs = isDeaf ? deafPollMs : pollMs
+        this.#turns.wake(true)
+      },
       log,
     })
   }
 
   /** May be called twice. */
   start(): void {
-    if (this.#unlisten !== null || this.#stopping !== null) return
-    const { listen, recoverWithinMs } = this.#options
-    this.#unlisten = listen({
-      hear: (message) => this.#hear(callOf(message)),
-      missed: () => this.#turns.wake(true, true),
-    })
-    const beatMs = recoverWithinMs * beatPart
-    this.#timers = [
-      setInterval(() => {
-        this.#beating ??= this.#beat().finally(() => (this.#beating = null))
-      }, beatMs),
-      setInterval(() => this.#poll(), deafPollMs),
-    ]
-    this.#probe()
+    if (this.#timer !== undefined || this.#stopping !== null) return
+    this.#hearing.start()
+    this.#lease.start()
+    this.#timer = setInterval(() => this.#look(), lookMs)
     this.#turns.start(pollMs)
   }
 
@@ -153,7 +161,7 @@ export class JobWorker {
   }
 
   async #stop(): Promise<void> {
-    const { engine, graceMs, log } = this.#options
+    const { graceMs } = this.#options
     this.#draining = true
     await this.#turns.stop()
     for (const held of this.#ready.splice(0)) this.#handBack(held)
@@ -162,18 +170,13 @@ export class JobWorker {
     const stopped = new FourfoldError('FF_JOB_STOPPED', 'The worker stops: the job is handed to another one')
     for (const held of this.#held.values()) held.controller.abort(stopped)
     await this.#idle()
-    for (const timer of this.#timers) clearInterval(timer)
-    await this.#unlisten?.()
+    clearInterval(this.#timer)
+    await this.#hearing.stop()
     await this.#progress.stop()
     await this.#reports.settle(AbortSignal.timeout(recordWithinMs))
-    await this.#beating
-    await this.#lock.catch(() => undefined)
-    if (this.#id !== null) {
-      const id = this.#id
-      await engine.withdraw(id).catch((error: unknown) => log.debug({ error }, 'a worker of jobs left without a word'))
-      // What it gave back may be waited for.
-      this.#options.teller.call({ work: true })
-    }
+    await this.#lease.stop()
+    // What it gave back may be waited for.
+    if (await this.#lease.withdraw()) this.#options.teller.call({ work: true })
   }
 
   /** Until no handler runs. */
@@ -310,9 +313,6 @@ export class JobWorker {
   }
 
   #hear({ work, due, paused, cancel = [] }: Call): void {
-    // Whatever is heard shows that calls arrive.
-    this.#probed = null
-    this.#turns.pollMs = pollMs
     if (paused === true) this.#turns.forgetPaused()
     for (const id of cancel) this.#cancel(id)
     if (work === true || due === true || paused === true) this.#turns.wake(true, due === true)
@@ -328,52 +328,16 @@ export class JobWorker {
     this.#report(held!, { kind: 'cancelled' })
   }
 
-  /** Whether what is told comes through, a pooler or a proxy in between or not: else it looks more often. */
-  #probe(): void {
-    this.#probed = { atMs: performance.now() }
-    // Behind the listener's connection.
-    setTimeout(() => this.#options.teller.call({ probe: true }), heardWithinMs / 4).unref()
-  }
-
-  #poll(): void {
+  /** What was taken ahead and has waited for too long is given to others. */
+  #look(): void {
     const nowMs = performance.now()
     const isStuck = nowMs - this.#begunAtMs > longestQuietMs
     const waited = this.#ready.some(({ takenAtMs }) => nowMs - takenAtMs > (isStuck ? longestQuietMs : longestReadyMs))
     if (waited) for (const held of this.#ready.splice(0)) this.#handBack(held)
-    if (this.#probed === null || performance.now() - this.#probed.atMs < heardWithinMs) return
-    if (this.#turns.pollMs !== deafPollMs) {
-      this.#options.log.warn({}, 'calls for work do not arrive here: looking for jobs more often instead')
-      this.#turns.pollMs = deafPollMs
-    }
-    this.#turns.wake(true)
-    // Once more: the database may have been away.
-    this.#probe()
-  }
-
-  async #beat(): Promise<void> {
-    const { engine, recoverWithinMs, log } = this.#options
-    try {
-      await this.#locked(async () => {
-        const worker = this.#id
-        if (worker === null) return
-        const held = [...this.#held.values()].filter((one) => one.worker === worker).map(({ claim }) => claim.id)
-        const { alive, cancelled } = await engine.beat(worker, recoverWithinMs * leasePart, held)
-        if (!alive) return this.#loseLease(worker)
-        for (const { id, token } of cancelled) if (this.#held.get(id)?.claim.token === token) this.#cancel(id)
-      })
-      // Whoever lives looks after those who do not.
-      if ((await engine.recover()) > 0) {
-        this.#options.teller.call({ work: true })
-        this.#turns.wake(true)
-      }
-    } catch (error) {
-      log.debug({ error }, 'a heartbeat of the worker of jobs did not arrive')
-    }
   }
 
   /** All that it held is, or will be, another's: it goes on under another name. */
-  #loseLease(worker: string): void {
-    this.#id = null
+  #lost(worker: string): void {
     const lost = new FourfoldError('FF_JOB_LOST', 'The lease of this worker was over: the job is another one’s by now')
     let count = 0
     this.#ready.splice(0)
@@ -386,19 +350,6 @@ export class JobWorker {
     }
     this.#options.log.warn({ jobs: count }, 'the lease of this worker was over: its jobs are done again by others')
     this.#turns.wake(true)
-  }
-
-  async #register(): Promise<string> {
-    const { engine, name, recoverWithinMs } = this.#options
-    this.#id ??= await engine.register(name, recoverWithinMs * leasePart)
-    return this.#id
-  }
-
-  /** One after the other. */
-  #locked<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#lock.then(work, work)
-    this.#lock = result.catch(() => undefined)
-    return result
   }
 }
 
