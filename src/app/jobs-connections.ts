@@ -2,8 +2,8 @@
 
 import type { ResolvedConfig } from './config.ts'
 
-/** Of each worker: for claims, heartbeats and what is said of jobs. */
-export const poolOfWorker: number = 3
+/** Of each worker: for claims, heartbeats, what is said of jobs, and what is due. */
+export const poolOfWorker: number = 4
 
 /** Of each worker: the pool, and one that listens. */
 const connectionsOfWorker = poolOfWorker + 1

@@ -16,7 +16,8 @@ export const databaseSchema = {
     directUrl: {
       kind: 'text',
       url: true,
-      summary: 'Address of the primary past a transaction pooler, where `url` leads to one. For migrations, and for workers, which listen to calls.',
+      summary:
+        'Address of the primary past a transaction pooler, where `url` leads to one. For migrations, and for workers, which listen to calls.',
     },
     replicas: {
       kind: 'countOrList',

@@ -45,6 +45,7 @@ export class Turns {
   #wake = Promise.withResolvers<void>()
   #stopped = false
   #running: Promise<void> | null = null
+  #chores: Promise<void> | null = null
 
   constructor(options: TurnsOptions) {
     this.#options = options
@@ -83,6 +84,7 @@ export class Turns {
     this.#stopped = true
     this.#wake.resolve()
     await this.#running
+    await this.#chores
   }
 
   async #loop(): Promise<void> {
@@ -128,15 +130,39 @@ export class Turns {
       if (room() > 0 && !this.#stopped) await locked(step)
       else this.#more = true
     }
-    // Behind the claims: what waits already should not wait for this.
-    if (performance.now() - (this.#paused?.atMs ?? 0) > pausedForMs) await this.#readPaused()
-    if (performance.now() >= this.#dueAtMs) await this.#moveDue()
+    this.#beginChores()
   }
 
-  async #moveDue(): Promise<void> {
+  /** What is due, and what is paused: beside the claims, so that what waits already waits for none of it. */
+  #beginChores(): void {
+    const nowMs = performance.now()
+    const isDue = nowMs >= this.#dueAtMs
+    const isOld = nowMs - (this.#paused?.atMs ?? nowMs) > pausedForMs
+    if (this.#chores !== null || (!isDue && !isOld)) return
+    this.#chores = this.#doChores(isDue, isOld).finally(() => {
+      this.#chores = null
+      // When to ask next is known now.
+      this.#wake.resolve()
+    })
+  }
+
+  async #doChores(isDue: boolean, isOld: boolean): Promise<void> {
+    // Until it is known; whoever is told of one meanwhile says so.
+    if (isDue) this.#dueAtMs = Infinity
+    let nextMs: number | null = lastRetryMs
+    try {
+      if (isOld) await this.#readPaused()
+      if (isDue) nextMs = await this.#moveDue()
+    } catch (error) {
+      this.#options.log.debug({ error }, 'what is due, or paused, could not be asked for: trying again')
+    }
+    if (isDue) this.#dueAtMs = Math.min(this.#dueAtMs, performance.now() + Math.min(nextMs ?? Infinity, this.pollMs))
+  }
+
+  async #moveDue(): Promise<number | null> {
     const { moved, nextMs } = await this.#options.engine.due()
-    this.#dueAtMs = performance.now() + Math.min(nextMs ?? Infinity, this.pollMs)
     if (moved > 0) this.#more = true
+    return nextMs
   }
 
   async #claimPlain(worker: string, paused: ReadonlySet<string>): Promise<void> {
