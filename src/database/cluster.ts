@@ -17,14 +17,13 @@ import { PositionMonitor } from './position-monitor.ts'
 import { Primary } from './primary.ts'
 import { ReadIndex } from './read-index.ts'
 import { Replica } from './replica.ts'
-import { ReplicaChoice, type Needed } from './replica-choice.ts'
+import { ReplicaChoice } from './replica-choice.ts'
+import { RoutedReads } from './routed-reads.ts'
 import { FourfoldError } from '../core/errors.ts'
-import { isReplicaFault } from '../engines/postgres/connection-errors.ts'
-import { sqlState } from '../engines/postgres/client.ts'
 import { isAtRest } from '../engines/postgres/client-state.ts'
 import { createClient, statementCutMs, type PoolLimits } from '../engines/postgres/pools.ts'
-import { mayUseReplica, type Level } from '../freshness/level.ts'
-import { TokenStore, type Requirement } from '../freshness/token-store.ts'
+import type { Level } from '../freshness/level.ts'
+import { TokenStore } from '../freshness/token-store.ts'
 
 import type { ClusterCounts, ClusterOptions } from './cluster-options.ts'
 import type { Position, ReplayPosition, WritePosition } from '../engines/position.ts'
@@ -40,18 +39,6 @@ export interface FillAnswer {
   readonly result: pg.QueryResult
   /** Null: the primary answered. */
   readonly replay: ReplayPosition | null
-}
-
-/** A read on its way to whoever answers it. */
-interface Read {
-  readonly scope: Scope
-  readonly needed: Needed
-  readonly statement: Statement
-  readonly values: readonly unknown[] | undefined
-  /** Reads for the cache run on connections that nobody has changed, and tell where they ran. */
-  readonly fill: { replay: ReplayPosition | null } | null
-  readonly resolve: (result: pg.QueryResult) => void
-  readonly reject: (error: unknown) => void
 }
 
 const positionIntervalMs = 1_000
@@ -75,6 +62,7 @@ export class Cluster {
   readonly #primary: Primary
   readonly #replicas: readonly Replica[]
   readonly #choice: ReplicaChoice
+  readonly #reads: RoutedReads
   readonly #index: ReadIndex
   readonly #fresh: CacheFreshness
   #closing: Promise<void> | null = null
@@ -112,6 +100,12 @@ export class Cluster {
     const shared = { monitor, onPrimaryDown: options.onPrimaryDown, onWait: () => this.#primary.scheduleHeartbeat() }
     this.#choice = new ReplicaChoice({ ...shared, replicas: this.#replicas, counts: this.counts })
     const { level, replicaWaitMs } = options
+    this.#reads = new RoutedReads({
+      ...{ monitor, tokens, level, counts: this.counts, primary: this.#primary, choice: this.#choice },
+      hasReplicas: this.#replicas.length > 0,
+      readPosition,
+      observe: (scope) => this.#observe(scope),
+    })
     const readIndex = (): Promise<WritePosition> => this.readIndex()
     this.#fresh = new CacheFreshness({ ...shared, changes, tokens, level, replicaWaitMs, readIndex })
   }
@@ -130,7 +124,7 @@ export class Cluster {
   run(scope: Scope, statement: Statement, values?: readonly unknown[]): Promise<pg.QueryResult> {
     const text = typeof statement === 'string' ? statement : statement.text
     if (!this.isRead(text) || isQueryObject(statement)) return this.#write(scope, statement, text, values)
-    return this.#route(scope, statement, values, null)
+    return this.#reads.route(scope, statement, values, null)
   }
 
   /** The same on the primary for Fourfold's own tables: what is written there moves nobody's token. */
@@ -149,7 +143,7 @@ export class Cluster {
   /** Runs a read of a fill, as fresh as the scope asks, on a connection that nobody has changed. */
   async runFill(scope: Scope, statement: Statement, values?: readonly unknown[]): Promise<FillAnswer> {
     const fill: { replay: ReplayPosition | null } = { replay: null }
-    const result = await this.#route(scope, statement, values, fill)
+    const result = await this.#reads.route(scope, statement, values, fill)
     return { result, replay: fill.replay }
   }
 
@@ -165,7 +159,7 @@ export class Cluster {
 
   /** A client for a read-only transaction: on a replica that may serve this scope, else on the primary. */
   async checkoutReader(scope: Scope): Promise<pg.PoolClient> {
-    const needed = await this.#needed(scope)
+    const needed = await this.#reads.needed(scope)
     const replica = this.#choice.candidate(needed)
     const connection =
       replica &&
@@ -255,104 +249,6 @@ export class Cluster {
       nowMs,
       log: this.#options.log.child({ database: this.name }),
     })
-  }
-
-  #needed(scope: Scope): Needed | Promise<Needed> {
-    const level = scope.level ?? this.#options.level
-    if (scope.pinned || !mayUseReplica(level) || this.#replicas.length === 0) return 'primary'
-    return level === 'eventual' ? 'any' : scope.require(this.tokens)
-  }
-
-  #read(read: Read): void {
-    const { needed, statement, values } = read
-    const replica = this.#choice.candidate(needed)
-    if (replica === null) return this.#readPrimary(read)
-    this.#choice.acquire(replica, needed, (connection) => {
-      if (connection === null) return this.#readPrimary(read)
-      let answered = false
-      // Before the statement is sent: what its snapshot shows at least.
-      if (read.fill !== null) read.fill.replay = connection.replay
-      const onAnswer = (error: Error | null, result: pg.QueryResult | null): void => {
-        // pg may tell of a statement's error, and then of the connection's that was ended for it.
-        if (answered) return
-        answered = true
-        this.#answer(read, replica, connection, error, result)
-      }
-      try {
-        // With a callback: pg's promise costs two more.
-        connection.client.query(statement as string, values as unknown[], onAnswer)
-      } catch (error) {
-        // Here nobody else would catch it: this may run when another statement gave its connection back.
-        onAnswer(error as Error, null)
-      }
-    })
-  }
-
-  #answer(
-    read: Read,
-    replica: Replica,
-    connection: ReplicaConnection,
-    error: Error | null,
-    result: pg.QueryResult | null,
-  ): void {
-    replica.inFlight -= 1
-    if (!error && result !== null) {
-      this.counts.replicaReads += 1
-      replica.release(connection)
-      return read.resolve(result)
-    }
-    replica.fail(connection, error)
-    if (!isReplicaFault(error)) return read.reject(error)
-    this.counts.replicaFaults += 1
-    // A fill that turns out to write is refused by the primary in the same words: it may only read.
-    if (sqlState(error) === '25006' && read.fill === null) this.#writeUnseen(read)
-    else this.#readPrimary(read)
-  }
-
-  /** A standby refused to write: a view or an operator hides what the text does not show. Run once, and its token moves. */
-  #writeUnseen({ scope, statement, values, resolve, reject }: Read): void {
-    const observer = this.#observe(scope)
-    const tell = async (result: pg.QueryResult): Promise<pg.QueryResult> => {
-      await observer(await this.readPosition().catch(() => null))
-      return result
-    }
-    this.counts.primaryReads += 1
-    this.#primary.write(observer, statement, values).then(tell).then(resolve, reject)
-  }
-
-  /** One promise for each statement: what it waits for calls back. */
-  #route(
-    scope: Scope,
-    statement: Statement,
-    values: readonly unknown[] | undefined,
-    fill: { replay: ReplayPosition | null } | null,
-  ): Promise<pg.QueryResult> {
-    return new Promise((resolve, reject) => {
-      const needed = this.#needed(scope)
-      const read = (known: Needed): void =>
-        this.#read({ scope, needed: known, statement, values, fill, resolve, reject })
-      if (needed instanceof Promise) needed.then(read).catch(reject)
-      else read(needed)
-    })
-  }
-
-  #readPrimary({ scope, needed, statement, values, fill, resolve, reject }: Read): void {
-    this.counts.primaryReads += 1
-    if (fill !== null) fill.replay = null
-    const reading =
-      fill === null
-        ? this.#primary.read(this.#observe(scope), statement, values)
-        : this.#primary.fill(statement, values)
-    const heals = typeof needed === 'object' && needed.kind === 'primary' && needed.seen !== null
-    const healed = heals ? reading.then((result) => this.#heal(scope, needed).then(() => result)) : reading
-    healed.then(resolve, reject)
-  }
-
-  async #heal(scope: Scope, needed: Requirement): Promise<void> {
-    const position = await this.readPosition().catch(() => null)
-    if (position === null) return
-    this.monitor.saw(position)
-    await scope.heal(this.tokens, needed, position)
   }
 
   async #write(scope: Scope, statement: Statement, text: string, values?: readonly unknown[]): Promise<pg.QueryResult> {
