@@ -36,7 +36,7 @@ const { values: flags } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
 })
 const pace = flags.quick
-  ? { jobs: 4_000, overMs: 15_000, faultEveryMs: 1_500, listeners: 6, breachJobs: 2_000, breachMs: 10_000 }
+  ? { jobs: 4_000, overMs: 15_000, faultEveryMs: 1_500, listeners: 6, breachJobs: 4_000, breachMs: 20_000 }
   : { jobs: 200_000, overMs: 240_000, faultEveryMs: 3_000, listeners: 20, breachJobs: 6_000, breachMs: 25_000 }
 const batchSize = 50
 const drainMs = 180_000
