@@ -154,27 +154,36 @@ export class JobWorker {
   }
 
   async #stop(): Promise<void> {
-    const { engine, graceMs, log } = this.#options
+    const { graceMs } = this.#options
     this.#draining = true
-    await this.#turns.stop()
-    for (const held of this.#ready.splice(0)) this.#handBack(held)
     const deadline = AbortSignal.timeout(graceMs)
-    await Promise.race([this.#idle(), aborted(deadline)])
+    // A claim may be under way: what comes of it is handed back.
+    const claimed = this.#turns.stop()
+    for (const held of this.#ready.splice(0)) this.#handBack(held)
+    await Promise.race([Promise.all([claimed, this.#idle()]), aborted(deadline)])
     const stopped = new FourfoldError('FF_JOB_STOPPED', 'The worker stops: the job is handed to another one')
     for (const held of this.#held.values()) held.controller.abort(stopped)
     await this.#idle()
     for (const timer of this.#timers) clearInterval(timer)
     await this.#unfollow?.()
     await this.#progress.stop()
-    await this.#reports.settle(AbortSignal.timeout(recordWithinMs))
+    // What the database does not hear by then it finds out when the lease is over.
+    const over = AbortSignal.timeout(recordWithinMs)
+    await Promise.race([this.#leave(claimed, over), aborted(over)])
+  }
+
+  async #leave(claimed: Promise<void>, over: AbortSignal): Promise<void> {
+    const { engine, log, teller } = this.#options
+    await claimed
+    await this.#reports.settle(over)
     await this.#beating
     await this.#lock.catch(() => undefined)
-    if (this.#id !== null) {
-      const id = this.#id
-      await engine.withdraw(id).catch((error: unknown) => log.debug({ error }, 'a worker of jobs left without a word'))
-      // What it gave back may be waited for.
-      this.#options.teller.call({ work: true })
-    }
+    if (this.#id === null || over.aborted) return
+    await engine
+      .withdraw(this.#id)
+      .catch((error: unknown) => log.debug({ error }, 'a worker of jobs left without a word'))
+    // What it gave back may be waited for.
+    teller.call({ work: true })
   }
 
   /** Until no handler runs. */
@@ -208,6 +217,7 @@ export class JobWorker {
     const first = taken.filter((held) => this.#isRated(held))
     this.#ready.unshift(...first)
     this.#ready.push(...taken.filter((held) => !first.includes(held)))
+    if (this.#draining) for (const held of this.#ready.splice(0)) this.#handBack(held)
     this.#begin()
   }
 
