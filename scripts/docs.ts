@@ -5,7 +5,8 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { appSchema, environmentAliases } from '../src/app/config.ts'
+import { environmentAliases } from '../src/app/config.ts'
+import { appSchema } from '../src/app/config/schema.ts'
 import { renderConfigReference } from '../src/core/config-reference.ts'
 import { errorRegistry } from '../src/core/errors.ts'
 

@@ -96,8 +96,12 @@ export class Host {
   }
 }
 
-/** Starts everything. Stops what it started if any part fails. */
-export async function startJobsGround(): Promise<JobsGround> {
+/**
+ * Starts everything. Stops what it started if any part fails.
+ *
+ * @param wanted names of contenders; default: all
+ */
+export async function startJobsGround(wanted: readonly string[] = Object.keys(queues)): Promise<JobsGround> {
   const dataDir = await mkdtemp(join(tmpdir(), 'ff-bench-'))
   // As root, the servers run as another user, who must get here.
   await chmod(dataDir, 0o755)
@@ -114,6 +118,7 @@ export async function startJobsGround(): Promise<JobsGround> {
     const places = await startServers(dataDir, closers)
     const contenders: Contender[] = []
     for (const [at, [name, queue]] of Object.entries(queues).entries()) {
+      if (!wanted.includes(name)) continue
       const own = name === 'fourfold' ? places : await withDatabase(places, `contender_${at}`)
       const client = await queue.client(own)
       closers.push(() => client.close())

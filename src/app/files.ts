@@ -7,7 +7,7 @@ import { createSweeper } from '../files/sweeper.ts'
 import { FourfoldError } from '../core/errors.ts'
 import { Scope } from '../freshness/scope.ts'
 
-import type { ResolvedFiles } from './config-files.ts'
+import type { ResolvedFiles } from './config/files.ts'
 import type { Logger } from '../core/log.ts'
 import type { Cluster } from '../database/cluster.ts'
 import type { FileDriver } from '../files/driver.ts'

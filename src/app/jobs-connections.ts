@@ -3,7 +3,10 @@
 import type { ResolvedConfig } from './config.ts'
 
 /** Of each worker: for claims, heartbeats and what is said of jobs. */
-export const connectionsOfWorker: number = 3
+export const poolOfWorker: number = 3
+
+/** Of each worker: the pool, and one that listens. */
+const connectionsOfWorker = poolOfWorker + 1
 
 /** Of each thread, to each database: its pool, and one aside for positions. */
 export const connectionsOfThread: number = 3

@@ -3,15 +3,17 @@
 import { hostname } from 'node:os'
 
 import { JobThreads } from './job-threads.ts'
-import { connectionsOfWorker } from './jobs-connections.ts'
-import { createOwnPool } from '../engines/postgres/pools.ts'
+import { poolOfWorker } from './jobs-connections.ts'
+import { Naming } from '../engines/postgres/naming.ts'
+import { createClient, createOwnPool } from '../engines/postgres/pools.ts'
 import { FourfoldError } from '../core/errors.ts'
 import { Scope } from '../freshness/scope.ts'
 import { Jobs, type JobsCore, type JobsScope } from '../jobs/jobs.ts'
 import { OrderTransactions } from '../jobs/order-transactions.ts'
 import { PendingOrders } from '../jobs/pending-orders.ts'
 import { policyOf } from '../jobs/policy.ts'
-import { inTransaction, overPool } from '../jobs/postgres/database.ts'
+import { inTransaction, overPool, runBy } from '../jobs/postgres/database.ts'
+import { listenForCalls } from '../jobs/postgres/calls.ts'
 import { createPostgresJobs } from '../jobs/postgres/engine.ts'
 import { startRetention } from '../jobs/retention.ts'
 import { Teller } from '../jobs/told.ts'
@@ -67,14 +69,16 @@ export function createAppJobs(options: AppJobsOptions): AppJobs {
   const database = config.queue.database ?? Object.keys(clusters)[0] ?? ''
   const cluster = clusters[database]
   if (cluster === undefined) return withoutDatabase(config)
-  const engine = createPostgresJobs({ database: clusterDatabase(cluster) })
-  const teller = new Teller({ store, log })
+  const naming = new Naming()
+  const jobsDatabase = clusterDatabase(cluster, naming)
+  const engine = createPostgresJobs({ database: jobsDatabase })
+  const teller = new Teller({ engine, store, log })
   const pending = new PendingOrders(engine, () => teller.call({ work: true, due: true }))
   const watch = new JobWatch({ engine, store, log })
   let instance: Fourfold<any> | null = null
   let worker: JobWorker | null = null
   const core: JobsCore = {
-    ...{ engine, teller, pending, watch },
+    ...{ engine, database: jobsDatabase, teller, pending, watch },
     transactions: new OrderTransactions(engine, database),
     ready: onceReady(engine),
     ending: new AbortController(),
@@ -90,7 +94,7 @@ export function createAppJobs(options: AppJobsOptions): AppJobs {
     await teller.settle()
   })
   return {
-    of: (scope) => new Jobs(core, scopeOf(scope, cluster, Object.values(clusters))),
+    of: (scope) => new Jobs(core, scopeOf(scope, Object.values(clusters))),
     toolsFrom: (opened) => (instance = opened),
   }
 }
@@ -115,11 +119,9 @@ function knownJobs({ definition }: App<any>): ReadonlyMap<string, KnownJob> {
   return known
 }
 
-function scopeOf(scope: Scope, cluster: Cluster, all: readonly Cluster[]): ConstructorParameters<typeof Jobs>[1] {
+function scopeOf(scope: Scope, all: readonly Cluster[]): JobsScope {
   const { reader } = scope
   return {
-    run: (text, values) => cluster.run(scope, text, values),
-    transaction: async (work) => await inTransaction(await cluster.checkout(scope), work),
     owner: async () => (reader === null ? null : await reader.ensure()),
     current: async () => (reader === null ? null : await reader.current()),
     told: async () => {
@@ -139,10 +141,11 @@ interface WorkerParts extends AppJobsOptions {
 }
 
 function startWorker(parts: WorkerParts): JobWorker {
-  const { known, core, database, config, connections, store, log, closers } = parts
-  const address = connections.databases[database]!.primary
+  const { known, core, database, config, connections, log, closers } = parts
+  // Past a pooler, which listens to nothing.
+  const address = connections.databases[database]!.direct
   const limits = {
-    max: connectionsOfWorker,
+    max: poolOfWorker,
     connectTimeoutMs: config.databases[database]!.connectTimeoutMs,
     statementTimeoutMs: ownStatementMs,
     applicationName: `fourfold jobs`,
@@ -150,13 +153,13 @@ function startWorker(parts: WorkerParts): JobWorker {
   const threads = createThreads(parts)
   const pool = createOwnPool(address, limits)
   pool.on('error', (error) => log.debug({ error }, 'an idle connection of the worker of jobs was lost'))
-  const engine = createPostgresJobs({ database: overPool(pool) })
+  const engine = createPostgresJobs({ database: overPool(pool, new Naming()) })
   const worker = new JobWorker({
     ...{ engine: { ...engine, register: async (...given) => (await core.ready(), await engine.register(...given)) } },
     jobs: known,
     runner: createRunner(core, threads),
     teller: core.teller,
-    store,
+    listen: (listener) => listenForCalls({ client: () => createClient(address, limits), log }, listener),
     name: `${hostname()} ${process.pid}`,
     concurrency: config.workers.concurrency,
     recoverWithinMs: config.queue.recoverWithinMs,
@@ -234,12 +237,11 @@ function withTools(context: object, ff: Fourfold<any>): any {
   return given
 }
 
-/** Pooled connections of this process; on the primary, in nobody's name. */
-function clusterDatabase(cluster: Cluster): JobsDatabase {
-  const scope = new Scope({ level: 'strict', reader: null, pinned: true })
+/** Pooled connections of this process; on the primary. Nobody's token moves: jobs are read there, too. */
+function clusterDatabase(cluster: Cluster, naming: Naming): JobsDatabase {
   return {
-    run: (text, values) => cluster.run(scope, text, values),
-    transaction: async (work) => await inTransaction(await cluster.checkout(scope), work),
+    run: runBy(naming, (statement, values) => cluster.runOwn(statement, values)),
+    transaction: async (work) => await inTransaction(await cluster.checkoutOwn(), work),
   }
 }
 

@@ -21,7 +21,7 @@ import type { PublishingEdge } from '../pages/publish/places.ts'
 import type { Publisher } from '../pages/publish/publisher.ts'
 import type { Store } from '../store/store.ts'
 import type { ResolvedConfig } from './config.ts'
-import type { ResolvedPublish } from './config-publish.ts'
+import type { ResolvedPublish } from './config/publish.ts'
 import type { AppDefinition } from './define-app.ts'
 
 type Baked = Pick<AppDefinition<any>, 'pages' | 'bakeRoutes'>

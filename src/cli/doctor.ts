@@ -1,6 +1,7 @@
 /** `fourfold doctor`: whether the database servers allow what Fourfold needs of them, and what to do where they do not. */
 
-import { FourfoldError, redactUrl } from '../core/errors.ts'
+import { FourfoldError } from '../core/errors.ts'
+import { redactUrl } from '../core/redact-url.ts'
 import { readSystemNote } from '../app/system-file.ts'
 import { addressFromUrl, type PostgresAddress, type PostgresTls } from '../engines/postgres/address.ts'
 import { judgeServer, type Finding } from '../engines/postgres/changes/requirements.ts'

@@ -202,6 +202,11 @@ function durationRange({ zero, long }: DurationField): string {
     .join('')
 }
 
+/** The path of a key inside of what has a path. */
+export function joinPath(path: string, key: string): string {
+  return path === '' ? key : `${path}.${key}`
+}
+
 /** `databases.main.maxStaleness` as the environment spells it: `FOURFOLD_DATABASES_MAIN_MAX_STALENESS`. */
 export function environmentName(path: string): string {
   const words = path.replaceAll(/([a-z\d])([A-Z])/g, '$1_$2').replaceAll(/[^A-Za-z\d]+/g, '_')

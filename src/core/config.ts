@@ -11,10 +11,12 @@
  */
 
 import { parseBytes } from './bytes.ts'
+import { indexEnv, parseVariable, strayVariables, type Environment, type Variable } from './config-environment.ts'
 import {
   describeExpected,
   environmentName,
   isWithin,
+  joinPath,
   outputName,
   type DurationField,
   type Field,
@@ -22,8 +24,9 @@ import {
   type OutputOf,
   type RecordField,
 } from './config-schema.ts'
+import { isSecret, show, showField } from './config-shown.ts'
 import { parseDuration } from './duration.ts'
-import { FourfoldError, redactUrl } from './errors.ts'
+import { FourfoldError } from './errors.ts'
 import { nearestKey } from './nearest-key.ts'
 
 export interface ConfigProblem {
@@ -43,7 +46,7 @@ export interface ConfigSetting {
 export interface ConfigSources {
   /** What the app says. */
   readonly app: unknown
-  readonly env: Readonly<Record<string, string | undefined>>
+  readonly env: Environment
   /** What the command line says; the same shape as the app's, only what differs. */
   readonly options?: unknown
 }
@@ -64,11 +67,6 @@ export interface ResolvedSettings<S extends GroupField> {
   readonly config: OutputOf<S>
   readonly settings: readonly ConfigSetting[]
   readonly warnings: readonly string[]
-}
-
-interface Variable {
-  readonly name: string
-  readonly text: string
 }
 
 interface Reading {
@@ -104,10 +102,11 @@ export function readConfig<const S extends GroupField>(
   const config = readGroup(schema, '', { app: sources.app, option: sources.options }, reading) as OutputOf<S>
   reading.problems.push(...(rules.check?.((config ?? {}) as Incomplete<OutputOf<S>>) ?? []))
   if (reading.problems.length > 0) throw invalid(reading.problems)
+  const paths = reading.settings.map(({ path }) => path)
   return {
     config,
     settings: reading.settings,
-    warnings: strayVariables(schema, sources.env, reading, rules.reserved ?? []),
+    warnings: strayVariables(schema, sources.env, { paths, used: reading.used }, rules.reserved ?? []),
   }
 }
 
@@ -118,7 +117,7 @@ function readGroup(group: GroupField, path: string, given: Given, reading: Readi
   if (app === null || option === null) return undefined
   const output: Record<string, unknown> = {}
   for (const [key, field] of Object.entries(group.fields)) {
-    const value = readField(field, join(path, key), { app: app[key], option: option[key] }, reading)
+    const value = readField(field, joinPath(path, key), { app: app[key], option: option[key] }, reading)
     if (value !== undefined && field.kind !== 'code') output[outputName(key, field)] = value
   }
   return output
@@ -129,7 +128,7 @@ function spreadVariable(group: GroupField, path: string, reading: Reading): void
   const bare = reading.env.get(environmentName(path))
   if (bare === undefined) return
   for (const key of group.numberSets ?? []) {
-    const name = environmentName(join(path, key))
+    const name = environmentName(joinPath(path, key))
     if (!reading.env.has(name)) reading.env.set(name, bare)
   }
 }
@@ -146,7 +145,7 @@ function openGroup(group: GroupField, path: string, value: unknown, reading: Rea
   }
   const known = Object.keys(group.fields)
   for (const key of Object.keys(value)) {
-    if (!known.includes(key)) complain(reading, join(path, key), unknownKey(key, known))
+    if (!known.includes(key)) complain(reading, joinPath(path, key), unknownKey(key, known))
   }
   return value
 }
@@ -180,7 +179,7 @@ function readRecord(field: RecordField, path: string, given: Given, reading: Rea
   for (const name of Object.keys({ ...app, ...option })) {
     const value = readGroup(
       field.of,
-      join(path, name),
+      joinPath(path, name),
       { app: app[name] === undefined ? {} : app[name], option: option[name] },
       reading,
     )
@@ -242,97 +241,10 @@ function readEnv(field: Field, path: string, reading: Reading): unknown {
   return parseVariable(field, found.text)
 }
 
-function parseVariable(field: Field, text: string): unknown {
-  switch (field.kind) {
-    case 'number':
-    case 'duration':
-    case 'bytes':
-      return readNumber(text)
-    case 'choice':
-      return text === 'true' ? true : text === 'false' ? false : text
-    case 'data':
-      return attempt(
-        () => JSON.parse(text) as unknown,
-        () => text,
-      )
-    case 'countOrList':
-    case 'list': {
-      if (field.kind === 'countOrList' && typeof readNumber(text) === 'number') return readNumber(text)
-      const items = text.split(',').map((item) => item.trim())
-      const present = items.filter((item) => item !== '')
-      return field.of.kind === 'group' ? present.map((url) => ({ url })) : present
-    }
-    default:
-      return text
-  }
-}
-
-function readNumber(text: string): number | string {
-  return /^-?\d+(?:\.\d+)?$/.test(text.trim()) ? Number(text) : text
-}
-
-function indexEnv(env: ConfigSources['env'], aliases: Readonly<Record<string, string>>): Map<string, Variable> {
-  const index = new Map<string, Variable>()
-  const names = Object.entries(aliases).map(([name, path]) => [name, environmentName(path)] as const)
-  // The full names come last, so that they win over the aliases.
-  for (const name of Object.keys(env)) if (name.startsWith('FOURFOLD_') && !(name in aliases)) names.push([name, name])
-  for (const [name, target] of names) {
-    const text = env[name]
-    if (text !== undefined && text !== '') index.set(target, { name, text })
-  }
-  return index
-}
-
-function strayVariables(
-  schema: GroupField,
-  env: ConfigSources['env'],
-  reading: Reading,
-  reserved: readonly string[],
-): readonly string[] {
-  const known = [...reading.settings.map(({ path }) => environmentName(path)), ...listVariables(schema, '')]
-  return Object.keys(env)
-    .filter((name) => name.startsWith('FOURFOLD_') && !reading.used.has(name) && !reserved.includes(name))
-    .filter((name) => env[name] !== '' && !known.includes(name))
-    .map((name) => {
-      const near = nearestKey(name, known)
-      return `${name} fits no setting and is not used${near === null ? '' : `; did you mean ${near}?`}`
-    })
-}
-
-/** The environment names of all settings outside records, whose names are the user's. */
-function listVariables(group: GroupField, path: string): readonly string[] {
-  return Object.entries(group.fields).flatMap(([key, field]) => {
-    const here = join(path, key)
-    if (field.kind === 'group') return [environmentName(here), ...listVariables(field, here)]
-    return field.kind === 'record' || field.kind === 'code' ? [] : [environmentName(here)]
-  })
-}
-
 function originOf(given: Given, fromEnv: unknown, path: string, reading: Reading): string {
   if (given.option !== undefined) return 'option'
   if (fromEnv !== undefined) return reading.env.get(environmentName(path))?.name ?? 'environment'
   return given.app === undefined ? 'default' : 'app'
-}
-
-function showField(field: Field, value: unknown): string {
-  if (isSecret(field)) return '***'
-  if (field.kind === 'text' && field.url === true) return redactUrl(String(value))
-  return show(value)
-}
-
-function isSecret(field: Field): boolean {
-  if (field.kind === 'list') return isSecret(field.of)
-  return (field.kind === 'text' || field.kind === 'data') && field.secret === true
-}
-
-/** A value as a message may show it: short, and addresses without passwords. */
-function show(value: unknown): string {
-  if (typeof value === 'function') return 'a function'
-  const text = JSON.stringify(value, (_key, part: unknown) =>
-    typeof part === 'string' && /^[a-z][a-z+.-]*:\/\//i.test(part) ? redactUrl(part) : part,
-  )
-  if (text === undefined) return String(value)
-  return text.length > 80 ? `${text.slice(0, 77)}…` : text
 }
 
 function unknownKey(key: string, known: readonly string[]): string {
@@ -372,8 +284,4 @@ function attempt<T>(work: () => T, otherwise: () => T | undefined): T | undefine
   } catch {
     return otherwise()
   }
-}
-
-function join(path: string, key: string): string {
-  return path === '' ? key : `${path}.${key}`
 }

@@ -12,9 +12,12 @@
 
 import type pg from 'pg'
 
+import { CacheFreshness } from './cache-freshness.ts'
 import { PositionMonitor } from './position-monitor.ts'
 import { Primary } from './primary.ts'
+import { ReadIndex } from './read-index.ts'
 import { Replica } from './replica.ts'
+import { ReplicaChoice, type Needed } from './replica-choice.ts'
 import { FourfoldError } from '../core/errors.ts'
 import { isReplicaFault } from '../engines/postgres/connection-errors.ts'
 import { sqlState } from '../engines/postgres/client.ts'
@@ -23,36 +26,14 @@ import { createClient, statementCutMs, type PoolLimits } from '../engines/postgr
 import { mayUseReplica, type Level } from '../freshness/level.ts'
 import { TokenStore, type Requirement } from '../freshness/token-store.ts'
 
-import type { Logger } from '../core/log.ts'
+import type { ClusterCounts, ClusterOptions } from './cluster-options.ts'
 import type { Position, ReplayPosition, WritePosition } from '../engines/position.ts'
 import type { PostgresAddress } from '../engines/postgres/address.ts'
-import type { Classifier } from '../engines/postgres/classify.ts'
-import type { Eligible, ReplicaConnection } from '../engines/postgres/replica-connections.ts'
+import type { ReplicaConnection } from '../engines/postgres/replica-connections.ts'
 import type { Statement } from '../engines/postgres/routed-pool.ts'
 import type { ChangeFollower } from '../freshness/changes/follower.ts'
 import type { CommitObserver } from '../engines/postgres/tracked-client.ts'
 import type { Scope } from '../freshness/scope.ts'
-import type { Store } from '../store/store.ts'
-
-export interface ClusterOptions {
-  readonly name: string
-  readonly primary: PostgresAddress
-  readonly replicas: readonly { readonly name: string; readonly address: PostgresAddress }[]
-  readonly classifier: Classifier
-  readonly store: Store
-  readonly poolSize: number
-  readonly replicaWaitMs: number
-  readonly maxStalenessMs: number
-  readonly statementTimeoutMs: number
-  readonly connectTimeoutMs: number
-  /** The level of reads whose scope names none. */
-  readonly level: Level
-  readonly onPrimaryDown: 'serve' | 'refuse'
-  readonly log: Logger
-  readonly nowMs?: () => number
-  /** What this process knows of the database's changes. Absent: nothing is cached. */
-  readonly changes?: ChangeFollower | null
-}
 
 /** What a fill's statement answered, and where: the replay position was read on that connection before it. */
 export interface FillAnswer {
@@ -60,23 +41,6 @@ export interface FillAnswer {
   /** Null: the primary answered. */
   readonly replay: ReplayPosition | null
 }
-
-/** Counts since the process began. */
-export interface ClusterCounts {
-  replicaReads: number
-  primaryReads: number
-  /** Commits that wrote. */
-  primaryWrites: number
-  /** Reads that waited for a replica in vain and went to the primary. */
-  replicaTooOld: number
-  /** Reads that failed on a replica and were answered by the primary. */
-  replicaFaults: number
-  /** Reads answered by a replica whose age is unknown, because the primary is down. */
-  servedWhilePrimaryDown: number
-}
-
-/** What a read needs of a replica: a position, nothing beyond its age, or no replica at all. */
-type Needed = Requirement | 'any' | 'primary'
 
 /** A read on its way to whoever answers it. */
 interface Read {
@@ -110,12 +74,11 @@ export class Cluster {
   readonly #options: ClusterOptions
   readonly #primary: Primary
   readonly #replicas: readonly Replica[]
-  readonly #onWait = (): void => this.#primary.scheduleHeartbeat()
+  readonly #choice: ReplicaChoice
+  readonly #index: ReadIndex
+  readonly #fresh: CacheFreshness
   #closing: Promise<void> | null = null
   #identity: string | null = null
-  /** The position query that runs, and the one that comes after it. */
-  #index: Promise<WritePosition> | null = null
-  #nextIndex: Promise<WritePosition> | null = null
 
   constructor(options: ClusterOptions) {
     const nowMs = options.nowMs ?? (() => performance.now())
@@ -144,6 +107,13 @@ export class Cluster {
       log,
     })
     this.#replicas = options.replicas.map((replica) => this.#createReplica(replica, nowMs))
+    this.#index = new ReadIndex(readPosition, (position) => this.monitor.saw(position))
+    const { changes, monitor, tokens } = this
+    const shared = { monitor, onPrimaryDown: options.onPrimaryDown, onWait: () => this.#primary.scheduleHeartbeat() }
+    this.#choice = new ReplicaChoice({ ...shared, replicas: this.#replicas, counts: this.counts })
+    const { level, replicaWaitMs } = options
+    const readIndex = (): Promise<WritePosition> => this.readIndex()
+    this.#fresh = new CacheFreshness({ ...shared, changes, tokens, level, replicaWaitMs, readIndex })
   }
 
   /** Reads the first position. Resolves also when the primary is down: it may come. */
@@ -161,6 +131,19 @@ export class Cluster {
     const text = typeof statement === 'string' ? statement : statement.text
     if (!this.isRead(text) || isQueryObject(statement)) return this.#write(scope, statement, text, values)
     return this.#route(scope, statement, values, null)
+  }
+
+  /** The same on the primary for Fourfold's own tables: what is written there moves nobody's token. */
+  runOwn(statement: Statement, values?: readonly unknown[]): Promise<pg.QueryResult> {
+    const text = typeof statement === 'string' ? statement : statement.text
+    return this.isRead(text)
+      ? this.#primary.read(null, statement, values)
+      : this.#primary.write(null, statement, values)
+  }
+
+  /** A client on the primary for the same. */
+  async checkoutOwn(): Promise<pg.PoolClient> {
+    return await this.#primary.checkout(null)
   }
 
   /** Runs a read of a fill, as fresh as the scope asks, on a connection that nobody has changed. */
@@ -183,9 +166,10 @@ export class Cluster {
   /** A client for a read-only transaction: on a replica that may serve this scope, else on the primary. */
   async checkoutReader(scope: Scope): Promise<pg.PoolClient> {
     const needed = await this.#needed(scope)
-    const replica = this.#candidate(needed)
+    const replica = this.#choice.candidate(needed)
     const connection =
-      replica && (await new Promise<ReplicaConnection | null>((resolve) => this.#acquire(replica, needed, resolve)))
+      replica &&
+      (await new Promise<ReplicaConnection | null>((resolve) => this.#choice.acquire(replica, needed, resolve)))
     if (replica === null || connection === null) return await this.checkout(scope)
     replica.keep(connection)
     const client = connection.client as pg.PoolClient
@@ -200,61 +184,24 @@ export class Cluster {
     return client
   }
 
-  /**
-   * Whether what this process knows of the changes is new enough for a scope's reads of the cache. Null: not known at
-   * once, see {@link awaitFresh}. False: the database must answer.
-   */
+  /** See {@link CacheFreshness.freshNow}. */
   freshNow(scope: Scope): boolean | null {
-    const { changes, monitor } = this
-    if (changes === null || scope.pinned) return false
-    const least = monitor.youngEnough()
-    if (least === null ? !this.#servesWhileDown() : monitor.epoch !== changes.epoch) return false
-    if (least !== null && changes.watermark < least) return null
-    const level = scope.level ?? this.#options.level
-    if (level === 'eventual') return true
-    if (level !== 'session') return null
-    const required = scope.require(this.tokens)
-    if (required instanceof Promise) return null
-    if (required.kind !== 'position') return false
-    return changes.reached(required.position) || null
+    return this.#fresh.freshNow(scope)
   }
 
-  /**
-   * Until when, on this process's clock, what it knows of the changes is new enough for a scope, as long as the scope's
-   * version and the filter stay the same. 0: it is not, or cannot be told at once; strict readers ask each time.
-   */
+  /** See {@link CacheFreshness.freshUntilMs}. */
   freshUntilMs(scope: Scope): number {
-    const { changes, monitor } = this
-    if (changes === null || changes.epoch === null || scope.pinned || monitor.epoch !== changes.epoch) return 0
-    const untilMs = monitor.youngUntilMs(changes.watermark)
-    const level = scope.level ?? this.#options.level
-    if (level === 'eventual') return untilMs
-    if (level !== 'session' || this.freshNow(scope) !== true) return 0
-    return Math.min(untilMs, scope.keptUntilMs(this.tokens))
+    return this.#fresh.freshUntilMs(scope)
   }
 
-  /**
-   * The position up to which this process knows all changes, and which is new enough for the scope; waits for it at
-   * most `replicaWait`. Null: the database must answer.
-   */
-  async awaitFresh(scope: Scope): Promise<Position | null> {
-    const { changes, monitor } = this
-    const epoch = changes?.epoch ?? null
-    if (changes === null || epoch === null || scope.pinned) return null
-    const required = await this.#requiredOf(scope)
-    if (required === null || required.epoch !== epoch) return null
-    const least = monitor.youngEnough()
-    if (least === null ? !this.#servesWhileDown() : monitor.epoch !== epoch) return null
-    const position = { epoch, lsn: Math.max(required.lsn, least ?? 0) }
-    if (changes.reached(position)) return position
-    this.#onWait()
-    return (await changes.waitFor(position, this.#options.replicaWaitMs)) ? position : null
+  /** See {@link CacheFreshness.awaitFresh}. */
+  awaitFresh(scope: Scope): Promise<Position | null> {
+    return this.#fresh.awaitFresh(scope)
   }
 
   /** Whether a scope's reads are held to more than their own reader's writes. */
   isStrict(scope: Scope): boolean {
-    const level = scope.level ?? this.#options.level
-    return level === 'strict' || level === 'monotonic'
+    return this.#fresh.isStrict(scope)
   }
 
   /** The primary's. */
@@ -280,44 +227,9 @@ export class Cluster {
     return await this.#primary.readPosition()
   }
 
-  /** Null: only the database will do. What `monotonic` was shown before is older than any position asked for now. */
-  async #requiredOf(scope: Scope): Promise<Position | null> {
-    const level = scope.level ?? this.#options.level
-    if (level === 'eventual') return { epoch: this.changes?.epoch ?? '', lsn: 0 }
-    if (level === 'session') {
-      const required = await scope.require(this.tokens)
-      return required.kind === 'position' ? required.position : null
-    }
-    const ask = (): Promise<Position> => this.readIndex()
-    try {
-      return await (level === 'strict' ? scope.readIndex(this.tokens, ask) : ask())
-    } catch {
-      return null
-    }
-  }
-
-  /** A position query that begins after the call; all who call before it begins share it. */
+  /** A position query that begins after the call. */
   readIndex(): Promise<WritePosition> {
-    this.#nextIndex ??= (this.#index ?? Promise.resolve())
-      .catch(() => undefined)
-      .then(() => {
-        const index = this.readPosition()
-        this.#index = index
-        this.#nextIndex = null
-        const done = (): void => {
-          if (this.#index === index) this.#index = null
-        }
-        index.then((position) => {
-          this.monitor.saw(position)
-          done()
-        }, done)
-        return index
-      })
-    return this.#nextIndex
-  }
-
-  #servesWhileDown(): boolean {
-    return this.monitor.primaryDown && this.#options.onPrimaryDown === 'serve'
+    return this.#index.readIndex()
   }
 
   close(): Promise<void> {
@@ -353,9 +265,9 @@ export class Cluster {
 
   #read(read: Read): void {
     const { needed, statement, values } = read
-    const replica = this.#candidate(needed)
+    const replica = this.#choice.candidate(needed)
     if (replica === null) return this.#readPrimary(read)
-    this.#acquire(replica, needed, (connection) => {
+    this.#choice.acquire(replica, needed, (connection) => {
       if (connection === null) return this.#readPrimary(read)
       let answered = false
       // Before the statement is sent: what its snapshot shows at least.
@@ -424,52 +336,6 @@ export class Cluster {
     })
   }
 
-  /** The replica to ask, or null: the primary must answer. */
-  #candidate(needed: Needed): Replica | null {
-    if (needed === 'any') return this.#choose(0)
-    return needed === 'primary' || needed.kind === 'primary' ? null : this.#choose(needed.position.lsn)
-  }
-
-  /** Brings the replica's connection that meets the need, or null. Whoever gets one is in flight until it is given back. */
-  #acquire(replica: Replica, needed: Needed, then: (connection: ReplicaConnection | null) => void): void {
-    const position = typeof needed === 'object' && needed.kind === 'position' ? needed.position : null
-    const eligible: Eligible = (replay) => {
-      if (replay.epoch !== this.monitor.epoch) return false
-      if (position !== null && (position.epoch !== replay.epoch || replay.lsn < position.lsn)) return false
-      return this.#youngEnough(replay)
-    }
-    replica.inFlight += 1
-    replica.acquire(eligible, this.#onWait, (connection) => {
-      if (connection === null) {
-        replica.inFlight -= 1
-        this.counts.replicaTooOld += 1
-      }
-      then(connection)
-    })
-  }
-
-  /** Of the replicas that are up: one that has been seen far enough, else the one seen furthest; the least busy of equals. */
-  #choose(lsn: number): Replica | null {
-    let best: Replica | null = null
-    let bestRank = Infinity
-    for (const replica of this.#replicas) {
-      if (!replica.up) continue
-      const rank = this.#replicas.length === 1 ? 0 : rankOf(replica, lsn)
-      if (best !== null && rank >= bestRank) continue
-      best = replica
-      bestRank = rank
-    }
-    return best
-  }
-
-  #youngEnough(replay: ReplayPosition): boolean {
-    const least = this.monitor.youngEnough()
-    if (least !== null) return replay.lsn >= least
-    if (!this.monitor.primaryDown || this.#options.onPrimaryDown === 'refuse') return false
-    this.counts.servedWhilePrimaryDown += 1
-    return true
-  }
-
   #readPrimary({ scope, needed, statement, values, fill, resolve, reject }: Read): void {
     this.counts.primaryReads += 1
     if (fill !== null) fill.replay = null
@@ -523,12 +389,6 @@ export class Cluster {
     await this.monitor.stop()
     await Promise.all([...this.#replicas.map((replica) => replica.close()), this.#primary.close()])
   }
-}
-
-/** Who has been seen far enough comes before who has not; of equals the less busy, and by chance among those. */
-function rankOf(replica: Replica, lsn: number): number {
-  const reached = (replica.newest?.lsn ?? 0) >= lsn
-  return (reached ? 0 : 1_000_000) + replica.inFlight + Math.random()
 }
 
 /** A cursor or the like, which runs itself on a client. */

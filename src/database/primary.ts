@@ -64,9 +64,9 @@ export class Primary {
     }
   }
 
-  /** Runs a statement that may write, once. The observer is told of its commit before this resolves. */
+  /** Runs a statement that may write, once. The observer, if any, is told of its commit before this resolves. */
   async write(
-    observer: CommitObserver,
+    observer: CommitObserver | null,
     statement: Statement,
     values: readonly unknown[] | undefined,
   ): Promise<pg.QueryResult> {
@@ -83,7 +83,7 @@ export class Primary {
 
   /** Runs a statement that only reads; again where its connection was lost. */
   async read(
-    observer: CommitObserver,
+    observer: CommitObserver | null,
     statement: Statement,
     values: readonly unknown[] | undefined,
   ): Promise<pg.QueryResult> {
@@ -112,7 +112,7 @@ export class Primary {
   }
 
   /** A client for a transaction or for connection state; tells the observer of its commits until it is released. */
-  async checkout(observer: CommitObserver): Promise<pg.PoolClient> {
+  async checkout(observer: CommitObserver | null): Promise<pg.PoolClient> {
     const client = await this.#connect(this.#pool)
     const tracked = client as unknown as TrackedClient
     tracked.observer = observer

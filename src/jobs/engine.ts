@@ -26,10 +26,16 @@ export type BegunRequest =
 
 export type JobState = 'scheduled' | 'waiting' | 'running' | 'failed' | 'done' | 'cancelled'
 
-/** Runs one statement. */
+/**
+ * Runs one statement.
+ *
+ * @param behind sent on the same connection when the statement has committed, without waiting for anybody; only where the
+ *   statement is a transaction of its own
+ */
 export type RunStatement = (
   text: string,
   values: readonly unknown[],
+  behind?: string,
 ) => Promise<{ readonly rows: readonly Record<string, any>[] }>
 
 /** The jobs' own connections to the primary. */
@@ -153,13 +159,26 @@ export interface JobCounts {
   readonly oldestMs: number
 }
 
+/** Who listens to calls. */
+export interface CallListener {
+  readonly hear: (message: string) => void
+  /** Some may have been missed. */
+  readonly missed: () => void
+}
+
 export interface JobEngine {
   /** Makes the tables where they are missing. */
   prepare(): Promise<void>
   /** Whether a connection leads to the database of these jobs. Harms no transaction that it is in. */
   isHere(run: RunStatement): Promise<boolean>
-  /** The orders, by `run`: within whatever transaction that stands in. In their order. */
-  order(run: RunStatement, jobs: readonly NewJob[]): Promise<readonly Ordered[]>
+  /**
+   * The orders, by `run`: within whatever transaction that stands in. In their order.
+   *
+   * @param call told to all who listen, right behind them, where they are a transaction of their own
+   */
+  order(run: RunStatement, jobs: readonly NewJob[], call?: string): Promise<readonly Ordered[]>
+  /** Tells all who listen, of less than 8,000 bytes. A hint: it may be lost. */
+  call(message: string): Promise<void>
   /** Notes a request by its key, within the transaction of its order. */
   beginRequest(run: RunStatement, request: NamedRequest): Promise<BegunRequest>
   endRequest(run: RunStatement, request: NamedRequest, job: string): Promise<void>
@@ -175,8 +194,12 @@ export interface JobEngine {
   /** Takes from workers whose lease is over what they had. Answers how many jobs that were. */
   recover(): Promise<number>
 
-  /** At most `most` jobs of these names, the smallest ranks first. */
-  claim(worker: string, names: readonly string[], most: number): Promise<readonly Claim[]>
+  /** At most `most` jobs of these names, the smallest ranks first, and fewer where their inputs are large; and whether there may be more. */
+  claim(
+    worker: string,
+    names: readonly string[],
+    most: number,
+  ): Promise<{ readonly claims: readonly Claim[]; readonly more: boolean }>
   /** The same for one name that is limited in the cluster; with the time after which a rate allows the next, if that held some back. */
   claimLimited(
     worker: string,

@@ -10,10 +10,10 @@ import { isOver, statusOf, type JobStatus } from './status.ts'
 
 import type { HeaderFields } from './http/prefer.ts'
 import type { InputOf, JobContext, JobContract, OutputOf } from './define-job.ts'
-import type { BegunRequest, JobCounts, JobEngine, JobRecord, Ordered, RunStatement } from './engine.ts'
+import type { BegunRequest, JobCounts, JobEngine, JobRecord, JobsDatabase, Ordered, RunStatement } from './engine.ts'
 import type { OrderTransaction, OrderTransactions } from './order-transactions.ts'
 import type { PendingOrders } from './pending-orders.ts'
-import type { Teller } from './told.ts'
+import type { Call, Teller } from './told.ts'
 import type { JobWatch } from './watch.ts'
 
 export interface EnqueueOptions extends OrderOptions {
@@ -30,6 +30,8 @@ export interface WaitOptions {
 /** What all scopes of one opened app share. */
 export interface JobsCore {
   readonly engine: JobEngine
+  /** For orders that are in no transaction of anybody's. */
+  readonly database: JobsDatabase
   /** Resolves when the tables are there. */
   readonly ready: () => Promise<void>
   readonly teller: Teller
@@ -50,10 +52,6 @@ export interface JobsCore {
 
 /** What one scope adds. */
 export interface JobsScope {
-  /** Runs a statement on the jobs' database in the reader's name: its token moves. */
-  readonly run: RunStatement
-  /** The same for a transaction. */
-  readonly transaction: <T>(work: (run: RunStatement) => Promise<T>) => Promise<T>
   /** The reader's key, made where there is none; null: nobody. */
   readonly owner: () => Promise<string | null>
   /** The reader's key; null: nobody, or nobody yet. */
@@ -116,7 +114,7 @@ export class Jobs {
       return { kind: 'known', id }
     }
     if (options.in === undefined) {
-      const ordered = await this.#scope.transaction(work)
+      const ordered = await this.#core.database.transaction(work)
       teller.call({ work: true, due: true })
       return ordered
     }
@@ -188,9 +186,8 @@ export class Jobs {
     const orders = await Promise.all(inputs.map((input) => orderOf(job, policy, input, owner, options)))
     await ready()
     if (options.in === undefined) {
-      const ordered = await engine.order(this.#scope.run, orders)
-      teller.call(orders.some(({ delayMs }) => delayMs > 0) ? { due: true } : { work: true })
-      return ordered
+      const call: Call = orders.some(({ delayMs }) => delayMs > 0) ? { due: true } : { work: true }
+      return await teller.calling(call, (message) => engine.order(this.#core.database.run, orders, message))
     }
     const ordered = await engine.order(await transactions.enter(options.in), orders)
     const fresh = ordered.find(({ isNew }) => isNew)

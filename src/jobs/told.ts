@@ -1,6 +1,6 @@
 /**
- * What processes tell each other of jobs, in two streams of the store: workers, that there is something to do; whoever waits
- * for a job, that there is something new. Hints: without them everything is found a second later.
+ * What processes tell each other of jobs: workers, that there is something to do, through the jobs' database; whoever waits
+ * for a job, that there is something new, in a stream of the store. Hints: without them everything is found a second later.
  *
  * Told never from within a transaction, and never one by one: what comes while a message is under way goes with the next.
  */
@@ -9,6 +9,7 @@ import { Packr } from 'msgpackr'
 
 import { followTold } from '../store/told-stream.ts'
 
+import type { JobEngine } from './engine.ts'
 import type { Logger } from '../core/log.ts'
 import type { Store } from '../store/store.ts'
 
@@ -34,19 +35,21 @@ export interface ToldOptions {
   readonly log: Logger
 }
 
-const calls = 'jobs:calls'
 const news = 'jobs:news'
 const kept = { maxEntries: 1_000, ttlMs: 60_000 }
+/** Of a call, which must be short. */
+const maxCancelled = 200
 const packr = new Packr({ useRecords: false })
 
 export class Teller {
-  readonly #options: ToldOptions
+  readonly #options: ToldOptions & { readonly engine: Pick<JobEngine, 'call'> }
   #call: Call = {}
   #news = new Set<string>()
   #calling: Promise<void> | null = null
   #telling: Promise<void> | null = null
+  #orders = 0
 
-  constructor(options: ToldOptions) {
+  constructor(options: ToldOptions & { readonly engine: Pick<JobEngine, 'call'> }) {
     this.#options = options
   }
 
@@ -58,12 +61,24 @@ export class Teller {
       ...((before.length > 0 || cancel.length > 0) && { cancel: [...before, ...cancel] }),
     }
     this.#calling ??= this.#run(async () => {
-      while (Object.keys(this.#call).length > 0) {
-        const next = this.#call
-        this.#call = {}
-        await this.#append(calls, next)
-      }
+      while (Object.keys(this.#call).length > 0) await this.#callNext()
     }).finally(() => (this.#calling = null))
+  }
+
+  /**
+   * Calls for what `order` commits: with the message that it is given to send right behind, which nobody has to wait for; or
+   * afterwards, for all together, where others are under way here.
+   */
+  async calling<T>(call: Call, order: (message: string | undefined) => Promise<T>): Promise<T> {
+    const isAlone = this.#orders === 0
+    this.#orders += 1
+    try {
+      const ordered = await order(isAlone ? JSON.stringify(call) : undefined)
+      if (!isAlone) this.call(call)
+      return ordered
+    } finally {
+      this.#orders -= 1
+    }
   }
 
   tell(ids: Iterable<string>): void {
@@ -73,7 +88,7 @@ export class Teller {
       while (this.#news.size > 0) {
         const next = [...this.#news]
         this.#news = new Set()
-        await this.#append(news, next)
+        await this.#append(next)
       }
     }).finally(() => (this.#telling = null))
   }
@@ -89,18 +104,33 @@ export class Teller {
     await work()
   }
 
-  async #append(stream: string, value: unknown): Promise<void> {
+  async #callNext(): Promise<void> {
+    const { engine, log } = this.#options
+    const { cancel = [], ...rest } = this.#call
+    const later = cancel.slice(maxCancelled)
+    this.#call = later.length > 0 ? { cancel: later } : {}
+    const next = { ...rest, ...(cancel.length > 0 && { cancel: cancel.slice(0, maxCancelled) }) }
+    await engine
+      .call(JSON.stringify(next))
+      .catch((error: unknown) => log.debug({ error }, 'workers of jobs were not called: they find out by asking'))
+  }
+
+  async #append(ids: News): Promise<void> {
     const { store, log } = this.#options
     await store
-      .appendToStream(stream, packr.pack(value), kept)
+      .appendToStream(news, packr.pack(ids), kept)
       .catch((error: unknown) => log.debug({ error }, 'not told of jobs: others find out by asking'))
   }
 }
 
-/** Follows what workers are called for; answers what stops it. */
-export function followCalls(options: ToldOptions, hear: (call: Call) => void, missed: () => void): () => Promise<void> {
-  const each = (told: readonly Call[]): void => told.forEach(hear)
-  return followTold<Call>({ ...options, stream: calls, decode, hear: each, missed })
+/** What a message calls for; nothing, where another version has said something else. */
+export function callOf(message: string): Call {
+  try {
+    const call: unknown = JSON.parse(message)
+    return typeof call === 'object' && call !== null ? call : {}
+  } catch {
+    return {}
+  }
 }
 
 /** Follows which jobs have changed; answers what stops it. */
@@ -108,9 +138,9 @@ export function followNews(options: ToldOptions, hear: (ids: News) => void, miss
   return followTold<News>({ ...options, stream: news, decode, hear: (told) => hear(told.flat()), missed })
 }
 
-function decode<T>(bytes: Uint8Array): T | null {
+function decode(bytes: Uint8Array): News | null {
   try {
-    return packr.unpack(bytes as Buffer) as T
+    return packr.unpack(bytes as Buffer) as News
   } catch {
     return null
   }

@@ -1,7 +1,8 @@
 /** From an address to a second tier of the cache. Drivers are loaded when they are asked for, and not before. */
 
-import { FourfoldError, redactUrl } from '../core/errors.ts'
+import { FourfoldError } from '../core/errors.ts'
 import { silentLogger, type Logger } from '../core/log.ts'
+import { redactUrl } from '../core/redact-url.ts'
 import { defaultDeadlineMs } from './connect.ts'
 import { createMemoryTier } from './memory/memory-tier.ts'
 import { noTier, type CacheTier } from './tier.ts'

@@ -1,7 +1,8 @@
 /** From an address to a store. Drivers are loaded when they are asked for, and not before. */
 
-import { FourfoldError, redactUrl } from '../core/errors.ts'
+import { FourfoldError } from '../core/errors.ts'
 import { silentLogger, type Logger } from '../core/log.ts'
+import { redactUrl } from '../core/redact-url.ts'
 import { createMemoryStore } from './memory/memory-store.ts'
 import type { PostgresAddress } from '../engines/postgres/address.ts'
 import type { Store } from './store.ts'

@@ -1,6 +1,8 @@
 /** `fourfold/testing`: what drivers and apps are tested with. */
 
-export { filesContract, type FilesContractOptions, type FilesServerUnderTest } from './files-contract.ts'
-export { storeContract, type StoreContractOptions, type StoreServerUnderTest } from './store-contract.ts'
+export { filesContract } from './files-contract.ts'
+export type { FilesContractOptions, FilesServerUnderTest } from './files-contract/options.ts'
+export { storeContract } from './store-contract.ts'
+export type { StoreContractOptions, StoreServerUnderTest } from './store-contract/options.ts'
 export { tierContract, type TierContractOptions, type TierServerUnderTest } from './tier-contract.ts'
 export { until } from './until.ts'

@@ -1,9 +1,11 @@
 /** What keeps jobs: claims and their fences, leases, limits across the cluster, retention. Against docs/decisions/037-jobs.md. */
 
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { after, before, beforeEach, suite, test } from 'node:test'
 
 import { createOwnPool } from '../../src/engines/postgres/pools.ts'
+import { Naming } from '../../src/engines/postgres/naming.ts'
 import { overPool } from '../../src/jobs/postgres/database.ts'
 import { createPostgresJobs } from '../../src/jobs/postgres/engine.ts'
 import { Reports } from '../../src/jobs/worker/reports.ts'
@@ -26,7 +28,8 @@ suite('the engine of jobs on PostgreSQL', () => {
     return (await engine.order(database.run, rows)).map(({ id }) => id)
   }
   const worker = (ms = leaseMs): Promise<string> => engine.register('test', ms)
-  const take = async (who: string, most = 100): Promise<readonly Claim[]> => await engine.claim(who, ['plain'], most)
+  const take = async (who: string, most = 100): Promise<readonly Claim[]> =>
+    (await engine.claim(who, ['plain'], most)).claims
   const stateOf = async (id: string): Promise<string | undefined> => (await engine.find([id]))[0]?.state
   const isLost = async (answers: Promise<readonly object[]>): Promise<boolean> => 'lost' in (await answers)[0]!
 
@@ -35,7 +38,7 @@ suite('the engine of jobs on PostgreSQL', () => {
     const limits = { max: 12, connectTimeoutMs: 5_000, statementTimeoutMs: 10_000, applicationName: 'test' }
     pool = createOwnPool(address, limits)
     pool.on('error', () => undefined)
-    database = overPool(pool)
+    database = overPool(pool, new Naming())
     engine = createPostgresJobs({ database })
     await Promise.all(Array.from({ length: 5 }, () => engine.prepare()))
   })
@@ -352,6 +355,70 @@ suite('the engine of jobs on PostgreSQL', () => {
     assert.equal(ordered.filter((one) => one !== null).length, 1)
     assert.equal(await engine.tick('tick', atMs - 1_000, job), null)
     assert.equal(await engine.lastTick('tick'), atMs)
+  })
+
+  test('of large inputs a few are taken at once, and it is said that there are more', async () => {
+    // What cannot be made smaller.
+    const input = JSON.stringify(randomBytes(750_000).toString('base64'))
+    const ids = await order(Array.from({ length: 9 }, () => ({ input })))
+    const who = await worker()
+    const taken: string[] = []
+    for (const count of [5, 4]) {
+      const { claims, more } = await engine.claim(who, ['plain'], 100)
+      assert.equal(claims.length, count)
+      assert.equal(more, count === 5)
+      taken.push(...claims.map(({ id }) => id))
+    }
+    assert.deepEqual(taken, ids)
+    assert.deepEqual(await engine.claim(who, ['plain'], 100), { claims: [], more: false })
+  })
+
+  test('plans that were made for an empty table read of a full one what they need', async () => {
+    const client = await pool.connect()
+    const own = createPostgresJobs({ database: overPool({ query: client.query.bind(client) } as any, new Naming()) })
+    const scansUntilNow = async (): Promise<number> => {
+      await client.query('select pg_stat_force_next_flush()')
+      const { rows } = await client.query(`select pg_stat_get_numscans('fourfold.jobs'::regclass)::int as count`)
+      return rows[0].count as number
+    }
+    const indexReads = async (): Promise<number> => {
+      await client.query('select pg_stat_force_next_flush()')
+      const { rows } = await client.query(
+        `select sum(idx_tup_read)::int as count from pg_stat_user_indexes where schemaname = 'fourfold' and relname = 'jobs'`,
+      )
+      return rows[0].count as number
+    }
+    const complete = async (who: string, taken: readonly Claim[]): Promise<void> => {
+      await own.complete(
+        who,
+        taken.map((claim) => ({ ...claim, output: null })),
+      )
+    }
+    try {
+      await client.query('vacuum analyze fourfold.jobs')
+      const who = await worker()
+      // As often as a plan takes to be kept.
+      for (let round = 0; round < 8; round += 1) {
+        await order({})
+        await complete(who, (await own.claim(who, ['plain', 'other'], 5)).claims)
+      }
+      await order(Array.from({ length: 5_000 }, () => ({})))
+      const scans = await scansUntilNow()
+      const { claims: held } = await own.claim(who, ['plain', 'other'], 1_000)
+      assert.equal(held.length, 1_000)
+      const first = await indexReads()
+      for (let round = 0; round < 10; round += 1)
+        assert.equal((await own.claim(who, ['plain', 'other'], 10)).claims.length, 10)
+      const read = await indexReads()
+      // By what names and ranks offer, beside some that were taken before, and by their ids.
+      assert.ok((read - first) / 100 < 200, `${(read - first) / 100} entries of indexes were read for each claim`)
+      await complete(who, held.slice(0, 100))
+      const each = ((await indexReads()) - read) / 100
+      assert.ok(each < 10, `${each} entries of indexes were read for each that was completed`)
+      assert.equal(await scansUntilNow(), scans)
+    } finally {
+      client.release()
+    }
   })
 
   test('finished ones go in eighths, by age and by size, and failed ones by age', async () => {

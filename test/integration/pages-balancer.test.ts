@@ -5,46 +5,12 @@ import { after, before, suite, test } from 'node:test'
 
 import { tellBalancers } from '../../src/app/page-front.ts'
 import { withFourfold } from '../../src/http/node.ts'
-import { definePage } from '../../src/pages/define-page.ts'
 import { followVisits, type Visited } from '../../src/pages/visits.ts'
+import { byOf, handle, pages, secret, seen, type Seen } from '../support/balanced-articles.ts'
 import { balancePages, type BalancedPages } from '../support/balanced-pages.ts'
 import { cacheGround } from '../support/cache-app.ts'
 import { CookieJar } from '../support/http-app.ts'
 import { waitFor } from '../support/wait-for.ts'
-
-const secret = 'a secret of at least thirty-two characters'
-const filler = '<p>text</p>'.repeat(200)
-const article = definePage({
-  path: '/article/:slug',
-  query: ['part'],
-  render: async ({ main, notFound, query }: any, { slug }) => {
-    const row = await main.selectFrom('articles').selectAll().where('slug', '=', slug).executeTakeFirst()
-    return row === undefined ? notFound(`<h1>no ${slug}</h1>`) : `<h1>${row.title}</h1>${query.part ?? ''}${filler}`
-  },
-})
-const everything = definePage({ path: '/all/*', render: (_tools, params) => `<h1>${params['*']}</h1>`, ttl: '1h' })
-const pages = [article, everything]
-
-/** What the app's own routes do. */
-async function handle(request: any, response: any): Promise<void> {
-  const { pathname, searchParams } = new URL(request.url, 'http://app')
-  const slug = searchParams.get('slug')
-  const title = searchParams.get('title') ?? ''
-  if (pathname === '/write') {
-    await request.ff.databases.main.updateTable('articles').set({ title }).where('slug', '=', slug).execute()
-  }
-  if (pathname === '/login') request.session.set('user', searchParams.get('user'))
-  if (pathname === '/logout') await request.session.destroy()
-  if (pathname === '/visit') await request.session.update('visits', (count = 0) => count + 1)
-  response.end('done')
-}
-
-interface Seen {
-  readonly status: number
-  readonly title: string
-  /** Who answered: `balancer` or `clone`. */
-  readonly by: string
-}
 
 suite('pages in the balancer', () => {
   const ground = cacheGround([], { config: { pages, sessions: { secrets: [secret] } } })
@@ -305,99 +271,6 @@ suite('pages in the balancer', () => {
     await waitFor('40 visits are told', () => (visits.get(id) ?? 0) >= 40)
   })
 })
-
-suite('pages in the balancer, for an app that names its readers', () => {
-  const identify = async ({ session, headers }: any): Promise<string | null> => {
-    const named = headers['x-user'] ?? (await session.get('user'))
-    return named === undefined ? null : `user:${named}`
-  }
-  const baking = { credentialHeaders: ['X-User'], ignoreCookies: ['_ga*', 'theme'] }
-  const ground = cacheGround([], { config: { pages, identify, baking, sessions: { secrets: [secret] } } })
-  let system: BalancedPages
-  before(async () => {
-    system = await balancePages(ground().ff, { pages }, handle)
-  })
-  after(() => system.stop())
-
-  const page = async (jar: CookieJar, slug: string, headers: Record<string, string> = {}): Promise<Seen> => {
-    const text = (await jar.get(`${system.url}/article/${slug}`, headers)) as string
-    return { status: jar.last!.status, title: titleOf(text), by: byOf(jar.last!) }
-  }
-  const byBalancer = (jar: CookieJar, slug: string): Promise<unknown> =>
-    waitFor(`the balancer answers ${slug}`, async () => (await page(jar, slug)).by === 'balancer')
-  const post = (jar: CookieJar, path: string, headers: Record<string, string> = {}): Promise<unknown> =>
-    jar.send('POST', system.url + path, undefined, headers)
-
-  test('nobody is answered here; cookies of others only where they are to be ignored', async () => {
-    const jar = new CookieJar()
-    await byBalancer(jar, 'slug-1')
-    jar.cookies.set('_ga_1', 'x').set('theme', 'dark').set('ff_build', '1.x')
-    assert.equal((await page(jar, 'slug-1')).by, 'balancer')
-    assert.equal((await page(jar, 'slug-1', { 'x-user': '7' })).by, 'clone')
-    jar.cookies.set('token', 'x')
-    assert.equal((await page(jar, 'slug-1')).by, 'clone')
-  })
-
-  test('two browsers of one user see what either wrote in the very next page', async () => {
-    const [one, two] = [new CookieJar(), new CookieJar()]
-    for (const jar of [one, two]) {
-      await post(jar, '/login?user=7')
-      await byBalancer(jar, 'slug-2')
-    }
-    for (let round = 0; round < 20; round += 1) {
-      const [writer, reader] = round % 2 === 0 ? [one, two] : [two, one]
-      await post(writer, `/write?slug=slug-2&title=round-${round}`)
-      assert.equal((await page(reader, 'slug-2')).title, `round-${round}`)
-    }
-    await byBalancer(one, 'slug-2')
-  })
-
-  test('whoever becomes another user sees what that one wrote, also right after', async () => {
-    const [author, jar] = [new CookieJar(), new CookieJar()]
-    await post(author, '/login?user=8')
-    for (let round = 0; round < 10; round += 1) {
-      await post(jar, `/login?user=9`)
-      await byBalancer(jar, 'slug-3')
-      await post(author, `/write?slug=slug-3&title=by-8-${round}`)
-      await post(jar, `/login?user=8`)
-      assert.equal((await page(jar, 'slug-3')).title, `by-8-${round}`)
-    }
-    await post(jar, '/logout')
-    await byBalancer(jar, 'slug-3')
-  })
-
-  test('what a request with credentials is taken for is not noted with its session', async () => {
-    const [author, jar] = [new CookieJar(), new CookieJar()]
-    await post(author, '/login?user=10')
-    await post(jar, '/login?user=10')
-    // Identified by the header, though there is a session too.
-    assert.equal((await page(jar, 'slug-4', { 'x-user': '11' })).by, 'clone')
-    await post(author, '/write?slug=slug-4&title=by-10')
-    assert.equal((await page(jar, 'slug-4')).title, 'by-10')
-  })
-
-  test('a session that has lost its record, or moved, goes to a clone', async () => {
-    const jar = new CookieJar()
-    await post(jar, '/login?user=12')
-    await byBalancer(jar, 'slug-5')
-    const left = new CookieJar()
-    for (const [name, value] of jar.cookies) left.cookies.set(name, value)
-    await post(jar, '/logout')
-    assert.equal((await page(left, 'slug-5')).by, 'clone')
-  })
-})
-
-function byOf({ headers }: Response): string {
-  return headers.get('cache-status')?.startsWith('fourfold-balancer;') === true ? 'balancer' : 'clone'
-}
-
-function titleOf(text: string): string {
-  return /<h1>(.*?)<\/h1>/.exec(text)?.[1] ?? ''
-}
-
-async function seen(answer: Response): Promise<Seen> {
-  return { status: answer.status, title: titleOf(await answer.text()), by: byOf(answer) }
-}
 
 /** Sends bytes and answers all that comes until the connection ends, without what differs from answer to answer. */
 async function raw(port: number, bytes: string): Promise<string> {

@@ -5,7 +5,7 @@ import { immutableFunctions } from '../../src/engines/postgres/classify/function
 import { exactSettings, exactTypeNames } from '../../src/engines/postgres/changes/exact-types.ts'
 import { type Catalogue, loadCatalogue } from '../../src/engines/postgres/reads/catalogue.ts'
 import { evaluateReads } from '../../src/engines/postgres/reads/evaluate.ts'
-import { isKnownAggregate } from '../../src/engines/postgres/reads/expressions.ts'
+import { isKnownAggregate } from '../../src/engines/postgres/reads/aggregates.ts'
 import { callEffect } from '../../src/engines/postgres/reads/functions.ts'
 import { loadReadAnalyser, type ReadAnalyser, type ReadPlan } from '../../src/engines/postgres/reads/plan.ts'
 import { type Ground, openGround } from '../verify/read-plans/server.ts'

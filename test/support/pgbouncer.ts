@@ -84,6 +84,7 @@ function settings(server: PostgresAddress, directory: string, port: number): str
     'default_pool_size = 3',
     'auth_type = any',
     'listen_addr =',
+    'ignore_startup_parameters = statement_timeout',
     `unix_socket_dir = ${directory}`,
     `listen_port = ${port}`,
     `logfile = ${join(directory, 'log')}`,

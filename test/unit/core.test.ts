@@ -6,9 +6,10 @@ import { formatBytes, parseBytes } from '../../src/core/bytes.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { withDeadline } from '../../src/core/deadline.ts'
 import { formatDuration, parseDuration } from '../../src/core/duration.ts'
-import { isFourfoldError, redactUrl } from '../../src/core/errors.ts'
+import { isFourfoldError } from '../../src/core/errors.ts'
 import { createLifecycle, stopOnSignals } from '../../src/core/lifecycle.ts'
 import { createLogger, silentLogger } from '../../src/core/log.ts'
+import { redactUrl } from '../../src/core/redact-url.ts'
 
 describe('durations and sizes', () => {
   it('reads every unit and compounds', () => {

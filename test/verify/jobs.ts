@@ -12,6 +12,7 @@
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { tmpdir } from 'node:os'
 import { parseArgs } from 'node:util'
 
 import pg from 'pg'
@@ -43,7 +44,12 @@ const app = fileURLToPath(new URL('jobs/app.ts', import.meta.url))
 const begunMs = performance.now()
 const note = (what: string): void =>
   console.log(`${((performance.now() - begunMs) / 1000).toFixed(1).padStart(6)} s  ${what}`)
-const report = createReport({ name: 'verify-jobs', command: `npm run verify -- jobs${flags.quick ? ' --quick' : ''}` })
+const report = createReport({
+  name: 'verify-jobs',
+  command: `npm run verify -- jobs${flags.quick ? ' --quick' : ''}`,
+  // What is kept in the repository is of whole runs.
+  ...((flags.quick || flags.only !== undefined) && { directory: tmpdir() }),
+})
 const endings: (() => Promise<void>)[] = []
 const cleanup = { after: (one: () => Promise<void>): unknown => endings.push(one) }
 const directory = await makeDirectory(cleanup, 'verify-jobs-')

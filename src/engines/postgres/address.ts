@@ -7,7 +7,8 @@
 
 import { readFileSync } from 'node:fs'
 
-import { FourfoldError, redactUrl } from '../../core/errors.ts'
+import { FourfoldError } from '../../core/errors.ts'
+import { redactUrl } from '../../core/redact-url.ts'
 
 export interface PostgresTls {
   /** Whether the server's certificate must be valid for its name. Default true. */

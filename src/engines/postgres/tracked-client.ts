@@ -27,7 +27,8 @@ import type { WritePosition } from '../position.ts'
 /** Told of each commit that wrote. The write's promise waits for what this returns. */
 export type CommitObserver = (position: WritePosition | null) => Promise<void>
 
-type QueryInput = string | pg.QueryConfig
+/** `behind`: sent right behind the statement when that is a transaction of its own, and answered to nobody. */
+type QueryInput = string | (pg.QueryConfig & { readonly behind?: string })
 type Callback = (error: Error | null, result?: pg.QueryResult) => void
 
 const commitPattern = /^\s*(?:commit|end)\b(?!\s+prepared)/i
@@ -62,7 +63,7 @@ function collectCommands(query: pg.Query): readonly string[] {
 }
 
 export class TrackedClient extends pg.Client {
-  /** Set while somebody holds this client. */
+  /** Set while somebody holds this client whose commits move tokens. */
   observer: CommitObserver | null = null
   /** Set once, before the client is used. */
   classifier: Classifier | null = null
@@ -164,24 +165,33 @@ export class TrackedClient extends pg.Client {
     this.#dirty = false
     const rolledBack = kind === 'transaction' && result.command === 'ROLLBACK'
     if (wrote || (before && !rolledBack)) await this.#tell(await this.#readPosition())
+    await this.#sendBehind(config)
     return result
   }
 
   /** One statement that commits by itself, and its position behind it. */
   async #write(config: QueryInput, values: unknown[] | undefined): Promise<pg.QueryResult> {
     let reading: Promise<WritePosition | null> | null = null
+    let told: Promise<void> | null = null
     try {
       // Only for these two: what comes after them may need its answer before the next is sent.
       setPipelining(this, true)
       const writing = super.query(config as string, values)
       reading = this.#readPosition()
+      told = this.#sendBehind(config)
       const result = await writing
       await this.#tell(await reading)
       return result
     } finally {
       await reading
+      await told
       setPipelining(this, false)
     }
+  }
+
+  async #sendBehind(config: QueryInput): Promise<void> {
+    if (typeof config === 'string' || config.behind === undefined) return
+    await super.query(config.behind).then(noop, noop)
   }
 
   async #commit(text: string): Promise<pg.QueryResult> {
@@ -216,7 +226,9 @@ export class TrackedClient extends pg.Client {
     })
   }
 
+  /** Null, too, where nobody wants to know. */
   async #readPosition(): Promise<WritePosition | null> {
+    if (this.observer === null) return null
     try {
       const { rows } = await super.query(WRITE_POSITION_SQL)
       return parseWritePosition(rows[0] as WritePositionRow)

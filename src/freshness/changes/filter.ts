@@ -1,9 +1,8 @@
 /**
  * When anything that was read last changed: for one process and one database, in constant memory.
  *
- * Row keys and names share a count-min sketch of positions with two hashes each (Cormode and Muthukrishnan, 2005, with
- * a maximum in place of a sum); tables, which are few, have exact positions. Everything only rises, so a message that
- * comes twice, or late, does no harm.
+ * Row keys and names share a sketch of positions; tables, which are few, have exact ones. Everything only rises, so a
+ * message that comes twice, or late, does no harm.
  *
  * Invariants, with W the watermark of whoever feeds it:
  * - A change in (floor, W] of a watched table has raised that table's `any`, or its `wide` and `any`.
@@ -15,7 +14,8 @@
 import type { Dependencies } from './dependencies.ts'
 import type { TemplateId } from './hash.ts'
 import type { CommitChanges, Coverage } from './message.ts'
-import { joinedSince, slotsPerPiece, type KnownChanges, type SlotPieces } from './snapshot.ts'
+import { joinedSince, type KnownChanges, type SlotPieces } from './snapshot.ts'
+import { defaultSlots, PositionSketch } from './position-sketch.ts'
 import type { Lsn } from '../../engines/position.ts'
 
 /** Why an entry is not what the database holds now, or may not be. */
@@ -42,15 +42,12 @@ export interface Quiet {
   at: Lsn
 }
 
-export const defaultSlots: number = 2 ** 20
-
 export class Filter {
   /** Rises with everything that can make a valid entry invalid: who remembers it need not check again. */
   version = 0
   /** Rises with every hole in what is known: what was found before it must be compared anew. */
   #holes = 0
-  readonly #slots: Float64Array
-  readonly #mask: number
+  readonly #sketch: PositionSketch
   readonly #tables = new Map<number, WatchedTable>()
   readonly #templates = new Map<TemplateId, { since: Lsn }>()
   #floor: Lsn
@@ -62,9 +59,7 @@ export class Filter {
    * @param slots a power of two. Default 2^20: 8 MiB
    */
   constructor(floor: Lsn, slots: number = defaultSlots) {
-    if (slots < 2 || (slots & (slots - 1)) !== 0) throw new RangeError(`expected a power of two, got ${slots} slots`)
-    this.#slots = new Float64Array(slots)
-    this.#mask = slots - 1
+    this.#sketch = new PositionSketch(slots)
     this.#floor = floor
   }
 
@@ -126,12 +121,7 @@ export class Filter {
     if (everything) this.forget(to)
     for (const oid of tables) this.#raiseTable(oid, to, false)
     for (const oid of wide) this.#raiseTable(oid, to, true)
-    const slots = this.#slots
-    const mask = this.#mask
-    for (let at = 0; at < hashes.length; at += 1) {
-      const slot = hashes[at]! & mask
-      if (slots[slot]! < to) slots[slot] = to
-    }
+    this.#sketch.raise(hashes, to)
   }
 
   /** Null where nothing of this has changed in (asOf, watermark]. */
@@ -148,9 +138,9 @@ export class Filter {
       if (table === undefined || watched === undefined) return 'unwatched'
       if (table.since > asOf || watched.since > asOf) return 'unwatched'
       if (table.wide > asOf) return 'wide'
-      if (this.#anyAbove(hashes, asOf)) return 'row'
+      if (this.#sketch.anyAbove(hashes, asOf)) return 'row'
     }
-    return this.#anyAbove(names, asOf) ? 'name' : null
+    return this.#sketch.anyAbove(names, asOf) ? 'name' : null
   }
 
   /**
@@ -194,20 +184,17 @@ export class Filter {
       return [oid, { since: Math.max(since, floor), any, wide }] as const
     })
     const templates = [...this.#templates].map(([id, { since }]) => [id, Math.max(since, floor)] as const)
-    return { floor, watermark, slots: this.#slots.length, tables: new Map(tables), templates: new Map(templates) }
+    return { floor, watermark, slots: this.#sketch.size, tables: new Map(tables), templates: new Map(templates) }
   }
 
   /** The slots themselves, in pieces, to be read and not written. */
   pieces(): SlotPieces {
-    const count = Math.ceil(this.#slots.length / slotsPerPiece)
-    return Array.from({ length: count }, (_, at) => {
-      return this.#slots.subarray(at * slotsPerPiece, (at + 1) * slotsPerPiece)
-    })
+    return this.#sketch.pieces()
   }
 
   /** Whether something is known from further back to whoever knows this, and up to what is known here. */
   wouldGainFrom({ floor, watermark, slots, tables, templates }: KnownChanges): boolean {
-    if (slots !== this.#slots.length || watermark < this.#floor) return false
+    if (slots !== this.#sketch.size || watermark < this.#floor) return false
     const gains = (since: Lsn, theirs: Lsn | undefined): boolean => {
       const mine = Math.max(since, this.#floor)
       return joinedSince(mine, theirs, watermark) < mine
@@ -231,11 +218,7 @@ export class Filter {
 
   /** Takes over slots of another filter of the same epoch and size: a piece of them, by its place. */
   raise(place: number, positions: Float64Array): void {
-    const slots = this.#slots
-    const first = place * slotsPerPiece
-    for (let at = 0; at < positions.length; at += 1) {
-      if (slots[first + at]! < positions[at]!) slots[first + at] = positions[at]!
-    }
+    this.#sketch.raisePiece(place, positions)
   }
 
   /**
@@ -245,7 +228,7 @@ export class Filter {
    * @returns false where there is a gap between the two, or the sketches differ in size: nothing was taken
    */
   extend({ floor, watermark, slots, tables, templates }: KnownChanges): boolean {
-    if (slots !== this.#slots.length || watermark < this.#floor) return false
+    if (slots !== this.#sketch.size || watermark < this.#floor) return false
     for (const [oid, table] of this.#tables) {
       const theirs = tables.get(oid)
       // What stands below one's own floor was hidden by it, and must not come to light when the floor falls.
@@ -264,18 +247,7 @@ export class Filter {
 
   /** How many slots have ever been raised, 0 to 1: what false misses come from. */
   fill(): number {
-    let used = 0
-    for (const position of this.#slots) if (position > 0) used += 1
-    return used / this.#slots.length
-  }
-
-  #anyAbove(hashes: readonly number[], asOf: Lsn): boolean {
-    const slots = this.#slots
-    const mask = this.#mask
-    for (let at = 0; at + 1 < hashes.length; at += 2) {
-      if (slots[hashes[at]! & mask]! > asOf && slots[hashes[at + 1]! & mask]! > asOf) return true
-    }
-    return false
+    return this.#sketch.fill()
   }
 
   #changedSince({ tables, at }: Quiet, { tables: whole, rows, names }: Dependencies): Staleness | null {
@@ -284,9 +256,9 @@ export class Filter {
       if (any <= at) continue
       if (place < whole.length) return 'table'
       if (wide > at) return 'wide'
-      if (this.#anyAbove(rows[place - whole.length]!.hashes, at)) return 'row'
+      if (this.#sketch.anyAbove(rows[place - whole.length]!.hashes, at)) return 'row'
     }
-    return this.#anyAbove(names, at) ? 'name' : null
+    return this.#sketch.anyAbove(names, at) ? 'name' : null
   }
 
   #raiseTable(oid: number, to: Lsn, wide: boolean): void {

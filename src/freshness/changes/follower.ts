@@ -15,12 +15,13 @@
 
 import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises'
 
-import { changeStream } from '../tracker/publisher.ts'
-import { tableField, templateField, watchKey, watchTtlMs } from '../tracker/watch-list.ts'
 import { Filter } from './filter.ts'
-import { hashVersion, templateId, type TemplateId } from './hash.ts'
-import { decodeMessage, type ChangeMessage, type CommitChanges, type Coverage } from './message.ts'
-import { ReadSets } from './read-sets.ts'
+import { hashVersion, type TemplateId } from './hash.ts'
+import { KnownCoverages } from './known-coverages.ts'
+import { decodeMessage, type ChangeMessage, type CommitChanges } from './message.ts'
+import { PositionWaiters, type Reach } from './position-waiters.ts'
+import { readChanges } from './read-changes.ts'
+import { WatchWishes } from './watch-wishes.ts'
 
 import type { FilterSnapshot } from './snapshot.ts'
 import type { Logger } from '../../core/log.ts'
@@ -65,17 +66,7 @@ export interface ChangeListener {
   readonly forgotten: () => void
 }
 
-interface Waiter {
-  readonly what: 'watermark' | 'visible'
-  readonly lsn: Lsn
-  readonly resolve: (reached: boolean) => void
-  readonly timer: NodeJS.Timeout
-}
-
-const waitMs = 5_000
-const retryMs = 100
-const askAgainMs = 5_000
-const maxKnownCoverages = 100
+const stopMs = 100
 
 export class ChangeFollower {
   readonly counts: FollowerCounts = { messages: 0, commits: 0, gaps: 0, epochs: 0 }
@@ -86,17 +77,11 @@ export class ChangeFollower {
   #filter: Filter | null = null
   /** The end of the newest commit that changed what tables and columns there are. */
   #definitionsAt: Lsn = 0
-  readonly #coverages = new Map<string, Coverage>()
+  readonly #coverages = new KnownCoverages()
   #mismatch: number | null = null
   #heardAtMs = -Infinity
-  #waiters: Waiter[] = []
-  /** What was asked for, and when: a store that lost it is asked again. */
-  readonly #asked = new Map<string, number>()
-  #wanted: string[] = []
-  readonly #readSets = new ReadSets()
-  /** One string for each template, however many entries carry it. */
-  readonly #ids = new Map<string, TemplateId>()
-  #asking: Promise<void> | null = null
+  readonly #waiters = new PositionWaiters((what) => this.#at(what))
+  readonly #wishes: WatchWishes
   #startsAnew: () => void = () => undefined
   #loop: Promise<void> | null = null
   #stopped = false
@@ -104,6 +89,7 @@ export class ChangeFollower {
 
   constructor(options: FollowerOptions) {
     this.#options = options
+    this.#wishes = new WatchWishes({ ...options, nowMs: () => this.#now() })
   }
 
   /** The epoch of the messages, or null while nothing is known. */
@@ -152,15 +138,20 @@ export class ChangeFollower {
   }
 
   start(): void {
-    this.#loop ??= this.#follow()
+    this.#loop ??= readChanges(
+      this.#options,
+      (bytes) => this.#take(bytes),
+      () => this.#stopped,
+    )
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
-    for (const waiter of this.#waiters.splice(0)) settle(waiter, false)
+    this.#waiters.giveUp()
+    const asked = this.#wishes.stop()
     // A read that waits ends with the store's client, or after its time.
-    await Promise.race([this.#loop, pause(retryMs)])
-    await this.#asking
+    await Promise.race([this.#loop, pause(stopMs)])
+    await asked
   }
 
   /** Whether the watermark has reached a position. */
@@ -169,19 +160,12 @@ export class ChangeFollower {
   }
 
   /** Waits for the watermark, or for the visible position, at most so long. */
-  waitFor(position: Position, timeoutMs: number, what: 'watermark' | 'visible' = 'watermark'): Promise<boolean> {
+  waitFor(position: Position, timeoutMs: number, what: Reach = 'watermark'): Promise<boolean> {
     const { epoch, lsn } = position
     const reached = (): boolean => this.epoch === epoch && this.#at(what) >= lsn
     if (reached()) return Promise.resolve(true)
     if (this.epoch !== epoch || timeoutMs <= 0 || this.#stopped) return Promise.resolve(false)
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        this.#waiters = this.#waiters.filter((waiting) => waiting !== waiter)
-        resolve(reached())
-      }, timeoutMs)
-      const waiter: Waiter = { what, lsn, resolve, timer }
-      this.#waiters.push(waiter)
-    })
+    return this.#waiters.wait(what, lsn, timeoutMs, reached)
   }
 
   /**
@@ -189,31 +173,13 @@ export class ChangeFollower {
    * for another set of them. Null: then of the whole table.
    */
   templateFor(table: number, columns: readonly string[], reads: readonly string[] | null): TemplateId | null {
-    if (reads !== null) {
-      const template = templateId(table, columns, reads)
-      const watched = (this.#filter?.templateSince(template) ?? null) !== null
-      if (watched || this.#readSets.admits(table, template, this.#now())) return this.#same(template)
-    }
-    return columns.length === 0 ? null : this.#same(templateId(table, columns))
-  }
-
-  #same(template: TemplateId): TemplateId {
-    const known = this.#ids.get(template)
-    if (known === undefined) this.#ids.set(template, template)
-    return known ?? template
+    const isWatched = (template: TemplateId): boolean => (this.#filter?.templateSince(template) ?? null) !== null
+    return this.#wishes.templateFor(table, columns, reads, isWatched)
   }
 
   /** Asks the tracker to watch tables and templates. Until it says that it does, nothing that depends on them is kept. */
   watch(tables: readonly number[], templates: readonly TemplateId[]): void {
-    const nowMs = this.#now()
-    const names = [...tables.map(tableField), ...templates.map(templateField)]
-    const fresh = names.filter((name) => nowMs - (this.#asked.get(name) ?? -Infinity) > askAgainMs)
-    if (fresh.length === 0 || this.#stopped) return
-    for (const name of fresh) this.#asked.set(name, nowMs)
-    this.#wanted.push(...fresh)
-    this.#asking ??= this.#ask().finally(() => {
-      this.#asking = null
-    })
+    this.#wishes.add(tables, templates)
   }
 
   /** Calls whenever all that is known begins with the newest message: at first, in another epoch, behind a gap. */
@@ -256,7 +222,7 @@ export class ChangeFollower {
     if (message.epoch !== this.#epoch || this.#filter === null) this.#begin(message.epoch, from)
     const filter = this.#filter!
     if (from > this.#watermark) this.#skip(from)
-    filter.cover(this.#coverageOf(message), from, to, this.#watermark)
+    filter.cover(this.#coverages.of(message), from, to, this.#watermark)
     const forgotten = filter !== known || filter.version !== version || commits.some(({ everything }) => everything)
     for (const commit of commits) {
       filter.apply(commit)
@@ -266,7 +232,7 @@ export class ChangeFollower {
     this.counts.messages += 1
     this.counts.commits += commits.length
     this.#watermark = Math.max(this.#watermark, to)
-    if (this.#waiters.length > 0) this.#settleReached()
+    this.#waiters.settleReached()
     for (const listener of this.#listeners) {
       if (forgotten) listener.forgotten()
       if (commits.length > 0) listener.commits(commits)
@@ -285,8 +251,8 @@ export class ChangeFollower {
     // No commit below it is visible for certain: the tracker says so in the same message, where it is.
     this.#visible = 0
     this.#definitionsAt = from
-    this.#asked.clear()
-    for (const waiter of this.#waiters.splice(0)) settle(waiter, false)
+    this.#wishes.forget()
+    this.#waiters.giveUp()
     this.#startsAnew()
   }
 
@@ -315,44 +281,8 @@ export class ChangeFollower {
     return false
   }
 
-  /** One tracker's names mean nothing with another: the same set may be watched from another position on. */
-  #coverageOf({ tracker, coverage, coverageId }: ChangeMessage): Coverage | null {
-    const name = `${tracker} ${coverageId}`
-    if (coverage === null) return this.#coverages.get(name) ?? null
-    this.#coverages.set(name, coverage)
-    if (this.#coverages.size > maxKnownCoverages) this.#coverages.delete(this.#coverages.keys().next().value!)
-    return coverage
-  }
-
-  #at(what: Waiter['what']): Lsn {
+  #at(what: Reach): Lsn {
     return what === 'watermark' ? this.#watermark : this.#visible
-  }
-
-  #settleReached(): void {
-    const waiting = this.#waiters
-    this.#waiters = waiting.filter(({ what, lsn }) => lsn > this.#at(what))
-    for (const waiter of waiting) if (waiter.lsn <= this.#at(waiter.what)) settle(waiter, true)
-  }
-
-  async #follow(): Promise<void> {
-    const { store, database, log } = this.#options
-    let after = 0
-    while (!this.#stopped) {
-      try {
-        const page = await store.readStream(changeStream(database), after, { limit: 200, waitMs })
-        if (this.#stopped) return
-        for (const { number, value } of page.entries) {
-          after = number
-          this.#take(value)
-        }
-        // A store that lost its memory counts anew.
-        if (page.entries.length === 0 && after > page.last) after = 0
-      } catch (error) {
-        if (this.#stopped) return
-        log.debug({ error, database }, 'changes not read: trying again')
-        await pause(retryMs)
-      }
-    }
   }
 
   #take(bytes: Uint8Array): void {
@@ -362,29 +292,7 @@ export class ChangeFollower {
     else this.#refuse(message.hashVersion)
   }
 
-  async #ask(): Promise<void> {
-    const { store, database, log } = this.#options
-    while (this.#wanted.length > 0 && !this.#stopped) {
-      const names = this.#wanted.splice(0)
-      const set = Object.fromEntries(names.map((name) => [name, new Uint8Array()]))
-      try {
-        const record = watchKey(database)
-        const done = (await store.update(record, { set, ttlMs: watchTtlMs })) === 'updated'
-        if (!done && !(await store.create(record, set, { ttlMs: watchTtlMs }))) this.#wanted.push(...names)
-      } catch (error) {
-        log.debug({ error, database }, 'what to watch could not be said: trying again')
-        this.#wanted.push(...names)
-        await pause(retryMs)
-      }
-    }
-  }
-
   #now(): number {
     return (this.#options.nowMs ?? (() => performance.now()))()
   }
-}
-
-function settle({ resolve, timer }: Waiter, reached: boolean): void {
-  clearTimeout(timer)
-  resolve(reached)
 }

@@ -12,6 +12,7 @@ import { representationAnswer } from './representation.ts'
 import { problem, waitedFor } from './resource.ts'
 
 import type { InputOf, JobContract } from '../define-job.ts'
+import type { Ordered } from '../engine.ts'
 import type { EnqueueOptions, Jobs } from '../jobs.ts'
 
 export interface AcceptOptions extends EnqueueOptions {
@@ -34,21 +35,32 @@ export async function acceptJob<Contract extends JobContract>(
   const key = keyOf(headers)
   if (key === undefined) return problem(400, 'The Idempotency-Key is no text in quotes of 1 to 200 characters')
   if (key === null && options.idempotency === 'required') return problem(400, 'An Idempotency-Key is required')
-  let id: string
-  if (key === null) ({ id } = await jobs.enqueue(job, input, options))
+  let ordered: Ordered
+  if (key === null) ordered = await jobs.enqueue(job, input, options)
   else {
     const fingerprint = createHash('sha256')
       .update(`${job.name}\0${jsonOf(input, 'The input', 'FF_JOB_INPUT')}`)
       .digest('base64url')
-    const ordered = await jobs.enqueueOnce(job, input, options, { key, fingerprint })
-    if (ordered.kind === 'busy') return problem(409, 'A request with this Idempotency-Key is under way')
-    if (ordered.kind === 'other') return problem(422, 'This Idempotency-Key was used for another request')
-    id = ordered.id
+    const begun = await jobs.enqueueOnce(job, input, options, { key, fingerprint })
+    if (begun.kind === 'busy') return problem(409, 'A request with this Idempotency-Key is under way')
+    if (begun.kind === 'other') return problem(422, 'This Idempotency-Key was used for another request')
+    ordered = { id: begun.id, isNew: false }
   }
-  // Not to be seen before its transaction has committed: whoever follows the address soon asks after that.
-  const status = options.in === undefined ? await jobs.own(id) : null
-  if (status === null) return accepted(id, job.name, path, headers)
+  const { id } = ordered
+  const status = isKnown(ordered, options, headers) ? null : await jobs.own(id)
+  if (status === null)
+    return accepted({ id, name: job.name, state: isDelayed(options) ? 'scheduled' : 'waiting' }, path, headers)
   return await answer(jobs, status, headers, path)
+}
+
+/** Whether the order says how the job stands, or nobody can: before its transaction has committed it is not to be seen. */
+function isKnown({ isNew }: Ordered, options: AcceptOptions, headers: HeaderFields): boolean {
+  if (options.in !== undefined) return true
+  return isNew && !isDelayed(options) && waitOf(headers) === 0
+}
+
+function isDelayed({ delay, runAt }: AcceptOptions): boolean {
+  return delay !== undefined || runAt !== undefined
 }
 
 async function answer(jobs: Jobs, seen: JobStatus, headers: HeaderFields, path: string): Promise<Response> {
@@ -60,11 +72,15 @@ async function answer(jobs: Jobs, seen: JobStatus, headers: HeaderFields, path: 
   return representationAnswer(status, { status: 202, headers: { location, ...more } })
 }
 
-function accepted(id: string, name: string, path: string, headers: HeaderFields): Response {
+function accepted(
+  ordered: { readonly id: string; readonly name: string; readonly state: 'scheduled' | 'waiting' },
+  path: string,
+  headers: HeaderFields,
+): Response {
   const more = { 'cache-control': 'private, no-cache', 'retry-after': '1', ...appliedOf(headers) }
   return Response.json(
-    { id, name, state: 'waiting', version: 0 },
-    { status: 202, headers: { location: `${path}/${id}`, ...more } },
+    { ...ordered, version: 0 },
+    { status: 202, headers: { location: `${path}/${ordered.id}`, ...more } },
   )
 }
 

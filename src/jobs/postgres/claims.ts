@@ -8,18 +8,26 @@ export const TAKE: string = `set state = 'running', worker = $1, token = j.token
   version = j.version + 1, begun_at = now(), progress = null, message = null,
   unique_key = case when j.unique_key like 'start:%' then null else j.unique_key end`
 
+/** Of inputs, as they are stored, that a worker takes at once: it holds them in its memory, and more than it runs. */
+const mostBytes = 4 * 2 ** 20
+
 /**
- * $1 worker, $2 names, $3 how many. Each name is read in its own range of the index, so that names which this worker does
+ * $1 worker, $2 names, $3 how many; fewer, and `more`, where their inputs are large. Each name is read in its own range of the index, so that names which this worker does
  * not know cost it nothing. SKIP LOCKED: two workers that ask at once get different rows, and neither waits.
+ *
+ * `any(array[…])` instead of `=`: rows can be found by the primary key that way and in no other, such as along the whole of it
+ * for a merge, which costs the same while the table is empty.
  */
 export const CLAIM_SQL: string = `
 with offered as materialized (
-  select o.id, o.rank from unnest($2::text[]) as n (name) cross join lateral (
-    select w.id, w.rank from fourfold.jobs w where w.name = n.name and w.state = 'waiting'
-    order by w.rank, w.id limit $3 for update skip locked) o),
-chosen as materialized (select id from offered order by rank, id limit $3)
-update fourfold.jobs j ${TAKE} from chosen where j.id = chosen.id
-returning ${claimed}, extract(epoch from j.rank)::float8 as rank`
+  select o.id, o.rank, o.bytes from unnest($2::text[]) as n (name) cross join lateral (
+    select w.id, w.rank, pg_column_size(w.input) as bytes from fourfold.jobs w
+    where w.name = n.name and w.state = 'waiting' order by w.rank, w.id limit $3 for update skip locked) o),
+added as (select id, rank, sum(bytes) over (order by rank, id) - bytes as before from offered order by rank, id limit $3),
+chosen as materialized (select id from added where before < ${mostBytes})
+update fourfold.jobs j ${TAKE} from chosen where j.id = any(array[chosen.id])
+returning ${claimed}, extract(epoch from j.rank)::float8 as rank,
+  (select count(*) from chosen) < (select count(*) from added) as more`
 
 /** The same for ids that are locked already: $2 ids. */
 export const CLAIM_IDS_SQL: string = `
@@ -84,12 +92,15 @@ from orphans where j.id = orphans.id returning j.id`
 const finishedColumns = `segment, id, name, state, input, output, owner, worker, token, attempt, attempts, version, progress,
   message, errors, run_at, ordered_at, begun_at, finished_at`
 
-/** $1 worker, $2 ids, $3 tokens, $4 outputs, $5 the partition. */
+/**
+ * $1 worker, $2 ids, $3 tokens, $4 outputs, $5 the partition. What else a row must be is compared in a way that no index
+ * serves, for the same reason: by that of what runs, all that a worker has would be read for each that it completes.
+ */
 export const COMPLETE_SQL: string = `
 with given as (select * from unnest($2::bigint[], $3::int[], $4::text[]) as g (id, token, output)),
 gone as (
   delete from fourfold.jobs j using given g
-  where j.id = g.id and j.token = g.token and j.worker = $1 and j.state = 'running' returning j.*, g.output)
+  where j.id = any(array[g.id]) and (j.token, j.worker, j.state) is not distinct from (g.token, $1, 'running') returning j.*, g.output)
 insert into fourfold.finished_jobs (${finishedColumns})
 select $5, id, name, 'done', input, output::json, owner, worker, token, attempt, attempts, version + 1, 1,
   message, errors, run_at, ordered_at, begun_at, clock_timestamp() from gone

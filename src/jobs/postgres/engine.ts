@@ -2,7 +2,9 @@
 
 import { FourfoldError } from '../../core/errors.ts'
 import { sqlState } from '../../engines/postgres/client.ts'
+import { CALL_SQL, callStatement } from './calls.ts'
 import * as claims from './claims.ts'
+import { CALL_CLAIM_SQL, CALL_COMPLETE_SQL } from './functions.ts'
 import { claimWithin, type KeyRounds } from './limits.ts'
 import * as orders from './orders.ts'
 import { rotate } from './retention.ts'
@@ -66,7 +68,8 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
       own ??= ((await run(orders.IDENTITY_SQL, [])).rows[0]?.['identity'] as string | undefined) ?? null
       return (await within(orders.IDENTITY_SQL, [])).rows[0]?.['identity'] === own
     },
-    order: (within, jobs) => order(within, jobs),
+    order: (within, jobs, call) => order(within, jobs, call === undefined ? undefined : callStatement(call)),
+    call: async (message) => void (await run(CALL_SQL, [message])),
     beginRequest: async (within, { owner, key, fingerprint }) => {
       const { rows: locks } = await within(orders.TRY_REQUEST_SQL, [`${owner} ${key}`])
       if (locks[0]?.['taken'] !== true) return { kind: 'busy' }
@@ -87,7 +90,10 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
       return (await run(claims.RECOVER_SQL, [])).rows.length
     },
 
-    claim: async (worker, names, most) => toClaims((await run(claims.CLAIM_SQL, [worker, names, most])).rows),
+    claim: async (worker, names, most) => {
+      const { rows } = await run(CALL_CLAIM_SQL, [worker, names, most])
+      return { claims: toClaims(rows), more: rows.length === most || rows[0]?.['more'] === true }
+    },
     claimLimited: (worker, limits, most) =>
       database.transaction(async (within) => {
         const { rows, againMs } = await claimWithin(within, worker, limits, most, rounds)
@@ -102,7 +108,7 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
 
     complete: async (worker, completed) => {
       const outputs = completed.map(({ output }) => output)
-      return await finished(claims.COMPLETE_SQL, worker, completed, [outputs, await segment()])
+      return await finished(CALL_COMPLETE_SQL, worker, completed, [outputs, await segment()])
     },
     fail: async (worker, failed) => {
       const errors = failed.map(({ error }) => storable(error))
@@ -170,18 +176,23 @@ async function prepare(run: RunStatement): Promise<void> {
   }
 }
 
-async function order(run: RunStatement, jobs: readonly NewJob[], tries = mostTries): Promise<readonly Ordered[]> {
+async function order(
+  run: RunStatement,
+  jobs: readonly NewJob[],
+  behind?: string,
+  tries = mostTries,
+): Promise<readonly Ordered[]> {
   const columns = (['name', 'input', 'owner', 'key', 'uniqueKey', 'priority', 'delayMs', 'attempts'] as const).map(
     (column) => jobs.map((job) => job[column]),
   )
-  const { rows } = await run(orders.ORDER_SQL, columns)
+  const { rows } = await run(orders.ORDER_SQL, columns, behind)
   if (rows.length === jobs.length) return rows.map(({ id }) => ({ id: id as string, isNew: true }))
   const matched = await match(run, jobs, rows)
   const left = jobs.filter((_, at) => matched[at] === null)
   if (left.length === 0) return matched as readonly Ordered[]
   // They met others like them that were finished between the two statements.
   if (tries === 1) throw busy(left[0]!)
-  const again = [...(await order(run, left, tries - 1))]
+  const again = [...(await order(run, left, behind, tries - 1))]
   return matched.map((one) => one ?? again.shift()!)
 }
 
@@ -266,7 +277,7 @@ function toClaims(rows: readonly Row[]): Claim[] {
     .toSorted(
       (one, other) => (one['rank'] as number) - (other['rank'] as number) || Number(one['id']) - Number(other['id']),
     )
-    .map(({ rank: _rank, ...claim }) => claim) as unknown as Claim[]
+    .map(({ rank: _rank, more: _more, ...claim }) => claim) as unknown as Claim[]
 }
 
 function toRecord(row: Row): JobRecord {

@@ -8,16 +8,22 @@
  * - `job_requests`: what stands behind an Idempotency-Key.
  */
 
+import { CREATE_FUNCTIONS_SQL, functionNames } from './functions.ts'
+
 /** The advisory lock of everything in the schema `fourfold`; the same as the engine's. */
 export { SCHEMA_LOCK } from '../../engines/postgres/epoch.ts'
 
 export const segments = 8
 
+const listed = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ')
+const tables = ['jobs', 'finished_jobs', 'job_segments', 'job_workers', 'job_names', 'job_requests']
+
 // The catalogues and not to_regclass(): that one fails where the role may not use the schema.
 export const HAS_TABLES_SQL: string = `
-select count(*) = 6 as present from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where n.nspname = 'fourfold'
-  and c.relname in ('jobs', 'finished_jobs', 'job_segments', 'job_workers', 'job_names', 'job_requests')`
+select (select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'fourfold' and c.relname in (${listed(tables)})) = ${tables.length}
+  and (select count(*) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'fourfold' and p.proname in (${listed(functionNames)})) = ${functionNames.length} as present`
 
 const partitions = Array.from(
   { length: segments },
@@ -93,4 +99,5 @@ create table if not exists fourfold.job_names (
 create table if not exists fourfold.job_requests (
   owner text not null, key text not null, fingerprint text not null, job bigint, asked_at timestamptz not null default now(),
   primary key (owner, key));
-create index if not exists job_requests_asked_at on fourfold.job_requests (asked_at);`
+create index if not exists job_requests_asked_at on fourfold.job_requests (asked_at);
+${CREATE_FUNCTIONS_SQL}`

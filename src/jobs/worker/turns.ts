@@ -113,7 +113,7 @@ export class Turns {
   async #turn(): Promise<void> {
     const { room, locked, worker: name } = this.#options
     if (room() <= 0) return
-    const paused = await this.#pausedNames()
+    const paused = this.#paused?.names ?? (await this.#readPaused())
     this.#more = false
     this.#held = false
     this.#againAtMs = Infinity
@@ -129,6 +129,7 @@ export class Turns {
       else this.#more = true
     }
     // Behind the claims: what waits already should not wait for this.
+    if (performance.now() - (this.#paused?.atMs ?? 0) > pausedForMs) await this.#readPaused()
     if (performance.now() >= this.#dueAtMs) await this.#moveDue()
   }
 
@@ -143,8 +144,8 @@ export class Turns {
     const names = this.#plain.filter((name) => !paused.has(name))
     const most = room()
     if (names.length === 0 || most <= 0) return
-    const claims = await engine.claim(worker, names, most)
-    this.#more ||= claims.length === most
+    const { claims, more } = await engine.claim(worker, names, most)
+    this.#more ||= more
     took(claims, worker)
   }
 
@@ -179,9 +180,7 @@ export class Turns {
     return [...names.slice(next), ...names.slice(0, next)]
   }
 
-  async #pausedNames(): Promise<ReadonlySet<string>> {
-    const known = this.#paused
-    if (known !== null && performance.now() - known.atMs < pausedForMs) return known.names
+  async #readPaused(): Promise<ReadonlySet<string>> {
     const names = new Set(await this.#options.engine.paused())
     this.#paused = { names, atMs: performance.now() }
     return names

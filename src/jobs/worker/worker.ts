@@ -14,13 +14,14 @@ import { Reports, type Report } from './reports.ts'
 import { ProgressReports } from './progress.ts'
 import { jobErrorOf, runJob, type Outcome } from './run-job.ts'
 import { Turns } from './turns.ts'
-import { followCalls, type Call, type Teller } from '../told.ts'
+import { Hearing } from './hearing.ts'
+import { Lease } from './lease.ts'
 
 import type { JobContext, JobDefinition } from '../define-job.ts'
-import type { Claim, JobEngine, Recorded } from '../engine.ts'
+import type { CallListener, Claim, JobEngine, Recorded } from '../engine.ts'
 import type { JobPolicy } from '../policy.ts'
 import type { Logger } from '../../core/log.ts'
-import type { Store } from '../../store/store.ts'
+import type { Call, Teller } from '../told.ts'
 import type { Held } from './held.ts'
 
 /** A job that this worker knows. */
@@ -43,7 +44,8 @@ export interface JobWorkerOptions {
   readonly jobs: ReadonlyMap<string, KnownJob>
   readonly runner: JobRunner
   readonly teller: Teller
-  readonly store: Store
+  /** Listens to calls until it is stopped by what it answers. */
+  readonly listen: (listener: CallListener) => () => Promise<void>
   /** For people who look at the table. */
   readonly name: string
   readonly concurrency: number
@@ -63,13 +65,10 @@ export interface JobWorkerCounts {
   refused: number
 }
 
-/** A lease, and a look for those that are over, take this part of the time in which jobs are to be taken over. */
-const leasePart = 0.6
-const beatPart = 0.12
 const pollMs = 1_000
-/** What is told is not heard here: whoever looks for jobs looks more often. */
+/** Where calls are not heard. */
 const deafPollMs = 200
-const heardWithinMs = 2_000
+const lookMs = 200
 /** What was taken ahead and not begun for so long is given to others. */
 const longestReadyMs = 1_000
 /** The same where nothing was begun for so long. */
@@ -87,17 +86,13 @@ export class JobWorker {
   readonly #progress: ProgressReports
   readonly #ahead = new Ahead()
   readonly #turns: Turns
+  readonly #lease: Lease
+  readonly #hearing: Hearing
   readonly #running = new Set<Promise<void>>()
-  #id: string | null = null
   /** Raised when it stops: nothing is taken any more. */
   #draining = false
   #stopping: Promise<void> | null = null
-  #unfollow: (() => Promise<void>) | null = null
-  #timers: NodeJS.Timeout[] = []
-  /** When it asked itself whether it hears; null: it does. */
-  #probed: { readonly atMs: number } | null = null
-  #lock: Promise<unknown> = Promise.resolve()
-  #beating: Promise<void> | null = null
+  #timer: NodeJS.Timeout | undefined
   /** When it last began one. */
   #begunAtMs = -Infinity
 
@@ -116,30 +111,42 @@ export class JobWorker {
       jobs: options.jobs,
       room: () => this.#room(),
       roomForRated: () => this.#roomForRated(),
-      locked: (work) => this.#locked(work),
-      worker: () => this.#register(),
+      locked: (work) => this.#lease.locked(work),
+      worker: () => this.#lease.worker(),
       took: (claims, worker) => this.#took(claims, worker),
+      log,
+    })
+    this.#lease = new Lease({
+      ...{ engine, name: options.name, recoverWithinMs: options.recoverWithinMs, log },
+      held: (worker) => [...this.#held.values()].filter((one) => one.worker === worker).map(({ claim }) => claim.id),
+      cancel: (claims) => {
+        for (const { id, token } of claims) if (this.#held.get(id)?.claim.token === token) this.#cancel(id)
+      },
+      lost: (worker) => this.#lost(worker),
+      recovered: () => {
+        teller.call({ work: true })
+        this.#turns.wake(true)
+      },
+    })
+    this.#hearing = new Hearing({
+      listen: options.listen,
+      probe: () => teller.call({ probe: true }),
+      hear: (call) => this.#hear(call),
+      missed: () => this.#turns.wake(true, true),
+      deaf: (isDeaf) => {
+        this.#turns.pollMs = isDeaf ? deafPollMs : pollMs
+        this.#turns.wake(true)
+      },
       log,
     })
   }
 
   /** May be called twice. */
   start(): void {
-    if (this.#unfollow !== null || this.#stopping !== null) return
-    const { store, log, recoverWithinMs } = this.#options
-    this.#unfollow = followCalls(
-      { store, log },
-      (call) => this.#hear(call),
-      () => this.#turns.wake(true, true),
-    )
-    const beatMs = recoverWithinMs * beatPart
-    this.#timers = [
-      setInterval(() => {
-        this.#beating ??= this.#beat().finally(() => (this.#beating = null))
-      }, beatMs),
-      setInterval(() => this.#poll(), deafPollMs),
-    ]
-    this.#probe()
+    if (this.#timer !== undefined || this.#stopping !== null) return
+    this.#hearing.start()
+    this.#lease.start()
+    this.#timer = setInterval(() => this.#look(), lookMs)
     this.#turns.start(pollMs)
   }
 
@@ -164,26 +171,21 @@ export class JobWorker {
     const stopped = new FourfoldError('FF_JOB_STOPPED', 'The worker stops: the job is handed to another one')
     for (const held of this.#held.values()) held.controller.abort(stopped)
     await this.#idle()
-    for (const timer of this.#timers) clearInterval(timer)
-    await this.#unfollow?.()
-    await this.#progress.stop()
+    clearInterval(this.#timer)
+    await this.#hearing.stop()
     // What the database does not hear by then it finds out when the lease is over.
     const over = AbortSignal.timeout(recordWithinMs)
     await Promise.race([this.#leave(claimed, over), aborted(over)])
   }
 
   async #leave(claimed: Promise<void>, over: AbortSignal): Promise<void> {
-    const { engine, log, teller } = this.#options
+    await this.#progress.stop()
     await claimed
     await this.#reports.settle(over)
-    await this.#beating
-    await this.#lock.catch(() => undefined)
-    if (this.#id === null || over.aborted) return
-    await engine
-      .withdraw(this.#id)
-      .catch((error: unknown) => log.debug({ error }, 'a worker of jobs left without a word'))
+    await this.#lease.stop()
+    if (over.aborted) return
     // What it gave back may be waited for.
-    teller.call({ work: true })
+    if (await this.#lease.withdraw()) this.#options.teller.call({ work: true })
   }
 
   /** Until no handler runs. */
@@ -321,9 +323,6 @@ export class JobWorker {
   }
 
   #hear({ work, due, paused, cancel = [] }: Call): void {
-    // Whatever is heard shows that calls arrive.
-    this.#probed = null
-    this.#turns.pollMs = pollMs
     if (paused === true) this.#turns.forgetPaused()
     for (const id of cancel) this.#cancel(id)
     if (work === true || due === true || paused === true) this.#turns.wake(true, due === true)
@@ -339,52 +338,16 @@ export class JobWorker {
     this.#report(held!, { kind: 'cancelled' })
   }
 
-  /** Whether what is told comes through, a pooler or a proxy in between or not: else it looks more often. */
-  #probe(): void {
-    this.#probed = { atMs: performance.now() }
-    // Behind the reading of the stream's end.
-    setTimeout(() => this.#options.teller.call({ probe: true }), heardWithinMs / 4).unref()
-  }
-
-  #poll(): void {
+  /** What was taken ahead and has waited for too long is given to others. */
+  #look(): void {
     const nowMs = performance.now()
     const isStuck = nowMs - this.#begunAtMs > longestQuietMs
     const waited = this.#ready.some(({ takenAtMs }) => nowMs - takenAtMs > (isStuck ? longestQuietMs : longestReadyMs))
     if (waited) for (const held of this.#ready.splice(0)) this.#handBack(held)
-    if (this.#probed === null || performance.now() - this.#probed.atMs < heardWithinMs) return
-    if (this.#turns.pollMs !== deafPollMs) {
-      this.#options.log.warn({}, 'calls for work do not arrive here: looking for jobs more often instead')
-      this.#turns.pollMs = deafPollMs
-    }
-    this.#turns.wake(true)
-    // Once more: the store may have been away, or its stream not been read yet.
-    this.#probe()
-  }
-
-  async #beat(): Promise<void> {
-    const { engine, recoverWithinMs, log } = this.#options
-    try {
-      await this.#locked(async () => {
-        const worker = this.#id
-        if (worker === null) return
-        const held = [...this.#held.values()].filter((one) => one.worker === worker).map(({ claim }) => claim.id)
-        const { alive, cancelled } = await engine.beat(worker, recoverWithinMs * leasePart, held)
-        if (!alive) return this.#loseLease(worker)
-        for (const { id, token } of cancelled) if (this.#held.get(id)?.claim.token === token) this.#cancel(id)
-      })
-      // Whoever lives looks after those who do not.
-      if ((await engine.recover()) > 0) {
-        this.#options.teller.call({ work: true })
-        this.#turns.wake(true)
-      }
-    } catch (error) {
-      log.debug({ error }, 'a heartbeat of the worker of jobs did not arrive')
-    }
   }
 
   /** All that it held is, or will be, another's: it goes on under another name. */
-  #loseLease(worker: string): void {
-    this.#id = null
+  #lost(worker: string): void {
     const lost = new FourfoldError('FF_JOB_LOST', 'The lease of this worker was over: the job is another one’s by now')
     let count = 0
     this.#ready.splice(0)
@@ -397,19 +360,6 @@ export class JobWorker {
     }
     this.#options.log.warn({ jobs: count }, 'the lease of this worker was over: its jobs are done again by others')
     this.#turns.wake(true)
-  }
-
-  async #register(): Promise<string> {
-    const { engine, name, recoverWithinMs } = this.#options
-    this.#id ??= await engine.register(name, recoverWithinMs * leasePart)
-    return this.#id
-  }
-
-  /** One after the other. */
-  #locked<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#lock.then(work, work)
-    this.#lock = result.catch(() => undefined)
-    return result
   }
 }
 

@@ -5,12 +5,11 @@
  * Nobody needs a worker for a right answer. Whatever it does late or not at all is done by whoever asks for the page.
  */
 
-import { isFourfoldError } from '../../core/errors.ts'
 import { followAnnouncements, type Announcement } from '../announcements.ts'
-import { noPages } from '../pages.ts'
 import { followVisits } from '../visits.ts'
 import { bucketOf } from '../catalogue.ts'
-import { Bakes, type Baked, type Outcome } from './bakes.ts'
+import { bakeItem } from './bake-item.ts'
+import { Bakes, type Outcome } from './bakes.ts'
 import { Buckets } from './buckets.ts'
 import { Holdings } from './holdings.ts'
 import { Item, type Watched } from './items.ts'
@@ -52,18 +51,10 @@ export interface BakerOptions {
   readonly log: Logger
 }
 
-/** How long a bake waits until a change can be seen that has been told already. */
-const visibleWaitMs = 100
-/** What ends by the clock is baked before, by a few of its load's lengths. */
-const earlyLoads = 3
-const earlyMs = 200
-/** What no ttl ends and ends so soon was read before its table's rows could be told apart. */
-const coarseMs = 3_000
 const maxToldFailures = 10
 
 export class Baker {
   readonly #options: BakerOptions
-  readonly #scope: KnownScope
   readonly #watch: Watch
   readonly #bakes: Bakes
   readonly #holdings: Holdings
@@ -82,7 +73,7 @@ export class Baker {
     const { core, clusters, pages, objects, store, build, self, log } = options
     const { sources } = pages
     this.#options = options
-    const scope = (this.#scope = new KnownScope(clusters))
+    const scope = new KnownScope(clusters)
     const weights = new Weights()
     const watch = (this.#watch = new Watch({
       clusters,
@@ -93,7 +84,7 @@ export class Baker {
     const bakes = (this.#bakes = new Bakes({
       ...options,
       bakesLeft: options.dropped !== null,
-      bake: (item, anew) => this.#bakeOrEnd(item, anew),
+      bake: (item, anew) => bakeItem(item, anew, { core, clusters, scope, holdings: this.#holdings }),
       next: () => this.#orders.next() ?? this.#lists.next(),
       ended: (item, outcome) => this.#ended(item, outcome),
       weightOf: (id) => weights.of(id),
@@ -191,42 +182,6 @@ export class Baker {
   #forgotten(): void {
     this.#lists.read()
     this.#looks.all()
-  }
-
-  /** An address that has become one of the app's own is no page any more: what it was is not kept for it. */
-  async #bakeOrEnd(item: Item, anew: boolean): Promise<Baked> {
-    try {
-      return await this.#bake(item, anew)
-    } catch (error) {
-      const { ofRoute = false } = item.source as Partial<PageSource>
-      if (ofRoute && isFourfoldError(error) && noPages.has(error.code)) this.#holdings.end(item)
-      throw error
-    }
-  }
-
-  async #bake(item: Item, anew: boolean): Promise<Baked> {
-    const { core } = this.#options
-    const { source, key, id } = item
-    await this.#untilVisible()
-    const { entry, from } = anew
-      ? await core.lookups.anew(source, key, id, this.#scope)
-      : await core.lookups.find(source, key, id, this.#scope, null)
-    if (entry === null) return { outcome: 'unkept', coarse: false, endsAtMs: Infinity }
-    const nowMs = Date.now()
-    const coarse = source.ttlMs === null && entry.expiresAtMs - nowMs < coarseMs
-    await this.#holdings.adopt(item, entry, from === 'load')
-    const endsInMs = entry.expiresAtMs - nowMs - Math.max(earlyMs, earlyLoads * entry.loadMs)
-    // What nobody lists is left to whoever asks for it again.
-    const endsAtMs = item.place === null ? Infinity : performance.now() + Math.max(endsInMs, earlyMs)
-    return { outcome: from === 'load' ? 'baked' : 'found', coarse, endsAtMs }
-  }
-
-  /** What was changed must be visible first: until then a load cannot be kept. */
-  async #untilVisible(): Promise<void> {
-    for (const { changes } of this.#options.clusters.values()) {
-      const epoch = changes?.epoch ?? null
-      if (epoch !== null) await changes!.waitFor({ epoch, lsn: changes!.watermark }, visibleWaitMs, 'visible')
-    }
   }
 
   #ended(item: Item, outcome: Outcome): void {

@@ -4,14 +4,13 @@
  *
  * - An entry stands in the queue once. Touched while it is baked, it is baked once more; touched again and again, in ever
  *   longer intervals, up to a second.
- * - A bake that fails is tried again after 1, 2, 4 seconds and so on; what was there before stays where it is.
  * - What was loaded and could not be kept (a table is not watched yet, a row changes all the time) is baked again soon.
- * - What is left for want of room is nobody's work: whoever asks for it loads it. Only where a copy of it lies somewhere
- *   else, for which nobody asks, it is baked in the end: one at a time, when nothing else waits.
+ * - A bake that fails is tried again: see `failures.ts`. What is left for want of room: see `leftovers.ts`.
  */
 
-import { isFourfoldError } from '../../core/errors.ts'
 import { DueTimes } from './due.ts'
+import { Failures, firstRetryMs } from './failures.ts'
+import { Leftovers } from './leftovers.ts'
 import { BakeQueue } from './queue.ts'
 
 import type { Logger } from '../../core/log.ts'
@@ -53,8 +52,6 @@ export interface BakeCounts {
   left: number
 }
 
-const firstRetryMs = 1_000
-const longestRetryMs = 300_000
 const firstUnkeptMs = 100
 const longestUnkeptMs = 5_000
 /** What is not urgent waits so long for a table to be watched: else all of it would be baked twice. */
@@ -63,33 +60,30 @@ const pauseFactor = 3
 const longestPauseMs = 1_000
 /** Changes that are so many pauses apart do not come fast. */
 const apart = 10
-/** A database that is away is tried again by one bake after so long. */
-const awayMs = 1_000
-/** More lines than these about pages that fail tell nobody anything. */
-const maxToldOf = 20
 
 export class Bakes {
   readonly counts: BakeCounts = { baked: 0, found: 0, failed: 0, unkept: 0, left: 0 }
-  readonly failing: Set<Item> = new Set()
   readonly queue: BakeQueue
   readonly #options: BakesOptions
   readonly #due = new DueTimes()
   readonly #running = new Set<Promise<void>>()
-  /** What is left and baked in the end. */
-  readonly #left = new Set<Item>()
-  #leftFromMs = 0
-  #bakesOneLeft = false
+  readonly #left: Leftovers
+  readonly #failures: Failures
   #timer: NodeJS.Timeout | null = null
   /** Until then nothing that is not urgent is begun. */
   #choresFromMs = 0
-  #fromMs = 0
-  /** When a bake went well last. */
-  #wellAtMs: number = -Infinity
   #stopped = false
 
   constructor(options: BakesOptions) {
     this.#options = options
     this.queue = new BakeQueue(options)
+    this.#left = new Leftovers(options.bakesLeft)
+    this.#failures = new Failures(options.log)
+  }
+
+  /** Those whose last bake failed through what they are. */
+  get failing(): ReadonlySet<Item> {
+    return this.#failures.failing
   }
 
   get running(): number {
@@ -121,7 +115,7 @@ export class Bakes {
   /** It is to be looked at in the end, as what was left; unless something is being done about it anyway. */
   later(item: Item): void {
     if (item.gone || item.state !== 'idle' || item.failures > 0 || item.dueAtMs !== Infinity) return
-    this.#leave(item)
+    this.#left.add(item)
     this.#pump()
   }
 
@@ -131,7 +125,7 @@ export class Bakes {
     this.queue.delete(item)
     this.#left.delete(item)
     this.#due.set(item, Infinity)
-    this.failing.delete(item)
+    this.#failures.forget(item)
     if (item.state === 'waiting') item.state = 'idle'
   }
 
@@ -164,24 +158,7 @@ export class Bakes {
     if (out === null) return
     out.state = 'idle'
     this.counts.left += 1
-    this.#leave(out)
-  }
-
-  #leave(item: Item): void {
-    item.left = true
-    if (this.#options.bakesLeft) this.#left.add(item)
-  }
-
-  /** One of what was left; with a rest behind each, as long as its bake. */
-  #nextLeft(nowMs: number): Item | null {
-    if (this.#bakesOneLeft || nowMs < this.#leftFromMs) return null
-    for (const item of this.#left) {
-      this.#left.delete(item)
-      if (!item.left || item.state !== 'idle') continue
-      this.#bakesOneLeft = true
-      return item
-    }
-    return null
+    this.#left.add(out)
   }
 
   #pump(): void {
@@ -192,8 +169,8 @@ export class Bakes {
       item.anew ||= item.dueAnew
       if (item.state === 'idle') this.#put(item)
     }
-    while (this.#running.size < atOnce && nowMs >= this.#fromMs) {
-      const chore = (): Item | null => this.#options.next() ?? this.#nextLeft(nowMs)
+    while (this.#running.size < atOnce && nowMs >= this.#failures.fromMs) {
+      const chore = (): Item | null => this.#options.next() ?? this.#left.take(nowMs)
       const item = this.queue.take(nowMs) ?? (nowMs >= this.#choresFromMs ? chore() : null)
       if (item === null) break
       if (item.state === 'baking') item.again = true
@@ -208,9 +185,8 @@ export class Bakes {
     this.#timer = null
     if (this.#running.size >= this.#options.atOnce) return
     const nowMs = performance.now()
-    const leftAtMs = this.#left.size > 0 && !this.#bakesOneLeft ? this.#leftFromMs : Infinity
-    const choresAtMs = this.#choresFromMs > nowMs ? this.#choresFromMs : leftAtMs
-    const atMs = Math.max(this.#fromMs, Math.min(this.queue.nextAtMs(), this.#due.nextAtMs(), choresAtMs))
+    const choresAtMs = this.#choresFromMs > nowMs ? this.#choresFromMs : this.#left.nextAtMs()
+    const atMs = Math.max(this.#failures.fromMs, Math.min(this.queue.nextAtMs(), this.#due.nextAtMs(), choresAtMs))
     if (atMs === Infinity) return
     this.#timer = setTimeout(() => this.#pump(), Math.min(60_000, Math.max(1, Math.ceil(atMs - nowMs))))
   }
@@ -227,10 +203,7 @@ export class Bakes {
     const work = this.#bake(item, anew).then((outcome) => {
       this.#running.delete(work)
       item.state = 'idle'
-      if (left) {
-        this.#bakesOneLeft = false
-        this.#leftFromMs = performance.now() + item.bakeMs
-      }
+      if (left) this.#left.ended(item)
       this.counts[outcome] += 1
       this.#options.ended(item, outcome)
       if (item.again) this.touch(item)
@@ -245,9 +218,8 @@ export class Bakes {
       const { outcome, coarse, endsAtMs } = await this.#options.bake(item, anew)
       const nowMs = performance.now()
       item.bakedAtMs = nowMs
-      this.#wellAtMs = nowMs
       if (outcome !== 'found') item.bakeMs = nowMs - began
-      this.#heal(item)
+      this.#failures.heal(item, nowMs)
       if (outcome === 'unkept') return this.#retryUnkept(item, nowMs, anew)
       item.unkept = 0
       if (coarse) this.#choresFromMs = nowMs + coarseMs
@@ -270,37 +242,10 @@ export class Bakes {
 
   #fail(item: Item, error: unknown, anew: boolean): 'failed' {
     const nowMs = performance.now()
-    const isOwn = !isOutage(error) || this.#wellAtMs > item.failedAtMs
-    if (isOwn) item.failures += 1
-    const retryMs = isOwn ? Math.min(longestRetryMs, firstRetryMs * 2 ** (item.failures - 1)) : awayMs
-    this.#tellOfFailure(item, error, retryMs, isOwn ? this.failing.size < maxToldOf : nowMs >= this.#fromMs)
-    if (isOwn && !item.gone) this.failing.add(item)
-    if (!isOwn) this.#fromMs = nowMs + awayMs
+    const retryMs = this.#failures.add(item, error, nowMs)
     item.bakedAtMs = nowMs
-    item.failedAtMs = nowMs
-    item.error = error instanceof Error ? error.message : String(error)
     item.anew ||= anew
     this.touchAt(item, nowMs + retryMs, false)
     return 'failed'
   }
-
-  #tellOfFailure({ id, failures }: Item, error: unknown, retryMs: number, aloud: boolean): void {
-    const { log } = this.#options
-    const fields = { error, id, failures, retryMs }
-    const text = 'a bake failed: what was baked before stays, and it is tried again'
-    if (aloud) log.warn(fields, text)
-    else log.debug(fields, text)
-  }
-
-  #heal(item: Item): void {
-    item.failures = 0
-    item.failedAtMs = Infinity
-    item.error = null
-    this.failing.delete(item)
-  }
-}
-
-/** What is nobody's fault, if others fail as well: the database or the store is away. */
-function isOutage(error: unknown): boolean {
-  return isFourfoldError(error) && error.retryable && !error.code.startsWith('FF_PAGE_')
 }

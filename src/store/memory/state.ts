@@ -11,25 +11,16 @@
 
 import { Budgets, spentEffect } from './budgets.ts'
 import type { Effect } from './effects.ts'
-import type { Operation, Pair } from './operations.ts'
+import { leaseEffect, Leases } from './leases.ts'
+import type { Operation } from './operations.ts'
+import { recordEffect, Records } from './record-table.ts'
 import { registeredEffect, Registry } from './registry.ts'
 import { streamEffect, Streams } from './streams.ts'
-import type { UpdateResult } from '../store.ts'
+import { tokenEffect, Tokens } from './tokens.ts'
 
 interface Mortal {
   expiresAt: number
 }
-interface HeldRecord extends Mortal {
-  readonly fields: Map<string, Uint8Array>
-}
-interface HeldToken extends Mortal {
-  readonly parts: Map<string, number>
-}
-interface HeldLease extends Mortal {
-  readonly holder: string
-  readonly fence: number
-}
-
 export interface StateOptions {
   /** Wall clock in milliseconds. */
   readonly now?: () => number
@@ -38,22 +29,23 @@ export interface StateOptions {
 }
 
 export class StoreState {
-  private readonly records = new Map<string, HeldRecord>()
-  private readonly tokens = new Map<string, HeldToken>()
-  private readonly leases = new Map<string, HeldLease>()
+  private readonly records: Records
+  private readonly tokens: Tokens
+  private readonly leases: Leases
   private readonly registry: Registry
   private readonly streams: Streams
   private readonly budgets: Budgets
   private readonly wallClock: () => number
-  private readonly emit: (effect: Effect) => void
   private readonly cursors = new Map<Map<string, Mortal>, IterableIterator<[string, Mortal]>>()
   private lastFence = 0
   private lastNow = 0
 
   constructor(options: StateOptions) {
     this.wallClock = options.now ?? Date.now
-    this.emit = options.emit
     const keeper = { now: () => this.now(), nextFence: () => this.nextFence(), emit: options.emit }
+    this.records = new Records(keeper)
+    this.tokens = new Tokens(keeper)
+    this.leases = new Leases(keeper)
     this.registry = new Registry(keeper)
     this.streams = new Streams(keeper)
     this.budgets = new Budgets(keeper)
@@ -65,27 +57,29 @@ export class StoreState {
       case 'ping':
         return true
       case 'read':
-        return this.read(operation[1])
+        return this.records.read(operation[1])
       case 'create':
-        return this.create(operation[1], operation[2], operation[3])
+        return this.records.create(operation[1], operation[2], operation[3])
       case 'update':
-        return this.update(...(operation.slice(1) as DropFirst<Extract<Operation, readonly ['update', ...unknown[]]>>))
+        return this.records.update(
+          ...(operation.slice(1) as DropFirst<Extract<Operation, readonly ['update', ...unknown[]]>>),
+        )
       case 'delete':
-        return this.delete(operation[1])
+        return this.records.delete(operation[1])
       case 'list':
-        return this.list(operation[1], operation[2])
+        return this.records.list(operation[1], operation[2])
       case 'raiseToken':
-        return this.raiseToken(operation[1], operation[2], operation[3], operation[4])
+        return this.tokens.raise(operation[1], operation[2], operation[3], operation[4])
       case 'readToken':
-        return this.readToken(operation[1])
+        return this.tokens.read(operation[1])
       case 'replaceToken':
-        return this.replaceToken(operation[1], operation[2], [operation[3], operation[4]], operation[5])
+        return this.tokens.replace(operation[1], operation[2], [operation[3], operation[4]], operation[5])
       case 'acquireLease':
-        return this.acquireLease(operation[1], operation[2], operation[3])
+        return this.leases.acquire(operation[1], operation[2], operation[3])
       case 'renewLease':
-        return this.renewLease(operation[1], operation[2], operation[3], operation[4])
+        return this.leases.renew(operation[1], operation[2], operation[3], operation[4])
       case 'releaseLease':
-        return this.releaseLease(operation[1], operation[2], operation[3])
+        return this.leases.release(operation[1], operation[2], operation[3])
       case 'register':
         return this.registry.register(operation[1], operation[2], operation[3], operation[4])
       case 'renewRegistration':
@@ -108,12 +102,13 @@ export class StoreState {
 
   /** Carries out an effect of the log, telling nobody. */
   replay(effect: Effect): void {
-    if (effect[0] === 'record') this.records.set(effect[1], { expiresAt: effect[2], fields: new Map(effect[3]) })
-    else if (effect[0] === 'fields') this.replayFields(effect[1], effect[2], effect[3], effect[4])
-    else if (effect[0] === 'gone') this.records.delete(effect[1])
-    else if (effect[0] === 'token') this.tokens.set(effect[1], { expiresAt: effect[2], parts: new Map(effect[3]) })
+    if (effect[0] === 'record') this.records.table.set(effect[1], { expiresAt: effect[2], fields: new Map(effect[3]) })
+    else if (effect[0] === 'fields') this.records.replayFields(effect[1], effect[2], effect[3], effect[4])
+    else if (effect[0] === 'gone') this.records.table.delete(effect[1])
+    else if (effect[0] === 'token')
+      this.tokens.table.set(effect[1], { expiresAt: effect[2], parts: new Map(effect[3]) })
     else if (effect[0] === 'lease') this.replayLease(effect[1], effect[2], effect[3], effect[4])
-    else if (effect[0] === 'released') this.leases.delete(effect[1])
+    else if (effect[0] === 'released') this.leases.table.delete(effect[1])
     else if (effect[0] === 'registered') this.replayRegistered(effect)
     else if (effect[0] === 'withdrawn') this.registry.replayWithdrawn(effect[1], effect[2])
     else if (effect[0] === 'stream') this.replayStream(effect)
@@ -131,9 +126,9 @@ export class StoreState {
   *snapshot(): Generator<Effect> {
     const now = this.now()
     yield ['fence', this.lastFence]
-    for (const [key, held] of firstOf(this.records)) if (held.expiresAt > now) yield recordEffect(key, held)
-    for (const [key, held] of firstOf(this.tokens)) if (held.expiresAt > now) yield tokenEffect(key, held)
-    for (const [key, held] of firstOf(this.leases)) if (held.expiresAt > now) yield leaseEffect(key, held)
+    for (const [key, held] of firstOf(this.records.table)) if (held.expiresAt > now) yield recordEffect(key, held)
+    for (const [key, held] of firstOf(this.tokens.table)) if (held.expiresAt > now) yield tokenEffect(key, held)
+    for (const [key, held] of firstOf(this.leases.table)) if (held.expiresAt > now) yield leaseEffect(key, held)
     for (const [, held] of firstOf(this.registry.table)) if (held.expiresAt > now) yield registeredEffect(held)
     for (const [key, held] of firstOf(this.streams.table)) if (held.expiresAt > now) yield streamEffect(key, held)
     for (const [key, held] of firstOf(this.budgets.table)) if (held.expiresAt > now) yield spentEffect(key, held)
@@ -142,122 +137,8 @@ export class StoreState {
   /** Frees the memory of what has expired, looking at no more than so many keys of each table. */
   sweep(keys: number): void {
     const now = this.now()
-    const { table: budgets } = this.budgets
-    const tables = [this.records, this.tokens, this.leases, this.registry.table, this.streams.table, budgets]
-    for (const table of tables as Map<string, Mortal>[]) this.sweepTable(table, keys, now)
-  }
-
-  private read(key: string): Pair<Uint8Array>[] | null {
-    const held = this.alive(this.records, key)
-    return held === undefined ? null : [...held.fields]
-  }
-
-  private create(key: string, fields: readonly Pair<Uint8Array>[], ttlMs: number): boolean {
-    if (this.alive(this.records, key) !== undefined) return false
-    const held = { expiresAt: this.now() + ttlMs, fields: new Map(fields) }
-    this.records.set(key, held)
-    this.emit(recordEffect(key, held))
-    return true
-  }
-
-  private update(
-    key: string,
-    set: readonly Pair<Uint8Array>[],
-    remove: readonly string[],
-    expect: readonly Pair<Uint8Array | null>[],
-    ttlMs: number | null,
-  ): UpdateResult {
-    const held = this.alive(this.records, key)
-    if (held === undefined) return 'missing'
-    if (!expect.every(([name, bytes]) => sameBytes(held.fields.get(name) ?? null, bytes))) return 'conflict'
-    const expiresAt = ttlMs === null ? held.expiresAt : this.now() + ttlMs
-    this.replayFields(key, expiresAt, set, remove)
-    this.emit(['fields', key, expiresAt, set, remove])
-    return 'updated'
-  }
-
-  private delete(key: string): boolean {
-    const existed = this.alive(this.records, key) !== undefined
-    this.records.delete(key)
-    if (existed) this.emit(['gone', key])
-    return existed
-  }
-
-  private list(prefix: string, limit: number): string[] {
-    const now = this.now()
-    const keys: string[] = []
-    for (const [key, held] of this.records) {
-      if (keys.length >= limit) break
-      if (held.expiresAt > now && key.startsWith(prefix)) keys.push(key)
-    }
-    return keys
-  }
-
-  private raiseToken(key: string, epoch: string, lsn: number, ttlMs: number): true {
-    const parts = this.alive(this.tokens, key)?.parts ?? new Map<string, number>()
-    parts.set(epoch, Math.max(parts.get(epoch) ?? 0, lsn))
-    this.putToken(key, parts, ttlMs)
-    return true
-  }
-
-  private readToken(key: string): Pair<number>[] | null {
-    const held = this.alive(this.tokens, key)
-    return held === undefined ? null : [...held.parts]
-  }
-
-  private replaceToken(key: string, seen: readonly Pair<number>[], next: Pair<number>, ttlMs: number): boolean {
-    const parts = this.alive(this.tokens, key)?.parts
-    if (parts === undefined || parts.size !== seen.length) return false
-    if (!seen.every(([epoch, lsn]) => parts.get(epoch) === lsn)) return false
-    this.putToken(key, new Map([next]), ttlMs)
-    return true
-  }
-
-  private putToken(key: string, parts: Map<string, number>, ttlMs: number): void {
-    const held = { expiresAt: this.now() + ttlMs, parts }
-    this.tokens.set(key, held)
-    this.emit(tokenEffect(key, held))
-  }
-
-  private acquireLease(key: string, holder: string, ttlMs: number): number | null {
-    const held = this.alive(this.leases, key)
-    if (held !== undefined && held.holder !== holder) return null
-    const fence = held?.fence ?? this.nextFence()
-    this.putLease(key, { holder, fence, expiresAt: this.now() + ttlMs })
-    return fence
-  }
-
-  private renewLease(key: string, holder: string, fence: number, ttlMs: number): boolean {
-    const held = this.alive(this.leases, key)
-    if (held === undefined || held.holder !== holder || held.fence !== fence) return false
-    this.putLease(key, { holder, fence, expiresAt: this.now() + ttlMs })
-    return true
-  }
-
-  private releaseLease(key: string, holder: string, fence: number): true {
-    const held = this.alive(this.leases, key)
-    if (held === undefined || held.holder !== holder || held.fence !== fence) return true
-    this.leases.delete(key)
-    this.emit(['released', key])
-    return true
-  }
-
-  private putLease(key: string, held: HeldLease): void {
-    this.leases.set(key, held)
-    this.emit(leaseEffect(key, held))
-  }
-
-  private replayFields(
-    key: string,
-    expiresAt: number,
-    set: readonly Pair<Uint8Array>[],
-    remove: readonly string[],
-  ): void {
-    const held = this.records.get(key)
-    if (held === undefined) return
-    for (const name of remove) held.fields.delete(name)
-    for (const [name, bytes] of set) held.fields.set(name, bytes)
-    held.expiresAt = expiresAt
+    const parts = [this.records, this.tokens, this.leases, this.registry, this.streams, this.budgets]
+    for (const { table } of parts) this.sweepTable(table as Map<string, Mortal>, keys, now)
   }
 
   private nextFence(): number {
@@ -276,13 +157,8 @@ export class StoreState {
   }
 
   private replayLease(key: string, holder: string, fence: number, expiresAt: number): void {
-    this.leases.set(key, { holder, fence, expiresAt })
+    this.leases.table.set(key, { holder, fence, expiresAt })
     this.lastFence = Math.max(this.lastFence, fence)
-  }
-
-  private alive<T extends Mortal>(table: Map<string, T>, key: string): T | undefined {
-    const held = table.get(key)
-    return held !== undefined && held.expiresAt > this.now() ? held : undefined
   }
 
   /** The wall clock, kept from going back: what has expired stays expired. */
@@ -313,21 +189,4 @@ function* firstOf<T>(table: Map<string, T>): Generator<[string, T]> {
     left -= 1
     yield entry
   }
-}
-
-function recordEffect(key: string, held: HeldRecord): Effect {
-  return ['record', key, held.expiresAt, [...held.fields]]
-}
-
-function tokenEffect(key: string, held: HeldToken): Effect {
-  return ['token', key, held.expiresAt, [...held.parts]]
-}
-
-function leaseEffect(key: string, held: HeldLease): Effect {
-  return ['lease', key, held.holder, held.fence, held.expiresAt]
-}
-
-function sameBytes(left: Uint8Array | null, right: Uint8Array | null): boolean {
-  if (left === null || right === null) return left === right
-  return Buffer.compare(left, right) === 0
 }

@@ -6,8 +6,8 @@
  * incarnation changes then, and whoever relies on tokens must look at it after having read one.
  */
 
-import { redactUrl } from '../../core/errors.ts'
 import { silentLogger, type Logger } from '../../core/log.ts'
+import { redactUrl } from '../../core/redact-url.ts'
 import type { Epoch, Lsn } from '../../engines/position.ts'
 import {
   bytesOf,

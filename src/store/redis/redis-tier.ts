@@ -3,8 +3,8 @@
  * values hold up no session.
  */
 
-import { redactUrl } from '../../core/errors.ts'
 import { silentLogger, type Logger } from '../../core/log.ts'
+import { redactUrl } from '../../core/redact-url.ts'
 import { bytesOf, checkKey, checkTtl } from '../arguments.ts'
 import { Caller } from '../caller.ts'
 import { maxTierValueBytes, type CacheTier } from '../tier.ts'

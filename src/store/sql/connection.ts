@@ -4,12 +4,11 @@
  * statement may meet another.
  */
 
-import { createHash } from 'node:crypto'
-
 import pg from 'pg'
 
 import type { PostgresAddress } from '../../engines/postgres/address.ts'
 import { isConnectionLost } from '../../engines/postgres/connection-errors.ts'
+import { isUnknownName, type Naming } from '../../engines/postgres/naming.ts'
 import { sqlState } from '../../engines/postgres/client.ts'
 import type { CallerConnection, DialOptions, Judgement } from '../caller.ts'
 import { requestCancel } from './cancel.ts'
@@ -19,30 +18,6 @@ export type Row = Record<string, unknown>
 
 export interface SqlConnection extends CallerConnection {
   send(text: string, values: unknown[]): Promise<{ readonly rows: Row[]; readonly rowCount: number }>
-}
-
-/**
- * Whether statements have names, so that the server reads and plans each once a connection. The first that a transaction
- * pooler leads to a server which does not know its name ends that for the whole store; it had no effect and is sent again.
- * A name is a digest of its text: whoever made it on that server meant the same statement.
- */
-export class Naming {
-  private on = true
-  private readonly names = new Map<string, string>()
-
-  nameOf(text: string): string | undefined {
-    if (!this.on) return undefined
-    let name = this.names.get(text)
-    if (name === undefined) {
-      name = `fourfold_${createHash('sha256').update(text).digest('base64url').slice(0, 22)}`
-      this.names.set(text, name)
-    }
-    return name
-  }
-
-  end(): void {
-    this.on = false
-  }
 }
 
 /** Sent with each connection: one that cannot serve must not count as one. */
@@ -145,12 +120,6 @@ interface Internals {
   readonly secretKey: number
   readonly host: string
   readonly port: number
-}
-
-/** Not there, or there already: a pooler's other connection. */
-function isUnknownName(error: unknown): boolean {
-  const state = sqlState(error)
-  return state === '26000' || state === '42P05'
 }
 
 /** Whether the tables are not there: a new database, or one that was restored from before. */

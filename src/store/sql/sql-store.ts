@@ -9,6 +9,7 @@ import { withDeadline } from '../../core/deadline.ts'
 import { FourfoldError, isFourfoldError } from '../../core/errors.ts'
 import { silentLogger, type Logger } from '../../core/log.ts'
 import { addressFromUrl, type PostgresAddress } from '../../engines/postgres/address.ts'
+import { Naming } from '../../engines/postgres/naming.ts'
 import type { Epoch, Lsn } from '../../engines/position.ts'
 import {
   bytesOf,
@@ -38,7 +39,7 @@ import type {
   UpdateResult,
 } from '../store.ts'
 import { connectionsPerProcess } from './budget.ts'
-import { dialSql, isWithoutTables, judgeSql, Naming, type Row, type SqlConnection } from './connection.ts'
+import { dialSql, isWithoutTables, judgeSql, type Row, type SqlConnection } from './connection.ts'
 import { decodeFields, decodeParts, encodeFields, encodeName, encodeParts, endOfPrefix } from './fields.ts'
 import { IncarnationWatch } from './incarnation.ts'
 import { createPreparation, type Preparation } from './preparation.ts'

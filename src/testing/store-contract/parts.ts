@@ -13,6 +13,9 @@ export interface Clients {
 
 export const hourMs = 3_600_000
 
+/** Generous, because test machines are busy; the tests of deadlines use their own. */
+export const deadlineMs = 5000
+
 export function text(value: string): Uint8Array {
   return new TextEncoder().encode(value)
 }
@@ -29,4 +32,15 @@ export async function assertRejects(work: Promise<unknown>, ...codes: ErrorCode[
     )
     return true
   })
+}
+
+export function assertFields(
+  fields: Readonly<Record<string, Uint8Array>> | null,
+  expected: Record<string, string>,
+): void {
+  assert.ok(fields !== null, 'the record is there')
+  const decoded = Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, Buffer.from(value).toString()]),
+  )
+  assert.deepEqual(decoded, expected)
 }

@@ -38,11 +38,13 @@ export interface Breach {
 }
 
 const follower = 'src/freshness/changes/follower.ts'
+const reading = 'src/freshness/changes/read-changes.ts'
 const filter = 'src/freshness/changes/filter.ts'
 const run = 'src/freshness/tracker/run.ts'
 const publisher = 'src/freshness/tracker/publisher.ts'
 const reads = 'src/database/recorded-reads.ts'
-const cluster = 'src/database/cluster.ts'
+const cacheFreshness = 'src/database/cache-freshness.ts'
+const readIndex = 'src/database/read-index.ts'
 const lookups = 'src/cache/lookups.ts'
 
 export const breaches: readonly Breach[] = [
@@ -116,7 +118,7 @@ export const breaches: readonly Breach[] = [
     name: 'who joins takes what is older for unchanged',
     plants: [
       {
-        file: follower,
+        file: reading,
         find: 'const page = await store.readStream(',
         put: `if (after === 0) after = (await store.readStream(changeStream(database), 0, { limit: 1 })).last
           const page = await store.readStream(`,
@@ -167,7 +169,7 @@ export const breaches: readonly Breach[] = [
     name: 'monotonic readers are held to their own writes alone',
     plants: [
       {
-        file: cluster,
+        file: cacheFreshness,
         find: "if (level === 'session') {",
         put: "if (level === 'session' || level === 'monotonic') {",
       },
@@ -186,14 +188,14 @@ export const breaches: readonly Breach[] = [
     name: 'the position that strict readers need is used again',
     plants: [
       {
-        file: cluster,
+        file: readIndex,
         find: 'readIndex(): Promise<WritePosition> {',
         put: `readIndex(): Promise<WritePosition> {
           const kept = (this as any).kept
           if (kept !== undefined && performance.now() - kept.atMs < 100) return kept.index`,
       },
       {
-        file: cluster,
+        file: readIndex,
         find: 'this.#index = index\n',
         put: 'this.#index = index; (this as any).kept = { index, atMs: performance.now() }\n',
       },

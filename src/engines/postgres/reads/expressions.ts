@@ -4,6 +4,7 @@
  */
 
 import { noteParameter, noteVolatile, type Place } from './analysis.ts'
+import { isKnownAggregate, noteAggregate } from './aggregates.ts'
 import { callEffect, zoneReason } from './functions.ts'
 import { clockWord, inspectCast, inspectNamedType } from './casts.ts'
 import { columnOf, isEquality, valueSource } from './conditions.ts'
@@ -136,7 +137,7 @@ function inspectCall(body: Tree, place: Place): void {
     noteVolatile(place.analysis, zoneReason(name))
   }
   if (body.over !== undefined) place.windowed = true
-  else if (aggregates.has(name)) noteAggregate(body, place)
+  else if (isKnownAggregate(name)) noteAggregate(body, place)
   const { funcname: _, ...rest } = body
   inspect(rest, place)
 }
@@ -167,26 +168,6 @@ function callMayBeZoned(name: string, args: readonly unknown[], place: Place): b
 /** A function without a form for dates takes them as timestamptz. */
 function isZonedOrDate(type: number): boolean {
   return isZoned(type) || type === typeOids.date
-}
-
-/** An aggregate over columns of an outer query alone belongs to that query; what is in a sub-select is not looked at. */
-function noteAggregate(body: Tree, place: Place): void {
-  const { funcname: _, over: __, ...operands } = body
-  const variables = columnsIn(operands, place)
-  place.aggregates = true
-  const own = new Set(place.scope.items.flatMap((item) => item.columns.map((column) => column.variable.source)))
-  if (variables.length === 0 || variables.some((variable) => variable !== null && own.has(variable.source))) return
-  for (let outer = place.outer; outer !== null; outer = outer.outer) outer.aggregates = true
-}
-
-function columnsIn(node: unknown, place: Place): readonly (Variable | null)[] {
-  if (typeof node !== 'object' || node === null) return []
-  if (Array.isArray(node)) return node.flatMap((part) => columnsIn(part, place))
-  return Object.entries(node).flatMap(([key, child]) => {
-    if (key === 'SubLink') return [null]
-    const path = key === 'ColumnRef' ? namesOf((child as Tree).fields) : null
-    return path === null ? columnsIn(child, place) : [resolve(place.scope, path)]
-  })
 }
 
 function inspectOperation(body: Tree, place: Place): void {
@@ -300,18 +281,4 @@ function links(tested: unknown, columns: readonly { readonly variable: Variable 
   const nodes = row === null ? [tested] : listOf(row.args)
   const sight = { scope: place.scope, catalogue: place.analysis.catalogue }
   return nodes.flatMap((node, at) => equal(columnOf(node, sight), columns[at]?.variable ?? null) ?? [])
-}
-
-const aggregates: ReadonlySet<string> = new Set(
-  `any_value array_agg avg bit_and bit_or bit_xor bool_and bool_or corr count covar_pop covar_samp cume_dist dense_rank
-  every json_agg json_agg_strict json_object_agg json_object_agg_strict json_object_agg_unique jsonb_agg
-  jsonb_agg_strict jsonb_object_agg jsonb_object_agg_strict jsonb_object_agg_unique max min mode percent_rank
-  percentile_cont percentile_disc range_agg range_intersect_agg rank regr_avgx regr_avgy regr_count regr_intercept
-  regr_r2 regr_slope regr_sxx regr_sxy regr_syy stddev stddev_pop stddev_samp string_agg sum var_pop var_samp variance
-  xmlagg`.split(/\s+/),
-)
-
-/** For a test that holds the list against the server's own. */
-export function isKnownAggregate(name: string): boolean {
-  return aggregates.has(name)
 }

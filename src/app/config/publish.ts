@@ -1,7 +1,7 @@
 /** The settings of publishing: where baked pages are put besides, and which caches in front are told of them. */
 
-import type { ConfigProblem, Incomplete } from '../core/config.ts'
-import type { OutputOf } from '../core/config-schema.ts'
+import type { ConfigProblem, Incomplete } from '../../core/config.ts'
+import type { OutputOf } from '../../core/config-schema.ts'
 
 export const publishSchema = {
   kind: 'group',

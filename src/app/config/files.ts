@@ -1,7 +1,7 @@
 /** The settings of files: where they are kept, and how large they may be. */
 
-import type { ConfigProblem, Incomplete } from '../core/config.ts'
-import type { OutputOf } from '../core/config-schema.ts'
+import type { ConfigProblem, Incomplete } from '../../core/config.ts'
+import type { OutputOf } from '../../core/config-schema.ts'
 
 export const filesSchema = {
   kind: 'group',
