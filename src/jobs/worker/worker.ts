@@ -163,18 +163,27 @@ export class JobWorker {
   async #stop(): Promise<void> {
     const { graceMs } = this.#options
     this.#draining = true
-    await this.#turns.stop()
-    for (const held of this.#ready.splice(0)) this.#handBack(held)
     const deadline = AbortSignal.timeout(graceMs)
-    await Promise.race([this.#idle(), aborted(deadline)])
+    // A claim may be under way: what comes of it is handed back.
+    const claimed = this.#turns.stop()
+    for (const held of this.#ready.splice(0)) this.#handBack(held)
+    await Promise.race([Promise.all([claimed, this.#idle()]), aborted(deadline)])
     const stopped = new FourfoldError('FF_JOB_STOPPED', 'The worker stops: the job is handed to another one')
     for (const held of this.#held.values()) held.controller.abort(stopped)
     await this.#idle()
     clearInterval(this.#timer)
     await this.#hearing.stop()
+    // What the database does not hear by then it finds out when the lease is over.
+    const over = AbortSignal.timeout(recordWithinMs)
+    await Promise.race([this.#leave(claimed, over), aborted(over)])
+  }
+
+  async #leave(claimed: Promise<void>, over: AbortSignal): Promise<void> {
     await this.#progress.stop()
-    await this.#reports.settle(AbortSignal.timeout(recordWithinMs))
+    await claimed
+    await this.#reports.settle(over)
     await this.#lease.stop()
+    if (over.aborted) return
     // What it gave back may be waited for.
     if (await this.#lease.withdraw()) this.#options.teller.call({ work: true })
   }
@@ -210,6 +219,7 @@ export class JobWorker {
     const first = taken.filter((held) => this.#isRated(held))
     this.#ready.unshift(...first)
     this.#ready.push(...taken.filter((held) => !first.includes(held)))
+    if (this.#draining) for (const held of this.#ready.splice(0)) this.#handBack(held)
     this.#begin()
   }
 
