@@ -30,6 +30,8 @@ export async function jobs(file: string, options: JobsOptions): Promise<void> {
   }
 }
 
+const mostListed = 100
+
 interface Told {
   readonly value: unknown
   readonly lines: readonly string[]
@@ -38,7 +40,7 @@ interface Told {
 async function carryOut(of: Jobs, options: JobsOptions): Promise<Told> {
   const { show, failed, retry, cancel, pause, resume } = options
   if (show !== undefined) return await showOne(of, show)
-  if (failed === true) return listed(await of.failed())
+  if (failed === true) return listed(await of.failed({ limit: mostListed + 1 }))
   if (retry !== undefined) {
     // A number is a job, anything else a name.
     const count = await of.retry(/^\d+$/.test(retry) ? retry : { name: retry })
@@ -86,8 +88,10 @@ async function showOne(of: Jobs, id: string): Promise<Told> {
   return { value: record, lines }
 }
 
-function listed(all: readonly JobStatus[]): Told {
+function listed(found: readonly JobStatus[]): Told {
+  const all = found.slice(0, mostListed)
   const lines = all.map((status) => `${lineOf(status)}: ${status.error?.message ?? ''}`)
+  if (found.length > all.length) lines.push(`These are the newest ${mostListed}; there are more.`)
   return { value: all.map(({ record }) => record), lines: lines.length === 0 ? ['nothing has failed'] : lines }
 }
 

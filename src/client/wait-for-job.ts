@@ -89,7 +89,12 @@ export function waitForJob<Contract = unknown>(
       asking = new AbortController()
       timer = setTimeout(() => asking?.abort(), 10_000)
       try {
-        const answer = await fetch(address, { headers: { accept: 'application/json' }, signal: asking.signal })
+        const answer = await fetch(address, {
+          headers: { accept: 'application/json' },
+          // As the events are asked for.
+          credentials: 'include',
+          signal: asking.signal,
+        })
         if (answer.status === 404) return fail('There is no such job', 404)
         if (answer.ok) hear((await answer.json()) as JobState<JobOutput<Contract>>)
       } catch {

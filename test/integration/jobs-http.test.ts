@@ -17,6 +17,7 @@ const act = defineJob<{ act: string; text?: string }, any, any>({
   name: 'act',
   input: schemaOf((value: any) => (typeof value?.act === 'string' ? null : 'act: expected a text')),
   retry: 0,
+  unique: ({ act: does }) => (does.startsWith('alone-') ? does : `${Math.random()}`),
 })
 const perform = async ({ input, progress }: JobContext<any>): Promise<unknown> => {
   if (input.act === 'fail') throw new Error('a secret of the app')
@@ -150,6 +151,27 @@ for (const adapter of pageAdapters) {
 
     // What follows is the same code for all of them.
     if (adapter !== 'fastify') return
+
+    test('an order that was named and whose job is not kept any more is not said to wait', async () => {
+      const key = { 'idempotency-key': `"${Math.random()}"` }
+      const path = locationOf(await order('echo', key))
+      await waitFor('it is done', async () => (await stateOf(path)) === 'done')
+      await ground().outside.query('delete from fourfold.finished_jobs where id = $1', [path.split('/').at(-1)])
+      assert.equal((await order('echo', key)).status, 410)
+    })
+
+    test('an order that meets somebody else’s is told so, and not where that is', async () => {
+      const name = `alone-${Math.random()}`
+      gates.set(name, Promise.withResolvers())
+      const path = locationOf(await order(name))
+      assert.equal(locationOf(await order(name)), path)
+      for (const headers of [{}, { 'idempotency-key': `"${Math.random()}"` }]) {
+        const answer = await ask(`/order?act=${name}`, { method: 'POST', headers, as: 'bob' })
+        assert.deepEqual([answer.status, answer.headers.get('location')], [409, null])
+      }
+      gates.get(name)!.resolve()
+      await waitFor('it is done', async () => (await stateOf(path)) === 'done')
+    })
 
     test('an answer that is known already is 304', async () => {
       const path = locationOf(await order('echo'))

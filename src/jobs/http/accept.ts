@@ -48,9 +48,17 @@ export async function acceptJob<Contract extends JobContract>(
   }
   const { id } = ordered
   const status = isKnown(ordered, options, headers) ? null : await jobs.own(id)
-  if (status === null)
-    return accepted({ id, name: job.name, state: isDelayed(options) ? 'scheduled' : 'waiting' }, path, headers)
-  return await answer(jobs, status, headers, path)
+  if (status !== null) return await answer(jobs, status, headers, path)
+  const refusal = ordered.isNew || options.in !== undefined ? null : await refusalOf(jobs, id)
+  if (refusal !== null) return refusal
+  return accepted({ id, name: job.name, state: isDelayed(options) ? 'scheduled' : 'waiting' }, path, headers)
+}
+
+/** Of an order that met a job which this reader may not see; null: it is nobody's. */
+async function refusalOf(jobs: Jobs, id: string): Promise<Response | null> {
+  const found = await jobs.find(id)
+  if (found === null) return problem(410, 'The job is finished, and not kept any more')
+  return found.owner === null ? null : problem(409, 'Somebody else has ordered a job like it, which is not finished')
 }
 
 /** Whether the order says how the job stands, or nobody can: before its transaction has committed it is not to be seen. */
@@ -77,10 +85,12 @@ function accepted(
   path: string,
   headers: HeaderFields,
 ): Response {
-  const more = { 'cache-control': 'private, no-cache', 'retry-after': '1', ...appliedOf(headers) }
+  // Nothing was waited for.
+  const more = waitOf(headers) > 0 ? {} : appliedOf(headers)
+  const always = { 'cache-control': 'private, no-cache', 'retry-after': '1' }
   return Response.json(
     { ...ordered, version: 0 },
-    { status: 202, headers: { location: `${path}/${ordered.id}`, ...more } },
+    { status: 202, headers: { location: `${path}/${ordered.id}`, ...always, ...more } },
   )
 }
 
