@@ -11,6 +11,7 @@ import { Scope } from '../freshness/scope.ts'
 import { announce, announcementOf, type Announcement } from '../pages/announcements.ts'
 import { writeCatalogue } from '../pages/catalogue.ts'
 import { connectTier } from '../store/connect-tier.ts'
+import { tierUrl } from './store-address.ts'
 
 import type { ResolvedConfig } from './config.ts'
 import type { Connections } from './connections.ts'
@@ -89,10 +90,4 @@ async function tell({ store, build = '', log }: AppCacheOptions, announcement: A
     log.debug({ error, id: announcement.id }, 'an entry was not catalogued: it is loaded again when somebody asks'),
   )
   await announce(store, build, announcement)
-}
-
-/** Unless it is given: the store's own server where it can keep entries. An app that keeps everything in its database has none. */
-export function tierUrl({ cache }: ResolvedConfig, { storeUrl }: Connections): string {
-  if (cache.tierUrl !== undefined) return cache.tierUrl
-  return /^(?:unix:|rediss?:)/.test(storeUrl) ? storeUrl : 'none'
 }

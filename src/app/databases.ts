@@ -5,12 +5,10 @@ import { Cluster } from '../database/cluster.ts'
 import { RecordedReads } from '../database/recorded-reads.ts'
 import { loadClassifier } from '../engines/postgres/classify.ts'
 import { loadReadAnalyser } from '../engines/postgres/reads/plan.ts'
-import { startTracker } from '../freshness/tracker/tracker.ts'
 
 import type { ResolvedConfig, ResolvedDatabase } from './config.ts'
 import type { Connections } from './connections.ts'
 import type { Logger } from '../core/log.ts'
-import type { Tracking } from '../engines/postgres/changes/tables.ts'
 import type { Store } from '../store/store.ts'
 
 export interface OpenDatabasesOptions {
@@ -59,34 +57,9 @@ export async function openClusters(options: OpenDatabasesOptions): Promise<Reado
   return clusters
 }
 
-export type TrackersOptions = Omit<OpenDatabasesOptions, 'closers'>
-
-/** What a process of trackers is told: plain data. */
-export interface TrackerSettings {
-  readonly config: ResolvedConfig
-  readonly connections: Connections
-}
-
-/** Starts the trackers of all databases whose changes are followed; answers what stops them. */
-export function startTrackers({ config, connections, store, log }: TrackersOptions): () => Promise<void> {
-  const followed = Object.entries(connections.databases).filter(([, { changes }]) => changes === true)
-  const trackers = followed.map(([name, { direct }]) => {
-    const settings = settingsOf(config, name)
-    const trackingOf = trackingIn(settings)
-    return startTracker({ database: name, address: direct, store, trackingOf, ddl: settings.ddl, log })
-  })
-  return async () => {
-    await Promise.all(trackers.map((tracker) => tracker.stop()))
-  }
-}
-
-function settingsOf(config: ResolvedConfig, name: string): ResolvedDatabase {
+/** What the configuration says of a database that is known to it. */
+export function settingsOf(config: ResolvedConfig, name: string): ResolvedDatabase {
   const settings = config.databases[name]
   if (settings === undefined) throw new Error(`expected the configuration to know the database ${name}`)
   return settings
-}
-
-function trackingIn({ tracking }: ResolvedDatabase): (schema: string, name: string) => Tracking {
-  const tables = (tracking.tables ?? {}) as Readonly<Record<string, Tracking>>
-  return (schema, name) => tables[`${schema}.${name}`] ?? tables[name] ?? tracking.default
 }

@@ -1,7 +1,7 @@
 /** The processes of a system as groups of its supervisor: pure functions from what is wanted to what is spawned. */
 
 import type { AppOptions, ResolvedConfig } from './config.ts'
-import type { TrackerSettings } from './databases.ts'
+import type { TrackerSettings } from './trackers.ts'
 import type { Connections } from './connections.ts'
 import type { CloneSettings } from './processes/clone.ts'
 import type { PageFrontSettings } from './page-front.ts'

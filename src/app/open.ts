@@ -7,10 +7,9 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { resolveConfig, type AppOptions, type ResolvedConfig } from './config.ts'
-import { prepareDatabases, type Connections } from './connections.ts'
 import { createAppCache } from './cache.ts'
 import { createBaking } from './baking.ts'
-import { openDatabases, startTrackers } from './databases.ts'
+import { openDatabases } from './databases.ts'
 import { createAppFiles } from './files.ts'
 import { createAppJobs } from './jobs.ts'
 import { createDatabasesOf, createInstance, type Fourfold } from './fourfold.ts'
@@ -24,7 +23,9 @@ import { Pages } from '../pages/pages.ts'
 import { createSessions } from '../sessions/sessions.ts'
 
 import type { Build } from '../clones/build/snapshot.ts'
+import type { Connections } from './connections.ts'
 import type { App, DatabaseDefinitions, SchemasOf } from './define-app.ts'
+import type { TrackersOptions } from './trackers.ts'
 
 export interface OpenOptions {
   /** Settings that win over the app's and the environment's. */
@@ -69,7 +70,7 @@ export async function open<Databases extends DatabaseDefinitions>(
     closers.push(() => store.close())
     const databases = await openDatabases({ config, connections, store, log, closers })
     const { clusters } = databases
-    if (options.connections === undefined) closers.push(startTrackers({ config, connections, store, log }))
+    if (options.connections === undefined) closers.push(await trackChanges({ config, connections, store, log }))
     const secrets = config.sessions.secrets?.length
       ? config.sessions.secrets
       : await developmentSecrets(config.dataDir, env)
@@ -141,6 +142,8 @@ async function startEverything(
   log: Logger,
   closers: Closers,
 ): Promise<Connections> {
+  // Loaded here only: a clone prepares nothing, and starts sooner without it.
+  const { prepareDatabases } = await import('./connections.ts')
   const prepared = await prepareDatabases({ config, directory: app.directory, processes: 1, log })
   closers.push(() => prepared.stop())
   const storeUrl = givenStoreUrl(config)
@@ -155,6 +158,12 @@ async function startEverything(
     if (made !== null) await rm(made, { recursive: true, force: true })
   })
   return { databases: prepared.databases, storeUrl: `unix:${path}` }
+}
+
+/** Loaded here only, as what prepares databases is: in a system, a process of its own does this. */
+async function trackChanges(options: TrackersOptions): Promise<() => Promise<void>> {
+  const { startTrackers } = await import('./trackers.ts')
+  return startTrackers(options)
 }
 
 /** Closes in the reverse order of opening; each part gets its turn even if another fails. */

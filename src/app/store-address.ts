@@ -40,3 +40,9 @@ export function storeConnections(
   const other = addressFromUrl(store.url, undefined, 'store.url')
   return other.host === address.host && other.port === address.port ? connectionsPerProcess : 0
 }
+
+/** Where the tier of the cache is. Unless it is given: the store's own server where it can keep entries. An app that keeps everything in its database has none. */
+export function tierUrl({ cache }: Pick<ResolvedConfig, 'cache'>, { storeUrl }: Pick<Connections, 'storeUrl'>): string {
+  if (cache.tierUrl !== undefined) return cache.tierUrl
+  return /^(?:unix:|rediss?:)/.test(storeUrl) ? storeUrl : 'none'
+}

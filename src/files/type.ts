@@ -3,7 +3,6 @@
  * inline; all others (HTML, SVG, PDF, scripts and what nobody knows) are for saving.
  */
 
-import { fileTypeFromBuffer } from 'file-type'
 import { FourfoldError } from '../core/errors.ts'
 
 /** How much of the beginning is looked at. */
@@ -18,6 +17,8 @@ const shownTypes: ReadonlySet<string> = new Set([
 
 /** The type of a file that begins with these bytes. */
 export async function sniffType(beginning: Uint8Array): Promise<string> {
+  // Loaded with the first file: it knows a great many types, and most processes are never sent one.
+  const { fileTypeFromBuffer } = await import('file-type')
   const sample = beginning.subarray(0, sampleBytes)
   // What confuses the library looks like nothing.
   const found = await fileTypeFromBuffer(sample).catch(() => undefined)

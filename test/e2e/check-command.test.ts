@@ -129,7 +129,7 @@ One clone answered 200 (2 times).
 
   test('Ctrl-C stops everything that it started', async (t) => {
     const project = await makeProject(t, 'counter', twice)
-    const { child, ended } = check(t, project, ['requests.http', '--runs', '20'])
+    const { child, ended } = check(t, project, ['requests.http', '--clones', '2', '--runs', '20'])
     const runs = async (): Promise<boolean> =>
       (await readdir(project.temporary, { recursive: true })).some((name) => name.endsWith('/run-2'))
     await waitFor('the second run to begin', runs, 60_000)

@@ -9,21 +9,13 @@ import { connect, makeDirectory } from '../support/postgres.ts'
 import { nothingLeft, startCommand } from '../support/start-command.ts'
 import { waitFor } from '../support/wait-for.ts'
 
-/** A browser's form, sent with the cookies that it has. Answers the cookies it has afterwards. */
-async function send(url: string, fields: Record<string, string>, cookies = ''): Promise<string> {
-  const { origin } = new URL(url)
-  const headers = { origin, cookie: cookies }
-  const answer = await fetch(url, { method: 'POST', headers, body: new URLSearchParams(fields), redirect: 'manual' })
-  assert.ok(answer.status < 400, `${answer.status}: ${await answer.text()}`)
-  const set = answer.headers.getSetCookie().map((line) => line.split(';')[0]!)
-  return [cookies, ...set].filter(Boolean).join('; ')
-}
+const app = 'test/support/session-app/app.ts'
 
 suite('fourfold start on the app’s own database alone', () => {
   test('a session outlives the clone that made it, and the whole system', async (t) => {
     const data = await makeDirectory(t)
     const env = { FOURFOLD_STORE_DATABASE: 'main', FOURFOLD_CLONES_MIN: '2' }
-    const first = await startCommand(t, { data, env })
+    const first = await startCommand(t, { app, data, env })
     assert.match(first.output(), /store\s+in the database main/)
     const note = await readSystemNote(data)
     assert.equal(
@@ -31,18 +23,19 @@ suite('fourfold start on the app’s own database alone', () => {
       false,
       'no store process',
     )
-    const ada = { username: 'Ada', email: 'ada@example.com', password: 'correct horse' }
-    const cookie = await send(`${first.url}/register`, ada)
-    const settings = (url: string): Promise<Response> =>
-      fetch(`${url}/settings`, { headers: { cookie }, redirect: 'manual' })
-    for (const name of ['clone-1.1', 'clone-2.1']) {
-      const clone = (await readSystemNote(data))?.processes.find((each) => each.name === name)
+    const signedIn = await fetch(first.url, { method: 'POST' })
+    assert.equal(await signedIn.text(), 'Ada')
+    const cookie = signedIn.headers.getSetCookie().map((line) => line.split(';')[0])
+    const name = async (url: string): Promise<string> =>
+      await (await fetch(url, { headers: { cookie: cookie.join('; ') } })).text()
+    for (const id of ['clone-1.1', 'clone-2.1']) {
+      const clone = (await readSystemNote(data))?.processes.find((each) => each.name === id)
       process.kill(clone!.pid, 'SIGKILL')
       // The other one may still be starting, in place of the one that was killed before.
-      const read = async (): Promise<boolean> => (await settings(first.url)).status === 200
+      const read = async (): Promise<boolean> => (await name(first.url)) === 'Ada'
       await waitFor('the session to be read by another clone', read, 60_000)
       await waitFor('its successor', async () =>
-        (await readSystemNote(data))?.processes.some((each) => each.name === name.replace('.1', '.2')),
+        (await readSystemNote(data))?.processes.some((each) => each.name === id.replace('.1', '.2')),
       )
     }
     const looker = await connect(t, note!.connections.databases['main']!.primary)
@@ -51,8 +44,8 @@ suite('fourfold start on the app’s own database alone', () => {
     first.child.kill('SIGINT')
     await once(first.child, 'exit')
     await nothingLeft(data)
-    const second = await startCommand(t, { data, env })
-    assert.equal((await settings(second.url)).status, 200)
+    const second = await startCommand(t, { app, data, env })
+    assert.equal(await name(second.url), 'Ada')
     second.child.kill('SIGINT')
     await once(second.child, 'exit')
     await nothingLeft(data)

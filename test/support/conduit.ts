@@ -28,19 +28,22 @@ type Connection = Awaited<ReturnType<typeof connect>>
 export interface ConduitOptions {
   /** The file that defines the app. Default: the example's own. */
   readonly app?: URL
+  /** Default: 3. */
+  readonly clones?: number
 }
 
 const ownApp = new URL('../../examples/conduit/src/app.ts', import.meta.url)
 const replicaDelayMs = 200
 
 /** Starts Conduit on an empty database; `CONDUIT_URL` names one that runs already. */
-export async function startConduit(t: Cleanup, { app: url = ownApp }: ConduitOptions = {}): Promise<RunningConduit> {
+export async function startConduit(t: Cleanup, options: ConduitOptions = {}): Promise<RunningConduit> {
+  const { app: url = ownApp, clones: count = 3 } = options
   const running = process.env['CONDUIT_URL']
   if (running !== undefined) return { url: running, caughtUp: async () => undefined, ...notOurs }
   const appFile = fileURLToPath(url)
   const app = await loadApp(appFile)
   const dataDir = await makeDirectory(t, 'conduit-')
-  const overrides = { clones: 3, balancer: { port: 0 }, dataDir, logLevel: 'error' as const }
+  const overrides = { clones: count, balancer: { port: 0 }, dataDir, logLevel: 'error' as const }
   const config = resolveConfig(withReplicas(app.definition), {}, overrides)
   const system = await startSystem({ app, appFile, config, overrides, env: {}, log: silentLogger })
   endAfter(t, () => system.stop())

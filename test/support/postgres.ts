@@ -9,6 +9,7 @@ import pg from 'pg'
 
 import { silentLogger } from '../../src/core/log.ts'
 import type { PostgresAddress } from '../../src/engines/postgres/address.ts'
+import { pauseAfter } from './wait-for.ts'
 import {
   type EmbeddedCluster,
   type EmbeddedClusterOptions,
@@ -93,16 +94,18 @@ export async function connect(t: Cleanup, address: PostgresAddress): Promise<pg.
 
 /** Waits until `check` answers something other than undefined, null or false; what it throws counts as not yet. */
 export async function until<T>(what: string, check: () => Promise<T>, deadlineMs = 10_000): Promise<NonNullable<T>> {
-  const end = performance.now() + deadlineMs
+  const begun = performance.now()
   let last: unknown
-  while (performance.now() < end) {
+  for (let askedMs = begun; askedMs < begun + deadlineMs; askedMs = performance.now()) {
     try {
       last = await check()
       if (last !== undefined && last !== null && last !== false) return last as NonNullable<T>
     } catch (error) {
       last = error
     }
-    await new Promise((resolve) => setTimeout(resolve, 10))
+    const nowMs = performance.now()
+    const pauseMs = Math.max(10, pauseAfter(nowMs - askedMs, nowMs - begun))
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
   throw new Error(
     `Waited ${deadlineMs} ms for ${what}; last: ${last instanceof Error ? last.message : JSON.stringify(last)}`,

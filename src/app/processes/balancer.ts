@@ -7,11 +7,11 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 import { startBalancer, type Balancer, type BalancerOptions } from '../../clones/balancer/balancer.ts'
 import { failToStart, readSettings, watchParent } from '../../clones/child.ts'
-import { followFrom, type HostsBalancerSettings } from '../hosts-balancer.ts'
 import { createLogger, type LogLevel } from '../../core/log.ts'
-import { openPageFront, type OpenPageFront, type PageFrontSettings } from '../page-front.ts'
 
 import type { Follower } from '../../clones/hosts/follower.ts'
+import type { HostsBalancerSettings } from '../hosts-balancer.ts'
+import type { OpenPageFront, PageFrontSettings } from '../page-front.ts'
 
 export interface BalancerSettings extends Omit<BalancerOptions, 'log'> {
   readonly logLevel?: LogLevel
@@ -57,6 +57,8 @@ const retryMs = 1_000
 
 /** Requests do not wait for it, and fail for nothing of it: until it is there, clones answer. */
 async function answerPages(settings: PageFrontSettings, by: Balancer): Promise<OpenPageFront | null> {
+  // Loaded here only: most of what a balancer would load is for pages, and not every app has any.
+  const { openPageFront } = await import('../page-front.ts')
   while (!stopping.signal.aborted) {
     try {
       const front = await openPageFront(settings, log)
@@ -70,9 +72,15 @@ async function answerPages(settings: PageFrontSettings, by: Balancer): Promise<O
   return null
 }
 
+/** Loaded here only, as pages are: on one host, the supervisor names the clones. */
+async function followHosts(settings: HostsBalancerSettings, by: Balancer): Promise<Follower> {
+  const { followFrom } = await import('../hosts-balancer.ts')
+  return await followFrom(settings, by, log)
+}
+
 try {
   balancer = await startBalancer({ ...options, log })
-  if (hosts !== undefined) follower = await followFrom(hosts, balancer, log)
+  if (hosts !== undefined) follower = await followHosts(hosts, balancer)
   if (pages !== undefined) opened = answerPages(pages, balancer)
   parent.send({ type: 'ready', address: balancer.address })
 } catch (error) {

@@ -6,7 +6,7 @@
 
 import { failToStart, readSettings, watchParent } from '../../clones/child.ts'
 import { createLogger } from '../../core/log.ts'
-import { startTrackers, type TrackerSettings } from '../databases.ts'
+import { startTrackers, type TrackerSettings } from '../trackers.ts'
 import { connectAppStore } from '../store-address.ts'
 
 import type { Store } from '../../store/store.ts'

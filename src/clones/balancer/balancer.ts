@@ -26,6 +26,7 @@ import { createRetryBudget } from './retry-budget.ts'
 import { createTrust, type Trust } from './trust.ts'
 import { asksForWebSocket, upgrade } from './upgrade.ts'
 import { chooseClient } from './upstream/open-client.ts'
+import type { OpenClient } from './upstream/client.ts'
 import { createUpstreamSet, type UpstreamSet } from './upstream-set.ts'
 import { createWarnings } from './warnings.ts'
 
@@ -68,7 +69,8 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
   const limits: BalancerLimits = { ...defaultLimits, ...definedOf(options) }
   const files = certificateFiles(options.tls)
   const certificate = files === null ? null : await readCertificate(files)
-  const front = new Front(limits, options.log, certificate)
+  const openClient = await chooseClient(limits, options.log)
+  const front = new Front({ limits, openClient, certificate, log: options.log })
   const address = await listen(front.server, options.host ?? '127.0.0.1', options.port ?? 8080)
   const unfollow =
     files === null || certificate === null
@@ -91,6 +93,13 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
   }
 }
 
+interface FrontParts {
+  readonly limits: BalancerLimits
+  readonly openClient: OpenClient
+  readonly certificate: Certificate | null
+  readonly log: Logger
+}
+
 class Front {
   readonly server: Server
   readonly upstreams: UpstreamSet
@@ -107,12 +116,12 @@ class Front {
   readonly #refusals = new WeakSet<ServerResponse>()
   #stopping = false
 
-  constructor(limits: BalancerLimits, log: Logger, certificate: Certificate | null) {
+  constructor({ limits, openClient, certificate, log }: FrontParts) {
     this.#limits = limits
     this.#log = log
     this.#trust = createTrust(limits.trustProxy)
     this.#connections = createClientConnections(limits, this.#trust)
-    this.upstreams = createUpstreamSet(limits, chooseClient(limits, log))
+    this.upstreams = createUpstreamSet(limits, openClient)
     this.#context = {
       upstreams: this.upstreams,
       budget: createRetryBudget(),

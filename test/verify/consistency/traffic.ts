@@ -32,10 +32,12 @@ export interface TrafficOptions {
   readonly reads?: readonly Wanted['kind'][] | undefined
   /** In how many ways a sum is asked for. Default 1. */
   readonly variants?: number | undefined
+  /** After a read, at most. Default 12. */
+  readonly longestPauseMs?: number
 }
 
 const tabsPerSession = 2
-const longestPauseMs = 12
+const shortPauseMs = 12
 /** After a failure a client waits a moment. */
 const retryMs = 100
 /** Half of the reads are of what was read or written last. */
@@ -94,7 +96,7 @@ export class Traffic {
   }
 
   async #browse(session: string, level: Level): Promise<void> {
-    const { writeShare } = this.#options
+    const { writeShare, longestPauseMs = shortPauseMs } = this.#options
     let last = this.#pickRead()
     while (!this.#over) {
       const writes = Math.random() < writeShare

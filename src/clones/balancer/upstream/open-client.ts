@@ -5,9 +5,8 @@ import type { BalancerLimits } from '../options.ts'
 import type { OpenClient } from './client.ts'
 import { createNativeClient } from './native-client.ts'
 import { loadResponseParser } from './response-parser.ts'
-import { createUndiciClient } from './undici-client.ts'
 
-export function chooseClient(limits: BalancerLimits, log: Logger): OpenClient {
+export async function chooseClient(limits: BalancerLimits, log: Logger): Promise<OpenClient> {
   const createParser = limits.nativeParser ? loadResponseParser() : null
   if (createParser !== null) return (address) => createNativeClient(address, { ...limits, createParser })
   if (limits.nativeParser) {
@@ -16,5 +15,7 @@ export function chooseClient(limits: BalancerLimits, log: Logger): OpenClient {
       "Node's own parser cannot be used with this version: requests cost half as much again",
     )
   }
+  // Loaded here only: it takes longer than everything else that a balancer loads.
+  const { createUndiciClient } = await import('./undici-client.ts')
   return (address) => createUndiciClient(address, limits)
 }

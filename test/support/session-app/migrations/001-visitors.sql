@@ -1,0 +1,1 @@
+create table visitors (name text primary key);
