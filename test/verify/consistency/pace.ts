@@ -9,8 +9,6 @@ export interface Pace {
   readonly steadyMs: number
   /** How long the storm lasts, at least. */
   readonly stormMs: number
-  /** Of each reader between two reads in the storm, at most. */
-  readonly longestPauseMs: number
   /** Between the end of one fault and the next. */
   readonly betweenMs: number
   /** How long something that is stopped or cut off stays so. */
@@ -29,7 +27,6 @@ export const fullPace: Pace = {
   steadyReads: 6_000,
   steadyMs: 60_000,
   stormMs: 140_000,
-  longestPauseMs: 12,
   betweenMs: 3_500,
   stoppedMs: 1_500,
   allFaults: true,
@@ -43,8 +40,6 @@ export const quickPace: Pace = {
   steadyReads: 600,
   steadyMs: 15_000,
   stormMs: 6_000,
-  // It lasts as long as its faults do, and readers without a rest would only keep the machine from other tests.
-  longestPauseMs: 40,
   betweenMs: 200,
   stoppedMs: 500,
   allFaults: false,

@@ -51,8 +51,7 @@ export async function usePhase(run: Run, phase: Phase): Promise<void> {
   const options: TrafficOptions = { url, history, name, levels, writeShare: 0.005, cachedShare: 0.7, late }
   await useSteadily(run, phase, options)
   history.add({ operation: 'phase', name: `${phase.name}, storm`, tiers: [], invoked: performance.now() })
-  const { longestPauseMs } = run.pace
-  await storm(run, { ...options, name: `${name}storm`, writeShare: 0.05, longestPauseMs })
+  await storm(run, { ...options, name: `${name}storm`, writeShare: 0.05 })
   const last = new Traffic({ ...options, name: `${name}last` })
   await waitFor('a last read of everything', () => last.readAll(`${name}last-0`), worksAgainMs)
   await last.stop()

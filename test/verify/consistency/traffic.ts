@@ -32,12 +32,10 @@ export interface TrafficOptions {
   readonly reads?: readonly Wanted['kind'][] | undefined
   /** In how many ways a sum is asked for. Default 1. */
   readonly variants?: number | undefined
-  /** After a read, at most. Default 12. */
-  readonly longestPauseMs?: number
 }
 
 const tabsPerSession = 2
-const shortPauseMs = 12
+const longestPauseMs = 12
 /** After a failure a client waits a moment. */
 const retryMs = 100
 /** Half of the reads are of what was read or written last. */
@@ -96,7 +94,7 @@ export class Traffic {
   }
 
   async #browse(session: string, level: Level): Promise<void> {
-    const { writeShare, longestPauseMs = shortPauseMs } = this.#options
+    const { writeShare } = this.#options
     let last = this.#pickRead()
     while (!this.#over) {
       const writes = Math.random() < writeShare
