@@ -12,22 +12,28 @@ export const TAKE: string = `set state = 'running', worker = $1, token = j.token
 const mostBytes = 4 * 2 ** 20
 
 /**
- * $1 worker, $2 names, $3 how many; fewer, and `more`, where their inputs are large. Each name is read in its own range of the index, so that names which this worker does
- * not know cost it nothing. SKIP LOCKED: two workers that ask at once get different rows, and neither waits.
- *
- * `any(array[…])` instead of `=`: rows can be found by the primary key that way and in no other, such as along the whole of it
- * for a merge, which costs the same while the table is empty.
+ * The body of a function. $1 worker, $2 names, $3 how many; fewer, and `more`, where their inputs are large. Each name is read
+ * in its own range of the index, so that names which this worker does not know cost it nothing. SKIP LOCKED: two workers that
+ * ask at once get different rows, and neither waits. What is locked and left is free again at the end of the transaction.
  */
-export const CLAIM_SQL: string = `
-with offered as materialized (
-  select o.id, o.rank, o.bytes from unnest($2::text[]) as n (name) cross join lateral (
-    select w.id, w.rank, pg_column_size(w.input) as bytes from fourfold.jobs w
-    where w.name = n.name and w.state = 'waiting' order by w.rank, w.id limit $3 for update skip locked) o),
-added as (select id, rank, sum(bytes) over (order by rank, id) - bytes as before from offered order by rank, id limit $3),
-chosen as materialized (select id from added where before < ${mostBytes})
-update fourfold.jobs j ${TAKE} from chosen where j.id = any(array[chosen.id])
-returning ${claimed}, extract(epoch from j.rank)::float8 as rank,
-  (select count(*) from chosen) < (select count(*) from added) as more`
+export const CLAIM_BODY: string = `
+declare
+  ids bigint[]; total bigint := 0; more boolean := false; one record;
+begin
+  for one in
+    select o.id, o.bytes from unnest($2) as n (name) cross join lateral (
+      select w.id, w.rank, pg_column_size(w.input) as bytes from fourfold.jobs w
+      where w.name = n.name and w.state = 'waiting' order by w.rank, w.id limit $3 for update skip locked) o
+    order by o.rank, o.id limit $3
+  loop
+    if total >= ${mostBytes} then more := true; exit; end if;
+    ids := ids || one.id;
+    total := total + one.bytes;
+  end loop;
+  if ids is null then return; end if;
+  return query update fourfold.jobs j ${TAKE} where j.id = any(ids)
+    returning ${claimed}, extract(epoch from j.rank)::float8, more;
+end`
 
 /** The same for ids that are locked already: $2 ids. */
 export const CLAIM_IDS_SQL: string = `
@@ -93,7 +99,8 @@ const finishedColumns = `segment, id, name, state, input, output, owner, worker,
   message, errors, run_at, ordered_at, begun_at, finished_at`
 
 /**
- * $1 worker, $2 ids, $3 tokens, $4 outputs, $5 the partition. What else a row must be is compared in a way that no index
+ * $1 worker, $2 ids, $3 tokens, $4 outputs, $5 the partition. `any(array[…])` instead of `=`: rows can be found by the primary
+ * key that way and in no other, such as along the whole of it for a merge, which costs the same while the table is empty. What else a row must be is compared in a way that no index
  * serves, for the same reason: by that of what runs, all that a worker has would be read for each that it completes.
  */
 export const COMPLETE_SQL: string = `

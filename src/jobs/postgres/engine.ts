@@ -182,10 +182,7 @@ async function order(
   behind?: string,
   tries = mostTries,
 ): Promise<readonly Ordered[]> {
-  const columns = (['name', 'input', 'owner', 'key', 'uniqueKey', 'priority', 'delayMs', 'attempts'] as const).map(
-    (column) => jobs.map((job) => job[column]),
-  )
-  const { rows } = await run(orders.ORDER_SQL, columns, behind)
+  const { rows } = await insert(run, jobs, behind)
   if (rows.length === jobs.length) return rows.map(({ id }) => ({ id: id as string, isNew: true }))
   const matched = await match(run, jobs, rows)
   const left = jobs.filter((_, at) => matched[at] === null)
@@ -194,6 +191,18 @@ async function order(
   if (tries === 1) throw busy(left[0]!)
   const again = [...(await order(run, left, behind, tries - 1))]
   return matched.map((one) => one ?? again.shift()!)
+}
+
+const columns = ['name', 'input', 'owner', 'key', 'uniqueKey', 'priority', 'delayMs', 'attempts'] as const
+
+function insert(run: RunStatement, jobs: readonly NewJob[], behind?: string): ReturnType<RunStatement> {
+  const [job] = jobs
+  if (job !== undefined && jobs.length === 1) {
+    const values = columns.map((column) => job[column])
+    return run(orders.ORDER_ONE_SQL, values, behind)
+  }
+  const values = columns.map((column) => jobs.map((one) => one[column]))
+  return run(orders.ORDER_SQL, values, behind)
 }
 
 /** Some were there already: by their unique keys. Of two alike in one call the first is new. Null: there is none any more. */

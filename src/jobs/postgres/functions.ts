@@ -8,15 +8,15 @@
  * A name ends in the number of its body. Another body gets another number: builds of before and after work on one database.
  */
 
-import { CLAIM_SQL, COMPLETE_SQL } from './claims.ts'
+import { CLAIM_BODY, COMPLETE_SQL } from './claims.ts'
 
 const byIndex = ['seqscan', 'bitmapscan', 'hashjoin', 'mergejoin'].map((way) => `set enable_${way} = off`).join(' ')
 
-function functionOf(name: string, parameters: string, answers: string, statement: string): string {
+function functionOf(name: string, parameters: string, answers: string, body: string): string {
   return `create or replace function fourfold.${name}(${parameters}) returns table (${answers})
 language plpgsql ${byIndex} as $fourfold$
 #variable_conflict use_column
-begin return query ${statement}; end $fourfold$;`
+${body} $fourfold$;`
 }
 
 const claim = 'claim_jobs_1'
@@ -29,9 +29,14 @@ export const CREATE_FUNCTIONS_SQL: string = [
     claim,
     'bigint, text[], integer',
     `id bigint, token integer, name text, input json, owner text, attempt integer, attempts integer, cancelled boolean, rank float8, more boolean`,
-    CLAIM_SQL,
+    CLAIM_BODY,
   ),
-  functionOf(complete, 'bigint, bigint[], integer[], text[], integer', 'id bigint, version integer', COMPLETE_SQL),
+  functionOf(
+    complete,
+    'bigint, bigint[], integer[], text[], integer',
+    'id bigint, version integer',
+    `begin return query ${COMPLETE_SQL}; end`,
+  ),
 ].join('\n')
 
 /** $1 worker, $2 names, $3 how many. */

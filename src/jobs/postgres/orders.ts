@@ -16,6 +16,17 @@ order by o.place
 on conflict (name, unique_key) where unique_key is not null and state <> 'failed' do nothing
 returning id, name, unique_key`
 
+/**
+ * The same for one: $1 name, $2 input, $3 owner, $4 key, $5 unique key, $6 priority, $7 delay in ms, $8 attempts. A third
+ * less work than for many.
+ */
+export const ORDER_ONE_SQL: string = `
+insert into fourfold.jobs (name, state, run_at, rank, priority, input, owner, key, unique_key, attempts)
+values ($1, case when $7::float8 > 0 then 'scheduled' else 'waiting' end, clock_timestamp() + $7 * interval '1 ms',
+  clock_timestamp() + $7 * interval '1 ms' - $6::smallint * interval '1 min', $6, $2::text::json, $3, $4, $5, $8)
+on conflict (name, unique_key) where unique_key is not null and state <> 'failed' do nothing
+returning id, name, unique_key`
+
 /** $1 names, $2 unique keys. */
 export const FIND_UNIQUE_SQL: string = `
 select j.id, j.name, j.unique_key from unnest($1::text[], $2::text[]) as u (name, unique_key)
