@@ -96,11 +96,11 @@ async function findTimes(of: JobEngine, firstId: number, lastId: number): Promis
 
 /** Orders one after the other until told to stop; answers how long each took to begin. */
 async function startTimes({ name, places, client, host }: Contender, until: Promise<unknown>): Promise<number[]> {
+  const over = new AbortController()
   await host.start({ contender: name, places, concurrency: usualConcurrency, mode: 'tell' })
-  let isOver = false
-  void until.finally(() => (isOver = true))
+  void until.finally(() => over.abort())
   const times: number[] = []
-  for (let n = 0; !isOver || n < 100; n += 1) {
+  for (let n = 0; !over.signal.aborted || n < 100; n += 1) {
     const begun = host.hear((news) => (news.news === 'begun' && news.n === n ? news.atMs : undefined))
     const orderedMs = nowMs()
     await client.one(n)
