@@ -72,7 +72,7 @@ http {
 
 /** In front of whoever has them; from the second time on it answers from memory. */
 export async function startVarnish(backend: number): Promise<StaticFront | null> {
-  const program = await findProgram('varnish', ['varnishd'])
+  const program = await findProgram('varnish-modules', ['varnishd'])
   if (program === null) return null
   const directory = await mkdtemp(join(tmpdir(), 'ff-varnish-'))
   const port = await freePort()
