@@ -6,6 +6,7 @@ import { JobThreads } from './job-threads.ts'
 import { poolOfWorker } from './jobs-connections.ts'
 import { Naming } from '../engines/postgres/naming.ts'
 import { createClient, createOwnPool } from '../engines/postgres/pools.ts'
+import { withDeadline } from '../core/deadline.ts'
 import { FourfoldError } from '../core/errors.ts'
 import { Scope } from '../freshness/scope.ts'
 import { Jobs, type JobsCore, type JobsScope } from '../jobs/jobs.ts'
@@ -61,6 +62,8 @@ export interface AppJobs {
 }
 
 const ownStatementMs = 10_000
+/** Of what is nobody's loss, when the database says nothing. */
+const endsWithinMs = 2_000
 
 /** @throws FF_JOB_DEFINITION */
 export function createAppJobs(options: AppJobsOptions): AppJobs {
@@ -90,8 +93,7 @@ export function createAppJobs(options: AppJobsOptions): AppJobs {
   closers.push(async () => {
     core.ending.abort()
     pending.close()
-    await watch.close()
-    await teller.settle()
+    await within(endsWithinMs, [watch.close(), teller.settle()])
   })
   return {
     of: (scope) => new Jobs(core, scopeOf(scope, Object.values(clusters))),
@@ -171,7 +173,8 @@ function startWorker(parts: WorkerParts): JobWorker {
     startJobSchedules({ engine, ready: core.ready, jobs: known, teller: core.teller, log }),
   ]
   closers.push(async () => {
-    await Promise.all([worker.stop(), ...ended.map((stop) => stop())])
+    const others = ended.map((stop) => stop())
+    await Promise.all([worker.stop(), within(endsWithinMs, others)])
     await threads?.close()
     await pool.end()
   })
@@ -243,6 +246,10 @@ function clusterDatabase(cluster: Cluster, naming: Naming): JobsDatabase {
     run: runBy(naming, (statement, values) => cluster.runOwn(statement, values)),
     transaction: async (work) => await inTransaction(await cluster.checkoutOwn(), work),
   }
+}
+
+async function within(ms: number, work: readonly Promise<unknown>[]): Promise<void> {
+  await withDeadline(Promise.all(work), ms, 'the end of what jobs have under way').catch(() => undefined)
 }
 
 function onceReady(engine: JobEngine): () => Promise<void> {

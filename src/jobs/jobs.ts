@@ -186,7 +186,9 @@ export class Jobs {
     const orders = await Promise.all(inputs.map((input) => orderOf(job, policy, input, owner, options)))
     await ready()
     if (options.in === undefined) {
-      const call: Call = orders.some(({ delayMs }) => delayMs > 0) ? { due: true } : { work: true }
+      const call: Call = orders.some(({ delayMs }) => delayMs > 0)
+        ? { due: true }
+        : { work: true, names: [policy.name] }
       return await teller.calling(call, (message) => engine.order(this.#core.database.run, orders, message))
     }
     const ordered = await engine.order(await transactions.enter(options.in), orders)

@@ -17,6 +17,8 @@ import type { Store } from '../store/store.ts'
 export interface Call {
   /** Jobs are waiting. */
   readonly work?: true
+  /** Of these names, and of no others as far as is known here. Absent: of any. */
+  readonly names?: readonly string[]
   /** Jobs will be due. */
   readonly due?: true
   /** What is paused has changed. */
@@ -39,6 +41,7 @@ const news = 'jobs:news'
 const kept = { maxEntries: 1_000, ttlMs: 60_000 }
 /** Of a call, which must be short. */
 const maxCancelled = 200
+const maxNamed = 10
 const packr = new Packr({ useRecords: false })
 
 export class Teller {
@@ -54,10 +57,12 @@ export class Teller {
   }
 
   call({ cancel = [], ...call }: Call): void {
-    const before = this.#call.cancel ?? []
+    const { cancel: before = [], names: _names, ...known } = this.#call
+    const names = namesOf(this.#call, call)
     this.#call = {
-      ...this.#call,
-      ...call,
+      ...known,
+      ...{ ...call, names: undefined },
+      ...(names !== null && { names }),
       ...((before.length > 0 || cancel.length > 0) && { cancel: [...before, ...cancel] }),
     }
     this.#calling ??= this.#run(async () => {
@@ -121,6 +126,14 @@ export class Teller {
       .appendToStream(news, packr.pack(ids), kept)
       .catch((error: unknown) => log.debug({ error }, 'not told of jobs: others find out by asking'))
   }
+}
+
+/** Of what both together call for work; null: of any, or of none. */
+function namesOf(one: Call, other: Call): readonly string[] | null {
+  const calls = [one, other].filter(({ work }) => work === true)
+  if (calls.some(({ names }) => names === undefined)) return null
+  const names = [...new Set(calls.flatMap((call) => call.names!))]
+  return names.length > 0 && names.length <= maxNamed ? names : null
 }
 
 /** What a message calls for; nothing, where another version has said something else. */

@@ -44,11 +44,13 @@ export function listenForCalls(
       const client = newClient()
       try {
         const lost = listen(client, hear, end.signal)
-        await client.connect()
-        await client.query(`listen ${channel}`)
-        // Between one connection and the next nothing is heard.
-        missed()
-        await Promise.race([lost, test(client, end.signal)])
+        const listening = client.connect().then(async () => {
+          await client.query(`listen ${channel}`)
+          // Between one connection and the next nothing is heard.
+          missed()
+          await test(client, end.signal)
+        })
+        await Promise.race([lost, listening])
       } catch (error) {
         if (!end.signal.aborted) log.debug({ error }, 'no connection listens for calls: trying again')
       }

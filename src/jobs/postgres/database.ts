@@ -3,14 +3,21 @@
 import { sendNamed, type Naming } from '../../engines/postgres/naming.ts'
 
 import { CALL_SQL } from './calls.ts'
-import { CALL_CLAIM_SQL, CALL_COMPLETE_SQL } from './functions.ts'
+import { CALL_CLAIM_FEW_SQL, CALL_CLAIM_SQL, CALL_COMPLETE_SQL } from './functions.ts'
 import { ORDER_ONE_SQL, ORDER_SQL } from './orders.ts'
 
 import type pg from 'pg'
 import type { JobsDatabase, RunStatement } from '../engine.ts'
 
 /** What there is nothing to choose in: plans of these are right however large their tables have become. */
-const keptPlans: ReadonlySet<string> = new Set([ORDER_SQL, ORDER_ONE_SQL, CALL_SQL, CALL_CLAIM_SQL, CALL_COMPLETE_SQL])
+const keptPlans: ReadonlySet<string> = new Set([
+  ORDER_SQL,
+  ORDER_ONE_SQL,
+  CALL_SQL,
+  CALL_CLAIM_SQL,
+  CALL_CLAIM_FEW_SQL,
+  CALL_COMPLETE_SQL,
+])
 
 type Client = Pick<pg.PoolClient, 'query' | 'release'>
 

@@ -4,7 +4,7 @@ import { FourfoldError } from '../../core/errors.ts'
 import { sqlState } from '../../engines/postgres/client.ts'
 import { CALL_SQL, callStatement } from './calls.ts'
 import * as claims from './claims.ts'
-import { CALL_CLAIM_SQL, CALL_COMPLETE_SQL } from './functions.ts'
+import { CALL_CLAIM_FEW_SQL, CALL_CLAIM_SQL, CALL_COMPLETE_SQL } from './functions.ts'
 import { claimWithin, type KeyRounds } from './limits.ts'
 import * as orders from './orders.ts'
 import { rotate } from './retention.ts'
@@ -32,6 +32,8 @@ export interface PostgresJobsOptions {
 
 /** The partition that is being filled is looked up so often: a finished job may stand in the one before. */
 const segmentMs = 10_000
+/** Of so many the inputs may be large. */
+const few = 16
 /** Orders that meet others like them which are finished at that moment, each time. */
 const mostTries = 10
 
@@ -91,7 +93,10 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
     },
 
     claim: async (worker, names, most) => {
-      const { rows } = await run(CALL_CLAIM_SQL, [worker, names, most])
+      const { rows } =
+        names.length === 1 && most <= few
+          ? await run(CALL_CLAIM_FEW_SQL, [worker, names[0], most])
+          : await run(CALL_CLAIM_SQL, [worker, names, most])
       return { claims: toClaims(rows), more: rows.length === most || rows[0]?.['more'] === true }
     },
     claimLimited: (worker, limits, most) =>

@@ -8,7 +8,7 @@
  * A name ends in the number of its body. Another body gets another number: builds of before and after work on one database.
  */
 
-import { CLAIM_BODY, COMPLETE_SQL } from './claims.ts'
+import { CLAIM_BODY, CLAIM_FEW_BODY, COMPLETE_SQL } from './claims.ts'
 
 const byIndex = ['seqscan', 'bitmapscan', 'hashjoin', 'mergejoin'].map((way) => `set enable_${way} = off`).join(' ')
 
@@ -20,17 +20,17 @@ ${body} $fourfold$;`
 }
 
 const claim = 'claim_jobs_1'
+const claimFew = 'claim_few_jobs_1'
 const complete = 'complete_jobs_1'
 
-export const functionNames: readonly string[] = [claim, complete]
+const claimed = `id bigint, token integer, name text, input json, owner text, attempt integer, attempts integer,
+  cancelled boolean, rank float8, more boolean`
+
+export const functionNames: readonly string[] = [claim, claimFew, complete]
 
 export const CREATE_FUNCTIONS_SQL: string = [
-  functionOf(
-    claim,
-    'bigint, text[], integer',
-    `id bigint, token integer, name text, input json, owner text, attempt integer, attempts integer, cancelled boolean, rank float8, more boolean`,
-    CLAIM_BODY,
-  ),
+  functionOf(claim, 'bigint, text[], integer', claimed, CLAIM_BODY),
+  functionOf(claimFew, 'bigint, text, integer', claimed, CLAIM_FEW_BODY),
   functionOf(
     complete,
     'bigint, bigint[], integer[], text[], integer',
@@ -41,6 +41,9 @@ export const CREATE_FUNCTIONS_SQL: string = [
 
 /** $1 worker, $2 names, $3 how many. */
 export const CALL_CLAIM_SQL: string = `select * from fourfold.${claim}($1, $2, $3)`
+
+/** $1 worker, $2 a name, $3 how many. */
+export const CALL_CLAIM_FEW_SQL: string = `select * from fourfold.${claimFew}($1, $2, $3)`
 
 /** $1 worker, $2 ids, $3 tokens, $4 outputs, $5 the partition. */
 export const CALL_COMPLETE_SQL: string = `select * from fourfold.${complete}($1, $2, $3, $4, $5)`

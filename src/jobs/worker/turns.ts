@@ -25,6 +25,8 @@ export interface TurnsOptions {
 const firstRetryMs = 100
 const lastRetryMs = 2_000
 const pausedForMs = 1_000
+/** Of a name that there is something of: few are asked for more cheaply than many. */
+const mostCalled = 16
 
 export class Turns {
   /** How long it waits at most until it asks again. */
@@ -39,6 +41,10 @@ export class Turns {
   #held = false
   #dueAtMs = -Infinity
   #againAtMs = Infinity
+  /** When it last asked for all names. */
+  #askedAtMs = -Infinity
+  /** Names that there is something of. All others were asked for since there was. */
+  readonly #called = new Set<string>()
   #limitedFirst = false
   /** Of those that are limited, the last that something was taken of: the others come first. */
   #last: string | null = null
@@ -68,7 +74,16 @@ export class Turns {
   wake(more: boolean, due = false): void {
     this.#more ||= more
     if (due) this.#dueAtMs = -Infinity
-    if (more || this.#more || this.#held) this.#wake.resolve()
+    if (more || this.#more || this.#held || this.#called.size > 0) this.#wake.resolve()
+  }
+
+  /** There may be jobs of these names that were not there before, and none of others that anybody knows of. */
+  call(names: readonly string[]): void {
+    for (const name of names) {
+      if (this.#limited.has(name)) this.#more = true
+      else if (this.#plain.includes(name)) this.#called.add(name)
+    }
+    if (this.#more || this.#called.size > 0) this.#wake.resolve()
   }
 
   /** One has ended here: another of its name may have been held back by it. @param again whether it is tried again */
@@ -100,7 +115,7 @@ export class Turns {
         retryMs = Math.min(lastRetryMs, 2 * retryMs)
         continue
       }
-      if (this.#more && this.#options.room() > 0) continue
+      if ((this.#more || this.#called.size > 0) && this.#options.room() > 0) continue
       await this.#rest(this.#restMs())
     }
   }
@@ -113,9 +128,28 @@ export class Turns {
   }
 
   async #turn(): Promise<void> {
-    const { room, locked, worker: name } = this.#options
-    if (room() <= 0) return
+    if (this.#options.room() <= 0) return
     const paused = this.#paused?.names ?? (await this.#readPaused())
+    const called = [...this.#called]
+    this.#called.clear()
+    // However often some are called for: what nobody calls for is found by asking.
+    const isTime = performance.now() >= Math.min(this.#againAtMs, this.#askedAtMs + this.pollMs)
+    const isCalled = called.length > 0 && !this.#more && !isTime
+    await (isCalled ? this.#takeCalled(called, paused) : this.#takeAny(paused))
+    this.#beginChores()
+  }
+
+  async #takeCalled(called: readonly string[], paused: ReadonlySet<string>): Promise<void> {
+    const { room, locked, worker } = this.#options
+    for (const name of called.filter((one) => !paused.has(one))) {
+      if (room() > 0 && !this.#stopped) await locked(async () => await this.#claim(await worker(), [name], mostCalled))
+      else this.#more = true
+    }
+  }
+
+  async #takeAny(paused: ReadonlySet<string>): Promise<void> {
+    const { room, locked, worker: name } = this.#options
+    this.#askedAtMs = performance.now()
     this.#more = false
     this.#held = false
     this.#againAtMs = Infinity
@@ -130,7 +164,6 @@ export class Turns {
       if (room() > 0 && !this.#stopped) await locked(step)
       else this.#more = true
     }
-    this.#beginChores()
   }
 
   /** What is due, and what is paused: beside the claims, so that what waits already waits for none of it. */
@@ -166,10 +199,14 @@ export class Turns {
   }
 
   async #claimPlain(worker: string, paused: ReadonlySet<string>): Promise<void> {
-    const { engine, room, took } = this.#options
     const names = this.#plain.filter((name) => !paused.has(name))
-    const most = room()
-    if (names.length === 0 || most <= 0) return
+    if (names.length > 0) await this.#claim(worker, names)
+  }
+
+  async #claim(worker: string, names: readonly string[], atMost = Infinity): Promise<void> {
+    const { engine, room, took } = this.#options
+    const most = Math.min(room(), atMost)
+    if (most <= 0) return
     const { claims, more } = await engine.claim(worker, names, most)
     this.#more ||= more
     took(claims, worker)

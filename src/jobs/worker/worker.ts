@@ -322,10 +322,12 @@ export class JobWorker {
     this.#reports.add({ kind: 'failed', worker, what: failed })
   }
 
-  #hear({ work, due, paused, cancel = [] }: Call): void {
+  #hear({ work, names, due, paused, cancel = [] }: Call): void {
     if (paused === true) this.#turns.forgetPaused()
     for (const id of cancel) this.#cancel(id)
-    if (work === true || due === true || paused === true) this.#turns.wake(true, due === true)
+    if (due === true || paused === true || (work === true && names === undefined)) {
+      this.#turns.wake(true, due === true)
+    } else if (work === true) this.#turns.call(names!)
   }
 
   #cancel(id: string): void {
