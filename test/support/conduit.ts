@@ -65,7 +65,8 @@ export async function startConduit(t: Cleanup, options: ConduitOptions = {}): Pr
       if (enough()) return
       process.kill(pid, 'SIGKILL')
       const isReplaced = (ready: readonly number[]): boolean => ready.length === clones.length && !ready.includes(pid)
-      await until('a clone in its place', async () => enough() || isReplaced(readyClones(system)), 30_000)
+      // Also where it was enough: others are not to find a system that is not whole.
+      await until('a clone in its place', async () => isReplaced(readyClones(system)), 30_000)
     }
   }
   return { url: system.url, caughtUp, connect: (whom) => connect(whom, primary), killClones }
