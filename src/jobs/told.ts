@@ -140,7 +140,9 @@ function namesOf(one: Call, other: Call): readonly string[] | null {
 export function callOf(message: string): Call {
   try {
     const call: unknown = JSON.parse(message)
-    return typeof call === 'object' && call !== null ? call : {}
+    if (typeof call !== 'object' || call === null) return {}
+    const { names = [], cancel = [] } = call as { names?: unknown; cancel?: unknown }
+    return Array.isArray(names) && Array.isArray(cancel) ? call : {}
   } catch {
     return {}
   }

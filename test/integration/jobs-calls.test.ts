@@ -78,6 +78,17 @@ suite('calls for workers', () => {
     assert.deepEqual(await listeners(), [])
   })
 
+  test('what is no call that this version knows harms nobody', async () => {
+    const { ff, outside, worker } = ground()
+    const one = await worker()
+    await middleMs(ordersOf(ff))
+    for (const message of ['', 'null', '{"work":true,"names":5}', '{"cancel":7}', '{"work":"yes","names":{}}']) {
+      await outside.query('select pg_notify($1, $2)', ['fourfold_jobs', message])
+    }
+    assert.ok((await middleMs(ordersOf(ff))) < heardWithinMs)
+    await one.close()
+  })
+
   test('behind a transaction pooler they are heard past it, or asked for without', async (t) => {
     assert.notEqual(await findPgBouncer(), null)
     const { connections, worker } = ground()
