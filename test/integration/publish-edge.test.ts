@@ -8,6 +8,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { suite, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 
 import { silentLogger } from '../../src/core/log.ts'
 import { createEdges } from '../../src/pages/publish/edge/edges.ts'
@@ -132,6 +133,24 @@ test('a key that is asked for while its purge is under way is purged once more, 
   await Promise.all([first, second])
   assert.equal(edge.requests.length, 2)
   await waitFor('the purges after a while', () => edge.requests.length >= 3)
+})
+
+test('a request that fails while the purger closes leaves nobody waiting', async (t) => {
+  const edge = await startEdge(t)
+  edge.holds = true
+  edge.status = 500
+  const [made] = createEdges({ ...defaults, kind: 'varnish', urls: [edge.url] })
+  const { purger } = made!
+  const underWay = purger.purge('a', 'r').then(
+    () => 'purged',
+    () => 'left',
+  )
+  await waitFor('the request', () => edge.requests.length === 1)
+  const closed = purger.close()
+  edge.release()
+  await closed
+  assert.equal(await Promise.race([underWay, setTimeout(1_000, 'waiting')]), 'left')
+  assert.equal(purger.counts().waiting, 0)
 })
 
 test('a purge that did not go out before the end is made by the next worker', async (t) => {

@@ -98,9 +98,10 @@ export class Purger {
     }
     this.#again.clear()
     if (this.#timer !== null) clearTimeout(this.#timer)
+    // What is under way and fails waits again.
+    await this.#sending
     for (const { done } of this.#waiting.values()) done.reject(new Error('closed before the purge'))
     this.#waiting.clear()
-    await this.#sending
   }
 
   /** A process that ends has no reason to wait for it: whoever starts next is told by the ledger what is undone. */
