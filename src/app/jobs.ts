@@ -156,8 +156,10 @@ function startWorker(parts: WorkerParts): JobWorker {
   const pool = createOwnPool(address, limits)
   pool.on('error', (error) => log.debug({ error }, 'an idle connection of the worker of jobs was lost'))
   const engine = createPostgresJobs({ database: overPool(pool, new Naming()) })
+  // What a worker asks first, and again until it is answered.
+  const paused = async (): Promise<readonly string[]> => (await core.ready(), await engine.paused())
   const worker = new JobWorker({
-    ...{ engine: { ...engine, register: async (...given) => (await core.ready(), await engine.register(...given)) } },
+    engine: { ...engine, paused },
     jobs: known,
     runner: createRunner(core, threads),
     teller: core.teller,

@@ -39,6 +39,17 @@ suite('calls for workers', () => {
   const ground = jobsGround({ jobs })
   const ordersOf = (ff: Fourfold<any>) => (key: string) => ff.jobs.enqueue(note, { key })
 
+  test('a worker makes the tables where nobody has ordered anything', async () => {
+    const { outside, worker } = ground()
+    const one = await worker()
+    const presentSql = `select to_regclass('fourfold.job_workers') is not null as present`
+    await waitFor('the tables', async () => (await outside.query(presentSql)).rows[0].present as boolean, 5_000)
+    const registered = async (): Promise<number | null> =>
+      (await outside.query('select from fourfold.job_workers')).rowCount
+    await waitFor('it works under a name', async () => (await registered()) === 1, 5_000)
+    await one.close()
+  })
+
   test('an order is begun at once, in a transaction or not, one or many at a time', async () => {
     const { ff, worker } = ground()
     const one = await worker()

@@ -11,7 +11,7 @@ export interface Verdict {
   readonly again: number
 }
 
-export async function judge(client: pg.Client, batches: readonly Batch[], single: readonly number[]): Promise<Verdict> {
+export async function judge(client: pg.Pool, batches: readonly Batch[], single: readonly number[]): Promise<Verdict> {
   const violations: string[] = []
   const there = new Set((await client.query('select batch from batches')).rows.map(({ batch }) => batch as number))
   const committed = new Set(single)
