@@ -6,6 +6,7 @@ import { CALL_SQL, callStatement } from './calls.ts'
 import * as claims from './claims.ts'
 import { CALL_CLAIM_FEW_SQL, CALL_CLAIM_SQL, CALL_COMPLETE_SQL } from './functions.ts'
 import { claimWithin, type KeyRounds } from './limits.ts'
+import { orderJobs } from './order-jobs.ts'
 import * as orders from './orders.ts'
 import { rotate } from './retention.ts'
 import { CREATE_TABLES_SQL, HAS_TABLES_SQL, SCHEMA_LOCK } from './schema.ts'
@@ -18,8 +19,6 @@ import type {
   JobError,
   JobRecord,
   JobsDatabase,
-  NewJob,
-  Ordered,
   Recorded,
   RunStatement,
 } from '../engine.ts'
@@ -34,8 +33,6 @@ export interface PostgresJobsOptions {
 const segmentMs = 10_000
 /** Of so many the inputs may be large. */
 const few = 16
-/** Orders that meet others like them which are finished at that moment, each time. */
-const mostTries = 10
 
 export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine {
   const { run } = database
@@ -70,7 +67,7 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
       own ??= ((await run(orders.IDENTITY_SQL, [])).rows[0]?.['identity'] as string | undefined) ?? null
       return (await within(orders.IDENTITY_SQL, [])).rows[0]?.['identity'] === own
     },
-    order: (within, jobs, call) => order(within, jobs, call === undefined ? undefined : callStatement(call)),
+    order: (within, jobs, call) => orderJobs(within, jobs, call === undefined ? undefined : callStatement(call)),
     call: async (message) => void (await run(CALL_SQL, [message])),
     beginRequest: async (within, { owner, key, fingerprint }) => {
       const { rows: locks } = await within(orders.TRY_REQUEST_SQL, [`${owner} ${key}`])
@@ -156,7 +153,7 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
     tick: (name, atMs, job) =>
       database.transaction(async (within) => {
         const { rows } = await within(orders.TICK_SQL, [name, atMs])
-        return rows.length === 0 ? null : (await order(within, [job]))[0]!
+        return rows.length === 0 ? null : (await orderJobs(within, [job]))[0]!
       }),
     lastTick: async (name) => {
       const ms = (await run(orders.LAST_TICK_SQL, [name])).rows[0]?.['ms'] as string | null | undefined
@@ -179,66 +176,6 @@ async function prepare(run: RunStatement): Promise<void> {
       `${CREATE_TABLES_SQL.replaceAll(/\s+/g, ' ')} then GRANT USAGE ON SCHEMA fourfold and SELECT, INSERT, UPDATE, DELETE, TRUNCATE on its tables`
     throw new FourfoldError('FF_ENGINE_PERMISSION', message, { cause: error })
   }
-}
-
-async function order(
-  run: RunStatement,
-  jobs: readonly NewJob[],
-  behind?: string,
-  tries = mostTries,
-): Promise<readonly Ordered[]> {
-  const { rows } = await insert(run, jobs, behind)
-  if (rows.length === jobs.length) return rows.map(({ id }) => ({ id: id as string, isNew: true }))
-  const matched = await match(run, jobs, rows)
-  const left = jobs.filter((_, at) => matched[at] === null)
-  if (left.length === 0) return matched as readonly Ordered[]
-  // They met others like them that were finished between the two statements.
-  if (tries === 1) throw busy(left[0]!)
-  const again = [...(await order(run, left, behind, tries - 1))]
-  return matched.map((one) => one ?? again.shift()!)
-}
-
-const columns = ['name', 'input', 'owner', 'key', 'uniqueKey', 'priority', 'delayMs', 'attempts'] as const
-
-function insert(run: RunStatement, jobs: readonly NewJob[], behind?: string): ReturnType<RunStatement> {
-  const [job] = jobs
-  if (job !== undefined && jobs.length === 1) {
-    const values = columns.map((column) => job[column])
-    return run(orders.ORDER_ONE_SQL, values, behind)
-  }
-  const values = columns.map((column) => jobs.map((one) => one[column]))
-  return run(orders.ORDER_SQL, values, behind)
-}
-
-/** Some were there already: by their unique keys. Of two alike in one call the first is new. Null: there is none any more. */
-async function match(
-  run: RunStatement,
-  jobs: readonly NewJob[],
-  rows: readonly Row[],
-): Promise<readonly (Ordered | null)[]> {
-  const plain = rows.filter(({ unique_key: key }) => key === null).map(({ id }) => id as string)
-  const made = new Map(rows.filter(({ unique_key: key }) => key !== null).map((row) => [nameOf(row), row['id']]))
-  const unique = jobs.filter(({ uniqueKey }) => uniqueKey !== null)
-  const found = await run(orders.FIND_UNIQUE_SQL, [unique.map(({ name }) => name), unique.map((job) => job.uniqueKey)])
-  const there = new Map(found.rows.map((row) => [nameOf(row), row['id'] as string]))
-  return jobs.map((job) => {
-    if (job.uniqueKey === null) return { id: plain.shift()!, isNew: true }
-    const name = nameOf({ name: job.name, unique_key: job.uniqueKey })
-    const id = made.get(name) as string | undefined
-    made.delete(name)
-    if (id !== undefined) return { id, isNew: true }
-    const known = there.get(name)
-    return known === undefined ? null : { id: known, isNew: false }
-  })
-}
-
-function busy({ name }: NewJob): FourfoldError {
-  const message = `The order of ${name} met others like it that were finished at that moment: order it again`
-  return new FourfoldError('FF_JOB_BUSY', message, { fields: { name } })
-}
-
-function nameOf({ name, unique_key: key }: Row): string {
-  return `${String(name)} ${String(key)}`
 }
 
 function createSegment(run: RunStatement): () => Promise<number> {
