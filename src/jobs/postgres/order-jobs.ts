@@ -15,7 +15,7 @@ export async function orderJobs(
   run: RunStatement,
   jobs: readonly NewJob[],
   behind?: string,
-  tries = mostTries,
+  tries: number = mostTries,
 ): Promise<readonly Ordered[]> {
   const { rows } = await insert(run, jobs, behind)
   if (rows.length === jobs.length) return rows.map(({ id }) => ({ id: id as string, isNew: true }))
