@@ -70,7 +70,7 @@ suite('orders that meet others like them', () => {
     await orderFirst()
     const ordered = await orderMany(coreMeeting(1), { job, owner }, [{ n: 0 }, { n: 1 }, { n: 2 }], {})
     assert.equal(ends, 1)
-    assert.deepEqual((await inputs()).toSorted(), [0, 1, 2])
+    assert.deepEqual(new Set(await inputs()), new Set([0, 1, 2]))
     assert.ok(ordered.every(({ isNew }) => isNew))
     await pool.query('truncate fourfold.jobs')
   })
