@@ -110,7 +110,8 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
 
     complete: async (worker, completed) => {
       const outputs = completed.map(({ output }) => output)
-      return await finished(CALL_COMPLETE_SQL, worker, completed, [outputs, await segment()])
+      const messages = completed.map(({ message }) => textOf(message))
+      return await finished(CALL_COMPLETE_SQL, worker, completed, [outputs, messages, await segment()])
     },
     fail: async (worker, failed) => {
       const errors = failed.map(({ error }) => storable(error))
@@ -127,7 +128,7 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
     handBack: (worker, given) => recorded(claims.HAND_BACK_SQL, worker, given),
     progress: (worker, told) => {
       const fractions = told.map(({ progress }) => progress)
-      const messages = told.map(({ message }) => message?.replaceAll('\0', '') ?? null)
+      const messages = told.map(({ message }) => textOf(message))
       return recorded(claims.PROGRESS_SQL, worker, told, [fractions, messages])
     },
 
@@ -194,6 +195,11 @@ function storable(error: JobError): string {
   return JSON.stringify(error, (_key, value: unknown) =>
     typeof value === 'string' ? value.toWellFormed().replaceAll('\0', '') : value,
   )
+}
+
+/** What a text of the database's may hold. */
+function textOf(message: string | null | undefined): string | null {
+  return message?.replaceAll('\0', '') ?? null
 }
 
 function ids(given: readonly ClaimName[]): string[] {

@@ -193,8 +193,8 @@ export class Hands {
     const outcome = claim.cancelled ? ({ kind: 'cancelled' } as const) : await this.#attempt(held, job)
     this.#ahead.took(performance.now() - beganMs)
     held.state = 'ending'
-    this.#options.progress.forget(held)
-    this.#report(held, outcome)
+    const message = this.#options.progress.forget(held)
+    this.#report(held, outcome, message)
   }
 
   async #attempt(held: Held, job: KnownJob): Promise<Outcome> {
@@ -214,7 +214,8 @@ export class Hands {
     return await runJob({ definition, policy, held, prepare, call, kill: runner.kill(job, { id, token }) })
   }
 
-  #report(held: Held, outcome: Outcome): void {
+  /** @param message what it said last, where that is not written yet */
+  #report(held: Held, outcome: Outcome, message?: string): void {
     const { report, log } = this.#options
     const { worker, claim } = held
     const { id, token } = claim
@@ -222,7 +223,10 @@ export class Hands {
     if (this.#held.get(id) !== held) return
     if (outcome.kind === 'left') return this.#handBack(held)
     if (outcome.kind === 'cancelled') return report({ kind: 'cancelled', worker, what: { id, token } })
-    if (outcome.kind === 'done') return report({ kind: 'done', worker, what: { id, token, output: outcome.output } })
+    if (outcome.kind === 'done') {
+      const { output } = outcome
+      return report({ kind: 'done', worker, what: { id, token, output, ...(message !== undefined && { message }) } })
+    }
     const { error, retryMs } = outcome
     log[retryMs === null ? 'error' : 'warn'](
       { job: claim.name, id, attempt: error.attempt, error, retryMs },
