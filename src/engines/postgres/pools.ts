@@ -56,16 +56,13 @@ class BoundedPool extends pg.Pool {
   }
 
   override async end(): Promise<void> {
-    const cut = new Promise<void>((resolve) => {
-      const timer = setTimeout(() => {
-        for (const client of this.#clients) cutConnection(client)
-        resolve()
-      }, endGraceMs)
-      this.on('remove', () => this.#clients.size === 0 && clearTimeout(timer))
-      if (this.#clients.size === 0) clearTimeout(timer)
-    })
-    // A client that nobody gives back stays the pool's for ever; its connection does not.
-    await Promise.race([super.end(), cut])
+    const { promise: cut, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(() => {
+      for (const client of this.#clients) cutConnection(client)
+      resolve()
+    }, endGraceMs)
+    // A client that nobody gives back, or that still connects, stays the pool's; its connection does not.
+    await Promise.race([super.end(), cut]).finally(() => clearTimeout(timer))
   }
 }
 

@@ -10,6 +10,7 @@ import type pg from 'pg'
 
 import type { Logger } from '../../core/log.ts'
 import type { PostgresAddress } from '../../engines/postgres/address.ts'
+import { cutConnection } from '../../engines/postgres/client-state.ts'
 import { sqlState } from '../../engines/postgres/client.ts'
 import { ensureEpoch, renewEpoch } from '../../engines/postgres/epoch.ts'
 import { createClient } from '../../engines/postgres/pools.ts'
@@ -73,8 +74,8 @@ export async function openRun(options: OpenRunOptions): Promise<Run> {
 }
 
 async function open(options: OpenRunOptions, opened: (close: () => void) => void): Promise<Run> {
-  const { address, ddl, silenceMs } = options
-  const observer = await connect(address, statementTimeoutMs, opened)
+  const { address, ddl, silenceMs, signal } = options
+  const observer = await connect(address, statementTimeoutMs, opened, signal)
   const epoch = await settleEpoch(observer, options)
   const slot = await nameSlot(observer, options.database)
   await mustNotBeWaitedFor(observer, slot)
@@ -94,7 +95,7 @@ async function open(options: OpenRunOptions, opened: (close: () => void) => void
   const settled = state.begun !== null && state.confirmed > state.begun
   // Gives a number to a transaction behind everything that may be invisible: the next snapshot then shows what that is.
   if (!settled) await touchSlot(observer, slot)
-  const keeper = await connect(address, joinTimeoutMs, opened)
+  const keeper = await connect(address, joinTimeoutMs, opened, signal)
   const { fingerprint, blind } = installation
   const parts = { connection, observer, keeper, slot, epoch, fingerprint, from: state.confirmed, settled, blind, queue }
   const run = new Run(parts, options)
@@ -106,6 +107,7 @@ async function connect(
   address: PostgresAddress,
   statementMs: number,
   opened: (close: () => void) => void,
+  signal: AbortSignal,
 ): Promise<pg.Client> {
   const client = createClient(address, {
     max: 1,
@@ -114,8 +116,12 @@ async function connect(
     applicationName: 'fourfold-tracker-aside',
   })
   client.on('error', () => undefined)
-  opened(() => void closeClient(client))
+  let connected = false
+  // One that is ended while it connects never says so to whoever waits for it.
+  opened(() => (connected ? void closeClient(client) : cutConnection(client)))
+  signal.throwIfAborted()
   await client.connect()
+  connected = true
   // What the tracker writes about itself must not wait for a standby that is away.
   await client.query('set synchronous_commit = local')
   return client
@@ -175,7 +181,7 @@ async function untilFree(observer: pg.Client, slot: string, { waiting, signal }:
 async function makeSlot(
   observer: pg.Client,
   slot: string,
-  { address, log }: OpenRunOptions,
+  { address, log, signal }: OpenRunOptions,
   opened: (close: () => void) => void,
 ): Promise<void> {
   const state = await readSlot(observer, slot)
@@ -185,7 +191,7 @@ async function makeSlot(
     log.warn({ slot, reason: state.lost ?? 'changes may be missing before it' }, 'the slot is made anew')
     await dropSlot(observer, slot)
   }
-  await createWhenPossible(slot, observer, log, () => connect(address, slotTimeoutMs, opened))
+  await createWhenPossible(slot, observer, log, () => connect(address, slotTimeoutMs, opened, signal))
 }
 
 async function createWhenPossible(
