@@ -96,6 +96,29 @@ suite('jobs in threads', () => {
     assert.equal((await ended(waiting)).state, 'done')
   })
 
+  test('what one tells of how far it is when it has ended is not told of the next in its thread', async () => {
+    assert.equal((await ended(await order('tell later'))).state, 'done')
+    const next = await order('wait')
+    await waitFor('it runs', async () => (await ff.jobs.find(next))?.state === 'running')
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    assert.equal((await ff.jobs.find(next))?.message, null)
+    await ff.jobs.cancel(next)
+    await ended(next)
+  })
+
+  test('one that tells a million times how far it is keeps nobody waiting', async () => {
+    let latest = performance.now()
+    let longest = 0
+    const timer = setInterval(() => {
+      longest = Math.max(longest, performance.now() - latest)
+      latest = performance.now()
+    }, 5)
+    const { state, error } = await ended(await order('tell all'))
+    clearInterval(timer)
+    assert.deepEqual([state, error], ['done', null])
+    assert.ok(longest < 400, `the event loop stood still for ${longest} ms`)
+  })
+
   test('its output is what it would be without a thread', async () => {
     assert.deepEqual((await ended(await order('sum'))).output, { sum: '12 EUR' })
     assert.deepEqual((await ended(await order('answer a function'))).output, { of: 'a function' })

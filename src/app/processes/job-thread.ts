@@ -13,6 +13,9 @@ import { jsonOf } from '../../jobs/payload.ts'
 import { jobErrorOf } from '../../jobs/worker/run-job.ts'
 
 import type { FromThread, ThreadSettings, ToThread } from '../job-threads.ts'
+import type { JobContext } from '../../jobs/define-job.ts'
+
+const progressEveryMs = 100
 
 const { appFile, build, buildId, connections, config, logLevel, name } = workerData as ThreadSettings
 const log = createLogger({ level: logLevel, name })
@@ -33,20 +36,60 @@ say({ type: 'ready' })
 
 async function run({ job, context }: ToThread & { type: 'run' }): Promise<void> {
   running = new AbortController()
+  const progress = createProgress()
   try {
     const output = await ff.jobs.perform(job, {
       ...context,
       signal: running.signal,
-      progress: (fraction, message) => say({ type: 'progress', fraction, message }),
+      progress: progress.tell,
       log: log.child({ job, id: context.id }),
     })
     // As it would be written without a thread: what crosses as it is loses its methods, toJSON among them.
     const text = output === undefined ? null : jsonOf(output, `The output of ${job}`, 'FF_JOB_OUTPUT')
+    progress.end()
     say({ type: 'done', output: text })
   } catch (error) {
+    progress.end()
     say({ type: 'failed', error: plain(error) })
   } finally {
     running = null
+  }
+}
+
+/**
+ * How far one job is: the newest, ten times a second at most. A message for each that a loop tells would keep the worker from
+ * its heartbeats; and what is told behind the job's end would be told of the next one.
+ */
+function createProgress(): { tell: JobContext<unknown>['progress']; end: () => void } {
+  let newest: (FromThread & { type: 'progress' }) | null = null
+  let timer: NodeJS.Timeout | undefined
+  let saidAtMs = -Infinity
+  let ended = false
+  const flush = (): void => {
+    timer = undefined
+    saidAtMs = performance.now()
+    say(newest!)
+  }
+  return {
+    tell: (fraction, message) => {
+      if (ended) return
+      // What does not travel as it is would be an error here, and is a text without a thread.
+      newest = {
+        type: 'progress',
+        fraction: Number(fraction),
+        message: message === undefined ? undefined : String(message),
+      }
+      const restMs = saidAtMs + progressEveryMs - performance.now()
+      // A loop lets no timer come.
+      if (restMs <= 0) {
+        clearTimeout(timer)
+        flush()
+      } else timer ??= setTimeout(flush, restMs)
+    },
+    end: () => {
+      ended = true
+      clearTimeout(timer)
+    },
   }
 }
 

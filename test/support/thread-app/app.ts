@@ -47,6 +47,8 @@ const runCompute = compute.handle(async ({ input, databases, progress, signal }:
   if (input.does === 'exit later') setTimeout(() => process.exit(3), 100)
   if (input.does === 'sum') return { sum: new Sum(12) }
   if (input.does === 'answer a function') return { of: 'a function', run: () => undefined }
+  if (input.does === 'tell later') setInterval(() => progress(0.9, 'of another'), 20)
+  if (input.does === 'tell all') for (let at = 0; at < 1_000_000; at++) progress(at / 1_000_000, `part ${at}`)
   if (input.does === 'wait')
     await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
   progress(0.5, 'half')
