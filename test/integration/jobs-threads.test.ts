@@ -9,7 +9,7 @@ import { loadApp } from '../../src/app/load-app.ts'
 import { open } from '../../src/app/open.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { newDirectory } from '../support/postgres.ts'
-import { compute, patient } from '../support/thread-app/app.ts'
+import { compute, patient, quick } from '../support/thread-app/app.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 import type { Fourfold } from '../../src/app/fourfold.ts'
@@ -87,13 +87,25 @@ suite('jobs in threads', () => {
     const first = await order('spin', { ms: 800 })
     await waitFor('it runs', async () => (await ff.jobs.find(first))?.state === 'running')
     const gone = await order('add')
-    await waitFor('it waits for a thread', async () => (await ff.jobs.find(gone))?.state === 'running')
     const waiting = await order('add')
-    await waitFor('the other, too', async () => (await ff.jobs.find(waiting))?.state === 'running')
-    await ff.jobs.cancel(gone)
+    assert.equal(await ff.jobs.cancel(gone), true)
     assert.equal((await ended(gone)).state, 'cancelled')
     assert.equal((await ended(first)).state, 'done')
     assert.equal((await ended(waiting)).state, 'done')
+  })
+
+  test('those that wait for a thread keep no place from others, here or elsewhere', async () => {
+    const ids = await Promise.all(Array.from({ length: 12 }, () => order('spin', { ms: 300 })))
+    await waitFor('one runs', async () =>
+      (await Promise.all(ids.map((id) => ff.jobs.find(id)))).some((one) => one?.state === 'running'),
+    )
+    const beganMs = performance.now()
+    const { id } = await ff.jobs.enqueue(quick, {})
+    assert.equal((await ended(id)).state, 'done')
+    assert.ok(performance.now() - beganMs < 1_500, `it waited for ${performance.now() - beganMs} ms`)
+    const [count] = (await ff.jobs.counts()).filter(({ name }) => name === compute.name)
+    assert.equal(count?.running, 1)
+    for (const one of ids) assert.equal((await ended(one)).state, 'done')
   })
 
   test('what one tells of how far it is when it has ended is not told of the next in its thread', async () => {

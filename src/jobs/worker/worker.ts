@@ -49,6 +49,8 @@ export interface JobWorkerOptions {
   /** For people who look at the table. */
   readonly name: string
   readonly concurrency: number
+  /** How many of these run in threads at most. */
+  readonly threads: number
   /** Another worker takes over within so long what this one had. */
   readonly recoverWithinMs: number
   /** What runs when the worker stops has so long to end. */
@@ -111,6 +113,7 @@ export class JobWorker {
       jobs: options.jobs,
       room: () => this.#room(),
       roomForRated: () => this.#roomForRated(),
+      roomForThreads: () => this.#roomForThreads(),
       locked: (work) => this.#lease.locked(work),
       worker: () => this.#lease.worker(),
       took: (claims, worker) => this.#took(claims, worker),
@@ -207,6 +210,13 @@ export class JobWorker {
   #roomForRated(): number {
     const taken = this.#ready.filter((held) => this.#isRated(held)).length
     return Math.max(1, this.#options.concurrency - this.#running.size) - taken
+  }
+
+  #roomForThreads(): number {
+    const taken = [...this.#held.values()].filter(({ claim, state }) => {
+      return state !== 'ending' && this.#options.jobs.get(claim.name)!.policy.thread
+    })
+    return this.#options.threads - taken.length
   }
 
   #took(claims: readonly Claim[], worker: string): void {

@@ -24,6 +24,9 @@ const runPatient = patient.handle(() => {
   return Object.assign(circle, { circle })
 })
 
+/** Needs no thread. */
+export const quick = defineJob<any, any, any>({ name: 'quick', input: anything })
+
 class Sum {
   readonly euros: number
 
@@ -58,7 +61,7 @@ const runCompute = compute.handle(async ({ input, databases, progress, signal }:
 
 export default defineApp({
   databases: { main: database<any>({ replicas: 0 }) },
-  jobs: [runCompute, runPatient],
+  jobs: [runCompute, runPatient, quick.handle(() => null)],
   server: () => createServer((_request, response) => void response.end('here')),
   queue: { recoverWithin: '2s' },
   workers: { threadMemory: '48MiB' },
