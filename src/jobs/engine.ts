@@ -181,6 +181,7 @@ export interface JobEngine {
   call(message: string): Promise<void>
   /** Notes a request by its key, within the transaction of its order. */
   beginRequest(run: RunStatement, request: NamedRequest): Promise<BegunRequest>
+  /** Notes what it has ordered, unless that is somebody else's. */
   endRequest(run: RunStatement, request: NamedRequest, job: string): Promise<void>
   /** Which of these can be seen by everybody. */
   visible(ids: readonly string[]): Promise<readonly string[]>

@@ -166,8 +166,9 @@ export class Jobs {
     request: { readonly headers: HeaderFields | Headers },
     options: AcceptOptions = {},
   ): Promise<Response> {
+    const { path, ending } = this.#core
     const headers = request.headers instanceof Headers ? Object.fromEntries(request.headers) : request.headers
-    return await acceptJob(this, { job, input, options }, { headers }, this.#core)
+    return await acceptJob(this, { job, input, options }, { headers }, { path, ending: ending.signal })
   }
 
   /** The same for many: all or none, in one statement, answered in their order. */

@@ -45,12 +45,12 @@ export async function answerJob(
   if (method === 'DELETE') return await cancel(jobs, target.id)
   return target.events
     ? answerEvents(jobs, status, { method, headers }, ending)
-    : await answerState(jobs, status, headers)
+    : await answerState(jobs, status, headers, ending)
 }
 
-async function answerState(jobs: Jobs, seen: JobStatus, headers: HeaderFields): Promise<Response> {
+async function answerState(jobs: Jobs, seen: JobStatus, headers: HeaderFields, ending: AbortSignal): Promise<Response> {
   const waitMs = isOver(seen.record) ? 0 : waitOf(headers)
-  const status = waitMs === 0 ? seen : await waitedFor(jobs, seen, waitMs)
+  const status = waitMs === 0 ? seen : await waitedFor(jobs, seen, { waitMs, ending })
   const known = String(headers['if-none-match'] ?? '')
   const etag = etagOf(status)
   if (known.split(',').some((one) => one.trim().replace(/^W\//, '') === etag || one.trim() === '*')) {
@@ -86,11 +86,16 @@ async function cancel(jobs: Jobs, id: string): Promise<Response> {
   return problem(409, 'The job is finished already')
 }
 
-/** How it stands when it is finished, or when the time is over. */
-export async function waitedFor(jobs: Jobs, seen: JobStatus, waitMs: number): Promise<JobStatus> {
+/** How it stands when it is finished, when the time is over, or when this process ends: then it is asked for at another. */
+export async function waitedFor(
+  jobs: Jobs,
+  seen: JobStatus,
+  { waitMs, ending }: { readonly waitMs: number; readonly ending: AbortSignal },
+): Promise<JobStatus> {
   try {
-    return (await jobs.wait(seen.id, { timeout: waitMs })) ?? seen
+    return (await jobs.wait(seen.id, { timeout: waitMs, signal: ending })) ?? seen
   } catch (error) {
+    if (ending.aborted) return seen
     if (!isFourfoldError(error, 'FF_CORE_DEADLINE')) throw error
     return (await jobs.find(seen.id)) ?? seen
   }

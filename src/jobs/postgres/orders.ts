@@ -141,6 +141,11 @@ known as (select job, fingerprint from fourfold.job_requests
 select job, fingerprint, false as is_new from known
 union all select null, null, true where not exists (select from known)`
 
-/** $1 owner, $2 key, $3 fingerprint, $4 the job. */
+/**
+ * $1 owner, $2 key, $3 fingerprint, $4 the job. Not where that is somebody else's: the request is refused, has ordered
+ * nothing, and may come again.
+ */
 export const END_REQUEST_SQL: string = `
-insert into fourfold.job_requests (owner, key, fingerprint, job) values ($1, $2, $3, $4)`
+insert into fourfold.job_requests (owner, key, fingerprint, job) select $1, $2, $3, $4::bigint where exists (
+  select from fourfold.jobs where id = $4 and owner is not distinct from nullif($1, '')
+  union all select from fourfold.finished_jobs where id = $4 and owner is not distinct from nullif($1, ''))`
