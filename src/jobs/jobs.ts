@@ -23,7 +23,7 @@ export interface EnqueueOptions extends OrderOptions {
 
 export interface WaitOptions {
   readonly signal?: AbortSignal
-  /** Default: no limit. */
+  /** At most 24 days. Default: no limit. */
   readonly timeout?: number | string
 }
 
@@ -61,6 +61,7 @@ export interface JobsScope {
 }
 
 const maxOrders = 10_000
+const longestTimerMs = 2 ** 31 - 1
 
 export class Jobs {
   readonly #core: JobsCore
@@ -217,7 +218,7 @@ export class Jobs {
     id: string,
     { signal, timeout }: WaitOptions = {},
   ): Promise<JobStatus<OutputOf<Contract>> | null> {
-    const over = timeout === undefined ? undefined : AbortSignal.timeout(parseDuration(timeout, 'timeout'))
+    const over = timeout === undefined ? undefined : AbortSignal.timeout(timerMs(parseDuration(timeout, 'timeout')))
     const signals = [signal, over].filter((one) => one !== undefined)
     for await (const status of this.follow(id, { signal: AbortSignal.any(signals) })) {
       if (status === null || isOver(status.record)) return status as JobStatus<OutputOf<Contract>> | null
@@ -323,6 +324,11 @@ export class Jobs {
     await this.#core.engine.setPaused(typeof job === 'string' ? job : job.name, paused)
     this.#core.teller.call({ paused: true, ...(!paused && { work: true }) })
   }
+}
+
+/** As timers take it: whole, and no longer than they can be. */
+function timerMs(ms: number): number {
+  return Math.min(Math.ceil(ms), longestTimerMs)
 }
 
 /** @throws FF_JOB_ID */

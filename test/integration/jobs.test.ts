@@ -421,6 +421,11 @@ suite('jobs', () => {
     const reason = new Error('gone')
     await assert.rejects(jobs.wait(id, { signal: AbortSignal.abort(reason) }), reason)
     assert.equal(await jobs.wait('999999999'), null)
+    // Longer than a timer can be, and no whole number.
+    for (const timeout of ['30d', '90d', '1000.0005s']) {
+      const tired = AbortSignal.timeout(100)
+      await assert.rejects(jobs.wait(id, { timeout, signal: tired }), { name: 'TimeoutError' }, timeout)
+    }
   })
 
   test('whoever waits in an app that is closed is told so', async () => {
