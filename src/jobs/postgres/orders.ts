@@ -98,9 +98,11 @@ returning name`
 export const LAST_TICK_SQL: string = `
 with begun as (
   insert into fourfold.job_names (name, last_tick) values ($1, now())
-  on conflict (name) do update set last_tick = excluded.last_tick where fourfold.job_names.last_tick is null returning name)
-select case when exists (select from begun) then null else (select extract(epoch from last_tick) * 1000
-  from fourfold.job_names where name = $1) end as ms`
+  on conflict (name) do update set last_tick = excluded.last_tick where fourfold.job_names.last_tick is null
+  returning last_tick)
+select (extract(epoch from t.at) * 1000)::float8 as at_ms, (extract(epoch from clock_timestamp()) * 1000)::float8 as now_ms
+from (select last_tick from begun union all select last_tick from fourfold.job_names
+  where name = $1 and not exists (select from begun)) t (at)`
 
 /** The partition that is being filled. */
 export const SEGMENT_SQL: string = `select current from fourfold.job_segments`
