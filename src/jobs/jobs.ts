@@ -136,13 +136,12 @@ export class Jobs {
     return this.#core.served && targetOf(url, this.#core.path) !== null
   }
 
-  /** The answer to a request for a job. Adapters ask for it. */
-  async answer(request: ResourceRequest): Promise<Response> {
-    const { path, ending } = this.#core
+  /** The answer to a request for a job. Adapters ask for it. @param ending their server ends */
+  async answer(request: ResourceRequest, ending?: AbortSignal): Promise<Response> {
+    const { path, ending: all } = this.#core
     const target = targetOf(request.url, path)
-    return target === null
-      ? problem(404, 'There is no such job')
-      : await answerJob(this, target, request, ending.signal)
+    if (target === null) return problem(404, 'There is no such job')
+    return await answerJob(this, target, request, ending ? AbortSignal.any([all.signal, ending]) : all.signal)
   }
 
   /** How many follow a job in this process. */

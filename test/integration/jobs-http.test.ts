@@ -3,7 +3,11 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 
+import Fastify from 'fastify'
+
 import { defineJob, JobFailure, type JobContext } from '../../src/jobs/define-job.ts'
+import { withDeadline } from '../../src/core/deadline.ts'
+import { fourfold } from '../../src/http/fastify.ts'
 import { startJobServer } from '../support/job-servers.ts'
 import { jobsGround, schemaOf } from '../support/jobs-ground.ts'
 import { pageAdapters } from '../support/page-servers.ts'
@@ -222,6 +226,20 @@ for (const adapter of pageAdapters) {
       assert.ok(performance.now() - beganMs < 2_000)
       gates.get(name)!.resolve()
       await ff.jobs.wait(id)
+    })
+
+    test('nobody who follows a job keeps the server from its end', async (t) => {
+      const { ff } = ground()
+      const app = Fastify()
+      await app.register(fourfold, { ff })
+      const at = await app.listen({ port: 0 })
+      const { id } = await ff.as({ reader: 'ann' }).jobs.enqueue(act, { act: 'echo' }, { delay: '1h' })
+      const follow = await fetch(`${at}/jobs/${id}/events`, { headers: { 'x-user': 'ann' } })
+      t.after(() => app.server.closeAllConnections())
+      assert.equal(follow.status, 200)
+      await withDeadline(app.close(), 3_000, 'the end of the server')
+      await follow.text()
+      assert.equal(ff.jobs.watching, 0)
     })
 
     test('of a failure the owner is told what was meant for them', async () => {

@@ -75,6 +75,8 @@ function answerEvents(
     headers: {
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'private, no-store',
+      // A server that ends waits for connections that were in use when it began to, and for as long as they are kept.
+      connection: 'close',
       // For proxies that would gather it.
       'x-accel-buffering': 'no',
     },
