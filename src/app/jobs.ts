@@ -20,7 +20,7 @@ import { startRetention } from '../jobs/retention.ts'
 import { Teller } from '../jobs/told.ts'
 import { JobWatch } from '../jobs/watch.ts'
 import { checkJobSchedule, startJobSchedules } from '../jobs/worker/schedules.ts'
-import { JobWorker, type JobRunner, type KnownJob } from '../jobs/worker/worker.ts'
+import { JobWorker } from '../jobs/worker/worker.ts'
 
 import type { AppOptions, ResolvedConfig } from './config.ts'
 import type { Connections } from './connections.ts'
@@ -32,6 +32,7 @@ import type { Position } from '../engines/position.ts'
 import type { Cluster } from '../database/cluster.ts'
 import type { JobContext } from '../jobs/define-job.ts'
 import type { JobEngine, JobsDatabase } from '../jobs/engine.ts'
+import type { JobRunner, KnownJob } from '../jobs/worker/hands.ts'
 import type { Store } from '../store/store.ts'
 
 export interface AppJobsOptions {

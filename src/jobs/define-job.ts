@@ -36,7 +36,10 @@ export interface RateLimitOptions {
 export interface UniqueOptions<Input> {
   /** What makes two orders the same. Default: the whole input. */
   readonly by?: (input: Input) => string | number
-  /** Until when an order stands in for another: until the job begins, or until it is finished. Default: `end`. */
+  /**
+   * Until when an order stands in for another. `start`: until a worker has taken the job; one that a worker gives back
+   * stands in for none. `end`: until it is finished. Default: `end`.
+   */
   readonly until?: 'start' | 'end'
 }
 

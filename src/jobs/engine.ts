@@ -111,6 +111,8 @@ export interface Failed extends ClaimName {
 export interface Completed extends ClaimName {
   /** JSON; null: none. */
   readonly output: string | null
+  /** What it said last, where that is not written yet. */
+  readonly message?: string
 }
 
 /** `version`: of the job, now. `lost`: it is somebody else's, or nobody's; nothing was changed. */

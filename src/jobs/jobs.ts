@@ -4,22 +4,16 @@ import { parseDuration } from '../core/duration.ts'
 import { FourfoldError } from '../core/errors.ts'
 import { acceptJob, type AcceptOptions } from './http/accept.ts'
 import { answerJob, problem, targetOf, type ResourceRequest } from './http/resource.ts'
-import { orderOf, type OrderOptions } from './order.ts'
-import { policyOf } from './policy.ts'
+import { followJob, type FollowOptions } from './following.ts'
+import { orderMany, orderOnce, type EnqueueOptions, type OrderedOnce, type OrderingOptions } from './ordering.ts'
 import { isOver, statusOf, type JobStatus } from './status.ts'
 
 import type { HeaderFields } from './http/prefer.ts'
 import type { InputOf, JobContext, JobContract, OutputOf } from './define-job.ts'
-import type { BegunRequest, JobCounts, JobEngine, JobRecord, JobsDatabase, Ordered, RunStatement } from './engine.ts'
-import type { OrderTransaction, OrderTransactions } from './order-transactions.ts'
-import type { PendingOrders } from './pending-orders.ts'
-import type { Call, Teller } from './told.ts'
+import type { JobCounts, Ordered } from './engine.ts'
 import type { JobWatch } from './watch.ts'
 
-export interface EnqueueOptions extends OrderOptions {
-  /** The transaction that the order belongs to: it is given if that commits. Default: none, the order is durable when the promise resolves. */
-  readonly in?: OrderTransaction
-}
+export type { EnqueueOptions } from './ordering.ts'
 
 export interface WaitOptions {
   readonly signal?: AbortSignal
@@ -28,16 +22,8 @@ export interface WaitOptions {
 }
 
 /** What all scopes of one opened app share. */
-export interface JobsCore {
-  readonly engine: JobEngine
-  /** For orders that are in no transaction of anybody's. */
-  readonly database: JobsDatabase
-  /** Resolves when the tables are there. */
-  readonly ready: () => Promise<void>
-  readonly teller: Teller
-  readonly pending: PendingOrders
+export interface JobsCore extends OrderingOptions {
   readonly watch: JobWatch
-  readonly transactions: OrderTransactions
   /** Does one job, with what handlers are given. */
   readonly perform: (name: string, context: JobContext<unknown>) => Promise<unknown>
   /** Does jobs in this process from now on. */
@@ -60,7 +46,6 @@ export interface JobsScope {
   readonly told: () => Promise<void>
 }
 
-const maxOrders = 10_000
 const longestTimerMs = 2 ** 31 - 1
 
 export class Jobs {
@@ -95,33 +80,24 @@ export class Jobs {
     return (await this.enqueueMany(job, [input], options))[0]!
   }
 
+  /** The same for many: all or none, answered in their order. */
+  async enqueueMany<Contract extends JobContract>(
+    job: Contract,
+    inputs: readonly InputOf<Contract>[],
+    options: EnqueueOptions = {},
+  ): Promise<readonly Ordered[]> {
+    return await orderMany(this.#core, { job, owner: this.#scope.owner }, inputs, options)
+  }
+
   /** The same for a request that names itself: sent twice it is one job. */
   async enqueueOnce<Contract extends JobContract>(
     job: Contract,
     input: InputOf<Contract>,
     options: EnqueueOptions,
     named: { readonly key: string; readonly fingerprint: string },
-  ): Promise<Exclude<BegunRequest, { kind: 'new' }>> {
-    const { engine, ready, teller, pending, transactions } = this.#core
-    const owner = await this.#scope.owner()
-    const order = await orderOf(job, policyOf(job), input, owner, options)
-    const request = { owner: owner ?? '', ...named }
-    await ready()
-    const work = async (run: RunStatement): Promise<Exclude<BegunRequest, { kind: 'new' }>> => {
-      const begun = await engine.beginRequest(run, request)
-      if (begun.kind !== 'new') return begun
-      const { id } = (await engine.order(run, [order]))[0]!
-      await engine.endRequest(run, request, id)
-      return { kind: 'known', id }
-    }
-    if (options.in === undefined) {
-      const ordered = await this.#core.database.transaction(work)
-      teller.call({ work: true, due: true })
-      return ordered
-    }
-    const ordered = await work(await transactions.enter(options.in))
-    if (ordered.kind === 'known') pending.add(ordered.id)
-    return ordered
+  ): Promise<OrderedOnce> {
+    const wanted = { job, owner: this.#scope.owner }
+    return await orderOnce(this.#core, wanted, input, options, named)
   }
 
   /** How a job stands that this reader has ordered; null for anybody else's, and for what is no id: for ids out of addresses. */
@@ -171,33 +147,6 @@ export class Jobs {
     return await acceptJob(this, { job, input, options }, { headers }, { path, ending: ending.signal })
   }
 
-  /** The same for many: all or none, in one statement, answered in their order. */
-  async enqueueMany<Contract extends JobContract>(
-    job: Contract,
-    inputs: readonly InputOf<Contract>[],
-    options: EnqueueOptions = {},
-  ): Promise<readonly Ordered[]> {
-    const { engine, ready, teller, pending, transactions } = this.#core
-    if (inputs.length === 0) return []
-    if (inputs.length > maxOrders) {
-      throw new FourfoldError('FF_JOB_INPUT', `${inputs.length} orders at once: expected at most ${maxOrders}`)
-    }
-    const policy = policyOf(job)
-    const owner = await this.#scope.owner()
-    const orders = await Promise.all(inputs.map((input) => orderOf(job, policy, input, owner, options)))
-    await ready()
-    if (options.in === undefined) {
-      const call: Call = orders.some(({ delayMs }) => delayMs > 0)
-        ? { due: true }
-        : { work: true, names: [policy.name] }
-      return await teller.calling(call, (message) => engine.order(this.#core.database.run, orders, message))
-    }
-    const ordered = await engine.order(await transactions.enter(options.in), orders)
-    const fresh = ordered.find(({ isNew }) => isNew)
-    if (fresh !== undefined) pending.add(fresh.id)
-    return ordered
-  }
-
   /** How a job stands; null: there is none, or none any more. */
   async find<Contract extends JobContract>(id: string): Promise<JobStatus<OutputOf<Contract>> | null> {
     checkId(id)
@@ -236,43 +185,12 @@ export class Jobs {
    *
    * @param options.after not what is no newer than this version
    */
-  async *follow(
-    id: string,
-    { signal, after = -1 }: { readonly signal: AbortSignal; readonly after?: number },
-  ): AsyncGenerator<JobStatus | null> {
+  async *follow(id: string, options: FollowOptions): AsyncGenerator<JobStatus | null> {
     checkId(id)
     await this.#core.ready()
-    const { watch } = this.#core
-    const over = AbortSignal.any([signal, watch.ended])
-    let newest: { readonly record: JobRecord | null } | null = null
-    let wake = Promise.withResolvers<void>()
-    const stop = watch.follow(id, (record) => {
-      newest = { record }
-      wake.resolve()
-    })
-    const end = (): void => wake.resolve()
-    over.addEventListener('abort', end, { once: true })
-    let version = after
-    try {
-      while (!over.aborted) {
-        await wake.promise
-        wake = Promise.withResolvers()
-        if (over.aborted) return
-        const record = (newest as { readonly record: JobRecord | null } | null)?.record ?? null
-        if (record === null) {
-          yield null
-          return
-        }
-        if (record.version > version) {
-          version = record.version
-          if (isOver(record)) await this.#scope.told()
-          yield statusOf(record)
-        }
-        if (isOver(record)) return
-      }
-    } finally {
-      over.removeEventListener('abort', end)
-      stop()
+    for await (const record of followJob(this.#core.watch, id, options)) {
+      if (record !== null && isOver(record)) await this.#scope.told()
+      yield record === null ? null : statusOf(record)
     }
   }
 

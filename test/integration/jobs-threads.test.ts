@@ -125,9 +125,9 @@ suite('jobs in threads', () => {
       longest = Math.max(longest, performance.now() - latest)
       latest = performance.now()
     }, 5)
-    const { state, error } = await ended(await order('tell all'))
+    const { state, error, message } = await ended(await order('tell all'))
     clearInterval(timer)
-    assert.deepEqual([state, error], ['done', null])
+    assert.deepEqual([state, error, message], ['done', null, 'half'])
     assert.ok(longest < 400, `the event loop stood still for ${longest} ms`)
   })
 

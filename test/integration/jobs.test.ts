@@ -367,20 +367,23 @@ suite('jobs', () => {
       progress(0.25, 'begun')
       for (let at = 0; at < 1_000; at += 1) progress(0.25 + at / 4_000, `step ${at}`)
       await step.promise
-      progress(7)
+      progress(0.9, 'nearly')
+      progress(7, 'packed\0')
     })
     const seen: JobStatus[] = []
     for await (const status of jobs.follow(id, { signal: AbortSignal.timeout(10_000) })) {
       seen.push(status!)
       if (status!.message === 'step 999') step.resolve()
     }
-    assert.equal(seen.at(-1)?.state, 'done')
+    const { state, progress, message } = seen.at(-1)!
+    assert.deepEqual({ state, progress, message }, { state: 'done', progress: 1, message: 'packed' })
     const versions = seen.map(({ version }) => version)
     assert.deepEqual(
       versions,
       [...new Set(versions)].toSorted((one, other) => one - other),
     )
-    assert.ok(seen.some(({ progress, message }) => message === 'step 999' && Math.abs(progress! - 0.49975) < 1e-6))
+    const last = seen.find((status) => status.message === 'step 999')
+    assert.ok(Math.abs(last!.progress! - 0.49975) < 1e-6)
     assert.ok(seen.length < 10, `${seen.length} states of 1,000 told`)
   })
 

@@ -9,7 +9,7 @@ import { policyOf } from '../../src/jobs/policy.ts'
 import { checkJobSchedule, nextTicks } from '../../src/jobs/worker/schedules.ts'
 import { anything } from '../support/jobs-ground.ts'
 
-import type { KnownJob } from '../../src/jobs/worker/worker.ts'
+import type { KnownJob } from '../../src/jobs/worker/hands.ts'
 
 const timeZone = 'Europe/Berlin'
 const ticks = (cron: string, after: string, count: number): string[] =>

@@ -66,6 +66,7 @@ function createProgress(): { tell: JobContext<unknown>['progress']; end: () => v
   let saidAtMs = -Infinity
   let ended = false
   const flush = (): void => {
+    clearTimeout(timer)
     timer = undefined
     saidAtMs = performance.now()
     say(newest!)
@@ -81,14 +82,13 @@ function createProgress(): { tell: JobContext<unknown>['progress']; end: () => v
       }
       const restMs = saidAtMs + progressEveryMs - performance.now()
       // A loop lets no timer come.
-      if (restMs <= 0) {
-        clearTimeout(timer)
-        flush()
-      } else timer ??= setTimeout(flush, restMs)
+      if (restMs <= 0) flush()
+      else timer ??= setTimeout(flush, restMs)
     },
     end: () => {
+      // What is said last is kept.
+      if (timer !== undefined) flush()
       ended = true
-      clearTimeout(timer)
     },
   }
 }

@@ -112,18 +112,18 @@ const finishedColumns = `segment, id, name, state, input, output, owner, worker,
   message, errors, run_at, ordered_at, begun_at, finished_at`
 
 /**
- * $1 worker, $2 ids, $3 tokens, $4 outputs, $5 the partition. `any(array[…])` instead of `=`: rows can be found by the primary
+ * $1 worker, $2 ids, $3 tokens, $4 outputs, $5 messages that are not written yet, $6 the partition. `any(array[…])` instead of `=`: rows can be found by the primary
  * key that way and in no other, such as along the whole of it for a merge, which costs the same while the table is empty. What else a row must be is compared in a way that no index
  * serves, for the same reason: by that of what runs, all that a worker has would be read for each that it completes.
  */
 export const COMPLETE_SQL: string = `
-with given as (select * from unnest($2::bigint[], $3::int[], $4::text[]) as g (id, token, output)),
+with given as (select * from unnest($2::bigint[], $3::int[], $4::text[], $5::text[]) as g (id, token, output, last)),
 gone as (
   delete from fourfold.jobs j using given g
-  where j.id = any(array[g.id]) and (j.token, j.worker, j.state) is not distinct from (g.token, $1, 'running') returning j.*, g.output)
+  where j.id = any(array[g.id]) and (j.token, j.worker, j.state) is not distinct from (g.token, $1, 'running') returning j.*, g.output, g.last)
 insert into fourfold.finished_jobs (${finishedColumns})
-select $5, id, name, 'done', input, output::json, owner, worker, token, attempt, attempts, version + 1, 1,
-  message, errors, run_at, ordered_at, begun_at, clock_timestamp() from gone
+select $6, id, name, 'done', input, output::json, owner, worker, token, attempt, attempts, version + 1, 1,
+  coalesce(last, message), errors, run_at, ordered_at, begun_at, clock_timestamp() from gone
 returning id, version`
 
 /** $1 worker, $2 ids, $3 tokens, $4 the partition. */

@@ -6,6 +6,7 @@ import { CALL_SQL, callStatement } from './calls.ts'
 import * as claims from './claims.ts'
 import { CALL_CLAIM_FEW_SQL, CALL_CLAIM_SQL, CALL_COMPLETE_SQL } from './functions.ts'
 import { claimWithin, type KeyRounds } from './limits.ts'
+import { orderJobs } from './order-jobs.ts'
 import * as orders from './orders.ts'
 import { rotate } from './retention.ts'
 import { CREATE_TABLES_SQL, HAS_TABLES_SQL, SCHEMA_LOCK } from './schema.ts'
@@ -18,8 +19,6 @@ import type {
   JobError,
   JobRecord,
   JobsDatabase,
-  NewJob,
-  Ordered,
   Recorded,
   RunStatement,
 } from '../engine.ts'
@@ -34,8 +33,6 @@ export interface PostgresJobsOptions {
 const segmentMs = 10_000
 /** Of so many the inputs may be large. */
 const few = 16
-/** Orders that meet others like them which are finished at that moment, each time. */
-const mostTries = 10
 
 export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine {
   const { run } = database
@@ -70,7 +67,7 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
       own ??= ((await run(orders.IDENTITY_SQL, [])).rows[0]?.['identity'] as string | undefined) ?? null
       return (await within(orders.IDENTITY_SQL, [])).rows[0]?.['identity'] === own
     },
-    order: (within, jobs, call) => order(within, jobs, call === undefined ? undefined : callStatement(call)),
+    order: (within, jobs, call) => orderJobs(within, jobs, call === undefined ? undefined : callStatement(call)),
     call: async (message) => void (await run(CALL_SQL, [message])),
     beginRequest: async (within, { owner, key, fingerprint }) => {
       const { rows: locks } = await within(orders.TRY_REQUEST_SQL, [`${owner} ${key}`])
@@ -113,7 +110,8 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
 
     complete: async (worker, completed) => {
       const outputs = completed.map(({ output }) => output)
-      return await finished(CALL_COMPLETE_SQL, worker, completed, [outputs, await segment()])
+      const messages = completed.map(({ message }) => textOf(message))
+      return await finished(CALL_COMPLETE_SQL, worker, completed, [outputs, messages, await segment()])
     },
     fail: async (worker, failed) => {
       const errors = failed.map(({ error }) => storable(error))
@@ -130,7 +128,7 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
     handBack: (worker, given) => recorded(claims.HAND_BACK_SQL, worker, given),
     progress: (worker, told) => {
       const fractions = told.map(({ progress }) => progress)
-      const messages = told.map(({ message }) => message?.replaceAll('\0', '') ?? null)
+      const messages = told.map(({ message }) => textOf(message))
       return recorded(claims.PROGRESS_SQL, worker, told, [fractions, messages])
     },
 
@@ -156,7 +154,7 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
     tick: (name, atMs, job) =>
       database.transaction(async (within) => {
         const { rows } = await within(orders.TICK_SQL, [name, atMs])
-        return rows.length === 0 ? null : (await order(within, [job]))[0]!
+        return rows.length === 0 ? null : (await orderJobs(within, [job]))[0]!
       }),
     lastTick: async (name) => {
       const ask = async (): Promise<Row | undefined> => (await run(orders.LAST_TICK_SQL, [name])).rows[0]
@@ -183,66 +181,6 @@ async function prepare(run: RunStatement): Promise<void> {
   }
 }
 
-async function order(
-  run: RunStatement,
-  jobs: readonly NewJob[],
-  behind?: string,
-  tries = mostTries,
-): Promise<readonly Ordered[]> {
-  const { rows } = await insert(run, jobs, behind)
-  if (rows.length === jobs.length) return rows.map(({ id }) => ({ id: id as string, isNew: true }))
-  const matched = await match(run, jobs, rows)
-  const left = jobs.filter((_, at) => matched[at] === null)
-  if (left.length === 0) return matched as readonly Ordered[]
-  // They met others like them that were finished between the two statements.
-  if (tries === 1) throw busy(left[0]!)
-  const again = [...(await order(run, left, behind, tries - 1))]
-  return matched.map((one) => one ?? again.shift()!)
-}
-
-const columns = ['name', 'input', 'owner', 'key', 'uniqueKey', 'priority', 'delayMs', 'attempts'] as const
-
-function insert(run: RunStatement, jobs: readonly NewJob[], behind?: string): ReturnType<RunStatement> {
-  const [job] = jobs
-  if (job !== undefined && jobs.length === 1) {
-    const values = columns.map((column) => job[column])
-    return run(orders.ORDER_ONE_SQL, values, behind)
-  }
-  const values = columns.map((column) => jobs.map((one) => one[column]))
-  return run(orders.ORDER_SQL, values, behind)
-}
-
-/** Some were there already: by their unique keys. Of two alike in one call the first is new. Null: there is none any more. */
-async function match(
-  run: RunStatement,
-  jobs: readonly NewJob[],
-  rows: readonly Row[],
-): Promise<readonly (Ordered | null)[]> {
-  const plain = rows.filter(({ unique_key: key }) => key === null).map(({ id }) => id as string)
-  const made = new Map(rows.filter(({ unique_key: key }) => key !== null).map((row) => [nameOf(row), row['id']]))
-  const unique = jobs.filter(({ uniqueKey }) => uniqueKey !== null)
-  const found = await run(orders.FIND_UNIQUE_SQL, [unique.map(({ name }) => name), unique.map((job) => job.uniqueKey)])
-  const there = new Map(found.rows.map((row) => [nameOf(row), row['id'] as string]))
-  return jobs.map((job) => {
-    if (job.uniqueKey === null) return { id: plain.shift()!, isNew: true }
-    const name = nameOf({ name: job.name, unique_key: job.uniqueKey })
-    const id = made.get(name) as string | undefined
-    made.delete(name)
-    if (id !== undefined) return { id, isNew: true }
-    const known = there.get(name)
-    return known === undefined ? null : { id: known, isNew: false }
-  })
-}
-
-function busy({ name }: NewJob): FourfoldError {
-  const message = `The order of ${name} met others like it that were finished at that moment: order it again`
-  return new FourfoldError('FF_JOB_BUSY', message, { fields: { name } })
-}
-
-function nameOf({ name, unique_key: key }: Row): string {
-  return `${String(name)} ${String(key)}`
-}
-
 function createSegment(run: RunStatement): () => Promise<number> {
   let known: { readonly segment: number; readonly atMs: number } | null = null
   return async () => {
@@ -259,6 +197,11 @@ function storable(error: JobError): string {
   return JSON.stringify(error, (_key, value: unknown) =>
     typeof value === 'string' ? value.toWellFormed().replaceAll('\0', '') : value,
   )
+}
+
+/** What a text of the database's may hold. */
+function textOf(message: string | null | undefined): string | null {
+  return message?.replaceAll('\0', '') ?? null
 }
 
 function ids(given: readonly ClaimName[]): string[] {

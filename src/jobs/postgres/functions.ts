@@ -21,7 +21,7 @@ ${body} $fourfold$;`
 
 const claim = 'claim_jobs_1'
 const claimFew = 'claim_few_jobs_1'
-const complete = 'complete_jobs_1'
+const complete = 'complete_jobs_2'
 
 const claimed = `id bigint, token integer, name text, input json, owner text, attempt integer, attempts integer,
   cancelled boolean, rank float8, more boolean`
@@ -33,7 +33,7 @@ export const CREATE_FUNCTIONS_SQL: string = [
   functionOf(claimFew, 'bigint, text, integer', claimed, CLAIM_FEW_BODY),
   functionOf(
     complete,
-    'bigint, bigint[], integer[], text[], integer',
+    'bigint, bigint[], integer[], text[], text[], integer',
     'id bigint, version integer',
     `begin return query ${COMPLETE_SQL}; end`,
   ),
@@ -45,5 +45,5 @@ export const CALL_CLAIM_SQL: string = `select * from fourfold.${claim}($1, $2, $
 /** $1 worker, $2 a name, $3 how many. */
 export const CALL_CLAIM_FEW_SQL: string = `select * from fourfold.${claimFew}($1, $2, $3)`
 
-/** $1 worker, $2 ids, $3 tokens, $4 outputs, $5 the partition. */
-export const CALL_COMPLETE_SQL: string = `select * from fourfold.${complete}($1, $2, $3, $4, $5)`
+/** $1 worker, $2 ids, $3 tokens, $4 outputs, $5 messages, $6 the partition. */
+export const CALL_COMPLETE_SQL: string = `select * from fourfold.${complete}($1, $2, $3, $4, $5, $6)`

@@ -35,9 +35,11 @@ export class ProgressReports {
     if (this.#writing === null) this.#schedule()
   }
 
-  /** It has ended: what it said last is of no use. */
-  forget(held: Held): void {
+  /** It has ended. Answers what it said last, where that is not written yet. */
+  forget(held: Held): string | undefined {
+    const message = this.#told.get(held)?.message ?? undefined
     this.#told.delete(held)
+    return message
   }
 
   async stop(): Promise<void> {

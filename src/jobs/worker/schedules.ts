@@ -15,7 +15,7 @@ import type { Logger } from '../../core/log.ts'
 import type { ScheduleOptions } from '../define-job.ts'
 import type { JobEngine } from '../engine.ts'
 import type { Teller } from '../told.ts'
-import type { KnownJob } from './worker.ts'
+import type { KnownJob } from './hands.ts'
 
 export interface JobSchedulesOptions {
   readonly engine: JobEngine

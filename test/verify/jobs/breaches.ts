@@ -18,8 +18,8 @@ export const jobBreaches: readonly JobBreach[] = [
     plants: [
       {
         file: 'src/jobs/postgres/claims.ts',
-        find: "(j.token, j.worker, j.state) is not distinct from (g.token, $1, 'running') returning j.*, g.output)",
-        put: '$1::bigint is not null and g.token > 0 returning j.*, g.output)',
+        find: "(j.token, j.worker, j.state) is not distinct from (g.token, $1, 'running') returning j.*, g.output, g.last)",
+        put: '$1::bigint is not null and g.token > 0 returning j.*, g.output, g.last)',
       },
     ],
   },
