@@ -65,10 +65,11 @@ function answerEvents(
   { method, headers }: ResourceRequest,
   ending: AbortSignal,
 ): Response {
-  const last = Number(headers['last-event-id'] ?? -1)
-  const after = Number.isInteger(last) ? last : -1
+  const last = /^\d{1,15}$/.exec(String(headers['last-event-id'] ?? ''))
+  // What is newer than the job is of a time before the database was put back, or of no job: nothing was seen of this one.
+  const after = last !== null && Number(last[0]) <= status.version ? Number(last[0]) : -1
   // 204 ends it: the browser does not come back.
-  if (isOver(status.record) && after >= status.version) return new Response(null, { status: 204 })
+  if (isOver(status.record) && after === status.version) return new Response(null, { status: 204 })
   // Not every framework ends the body of an answer to HEAD.
   const body = method === 'HEAD' ? null : eventStream(jobs, { id: status.id, after, ending })
   return new Response(body, {
