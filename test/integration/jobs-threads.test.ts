@@ -58,6 +58,12 @@ suite('jobs in threads', () => {
     await waitFor('it runs', async () => (await ff.jobs.find(heeding))?.state === 'running')
     await ff.jobs.cancel(heeding)
     assert.equal((await ended(heeding)).state, 'cancelled')
+    const telling = await order('tell why')
+    const said = async (): Promise<string | null | undefined> => (await ff.jobs.find(telling))?.message
+    await waitFor('it has begun', async () => (await said()) === 'begun')
+    await ff.jobs.cancel(telling)
+    await waitFor('it knows why', async () => (await said()) === 'FF_JOB_CANCELLED')
+    assert.equal((await ended(telling)).state, 'cancelled')
     const { state, error } = await ended(await order('for ever'))
     assert.deepEqual([state, error?.code], ['failed', 'FF_JOB_TIMEOUT'])
     assert.equal((await ended(await order('add'))).state, 'done')

@@ -8,6 +8,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { loadApp } from '../load-app.ts'
 import { open } from '../open.ts'
 import { resolveFromOrigin } from '../../clones/build/snapshot-modules.ts'
+import { FourfoldError } from '../../core/errors.ts'
 import { createLogger } from '../../core/log.ts'
 import { jsonOf } from '../../jobs/payload.ts'
 import { jobErrorOf } from '../../jobs/worker/run-job.ts'
@@ -28,7 +29,7 @@ const ff = await open(app, { connections, config, log, ...(buildId !== undefined
 let running: AbortController | null = null
 
 port.on('message', (message: ToThread) => {
-  if (message.type === 'abort') running?.abort(message.reason)
+  if (message.type === 'abort') running?.abort(new FourfoldError(message.code, message.message))
   else if (message.type === 'run') void run(message)
   else void ff.close().then(() => port.close())
 })

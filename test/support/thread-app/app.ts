@@ -1,6 +1,7 @@
 /** An app whose jobs run in threads: one computes, one eats memory, one ends its thread, one throws. */
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { isMainThread, threadId } from 'node:worker_threads'
 
@@ -52,6 +53,13 @@ const runCompute = compute.handle(async ({ input, databases, progress, signal }:
   if (input.does === 'answer a function') return { of: 'a function', run: () => undefined }
   if (input.does === 'tell later') setInterval(() => progress(0.9, 'of another'), 20)
   if (input.does === 'tell all') for (let at = 0; at < 1_000_000; at++) progress(at / 1_000_000, `part ${at}`)
+  if (input.does === 'tell why') {
+    progress(0.1, 'begun')
+    await once(signal, 'abort')
+    progress(0.5, signal.reason.code)
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    throw signal.reason
+  }
   if (input.does === 'wait')
     await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
   progress(0.5, 'half')
