@@ -30,7 +30,8 @@ type PlainContext = Pick<JobContext<unknown>, 'input' | 'id' | 'attempt' | 'toke
 
 export type ToThread =
   | { readonly type: 'run'; readonly job: string; readonly context: PlainContext }
-  | { readonly type: 'abort'; readonly reason: unknown }
+  /** Errors lose their own fields on the way. */
+  | { readonly type: 'abort'; readonly code: ErrorCode; readonly message: string }
   | { readonly type: 'close' }
 
 export type FromThread =
@@ -179,9 +180,8 @@ function nameOf({ id, token }: Pick<JobContext<unknown>, 'id' | 'token'>): strin
 async function perform(thread: Worker, job: string, context: JobContext<unknown>): Promise<unknown> {
   const { input, id, attempt, token, owner, signal, progress } = context
   const abort = (): void => {
-    const { code, message } = signal.reason as { code?: string; message?: string }
-    const told: ToThread = { type: 'abort', reason: Object.assign(new Error(message), { code }) }
-    thread.postMessage(told)
+    const { code, message } = signal.reason as FourfoldError
+    thread.postMessage({ type: 'abort', code, message } satisfies ToThread)
   }
   signal.addEventListener('abort', abort, { once: true })
   const hear = (message: FromThread): void => {

@@ -167,6 +167,7 @@ function startWorker(parts: WorkerParts): JobWorker {
     listen: (listener) => listenForCalls({ client: () => createClient(address, limits), log }, listener),
     name: `${hostname()} ${process.pid}`,
     concurrency: config.workers.concurrency,
+    threads: config.workers.threads,
     recoverWithinMs: config.queue.recoverWithinMs,
     graceMs: config.workers.graceMs,
     log,

@@ -20,9 +20,11 @@ export interface JobsOptions extends CommonOptions {
 
 /** @throws FF_JOB_ID, and what opening the app throws */
 export async function jobs(file: string, options: JobsOptions): Promise<void> {
-  const ff = await openBeside(await loadCommand(file, options))
+  const command = await loadCommand(file, options)
+  const names = new Set((command.app.definition.jobs ?? []).map(({ contract }) => contract.name))
+  const ff = await openBeside(command)
   try {
-    const { value, lines } = await carryOut(ff.jobs, options)
+    const { value, lines } = await carryOut(ff.jobs, options, names)
     if (options.json === true) console.log(JSON.stringify(value, null, 2))
     else for (const line of lines) console.log(line)
   } finally {
@@ -37,7 +39,7 @@ interface Told {
   readonly lines: readonly string[]
 }
 
-async function carryOut(of: Jobs, options: JobsOptions): Promise<Told> {
+async function carryOut(of: Jobs, options: JobsOptions, names: ReadonlySet<string>): Promise<Told> {
   const { show, failed, retry, cancel, pause, resume } = options
   if (show !== undefined) return await showOne(of, show)
   if (failed === true) return listed(await of.failed({ limit: mostListed + 1 }))
@@ -55,7 +57,10 @@ async function carryOut(of: Jobs, options: JobsOptions): Promise<Told> {
   }
   if (pause !== undefined) {
     await of.pause(pause)
-    return { value: { paused: pause }, lines: [`${pause} is paused: no more of it is begun`] }
+    const lines = [`${pause} is paused: no more of it is begun`]
+    // It may be another build's.
+    if (!names.has(pause)) lines.push(`This app has no job of that name: ${[...names].join(', ') || 'it has none'}`)
+    return { value: { paused: pause, known: names.has(pause) }, lines }
   }
   if (resume !== undefined) {
     await of.resume(resume)

@@ -77,10 +77,13 @@ export function waitForJob<Contract = unknown>(
       end(() => reject(Object.assign(new Error(message), { state })))
     const abort = (): void => end(() => reject(signal?.reason as Error))
     const hear = (state: JobState<JobOutput<Contract>>): void => {
-      if (state.version <= version) return
+      const isDone = state.state === 'done'
+      const isLost = state.state === 'failed' || state.state === 'cancelled'
+      // What is final counts whatever was told before: the database may have been put back to an earlier time.
+      if (version === Infinity || (state.version <= version && !isDone && !isLost)) return
       version = state.version
-      if (state.state === 'done') end(() => resolve(state))
-      else if (state.state === 'failed' || state.state === 'cancelled') fail(state.error ?? 'cancelled', state.state)
+      if (isDone) end(() => resolve(state))
+      else if (isLost) fail(state.error ?? 'cancelled', state.state)
       // Behind what decides: it is the page's, and may throw.
       onProgress?.(state)
     }

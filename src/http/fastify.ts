@@ -66,8 +66,11 @@ const fourfoldPlugin: FastifyPluginAsync<FourfoldPluginOptions> = async (app, op
       return contextOf(this).session
     },
   })
+  // Else those who follow a job would be waited for, for as long as that takes.
+  const ending = new AbortController()
+  app.addHook('preClose', async () => ending.abort())
   app.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
-    const job = findJobAnswer(options.ff, () => contextOf(request), request.raw)
+    const job = findJobAnswer(options.ff, () => contextOf(request), request.raw, ending.signal)
     if (job !== null) {
       const answer = await job
       reply.hijack()

@@ -8,17 +8,26 @@ import type { Fourfold } from '../app/fourfold.ts'
 import type { ResourceRequest } from '../jobs/http/resource.ts'
 import type { RequestContext } from './request-context.ts'
 
-/** With what the request's context adds to its answer. Null: the address is of no job. */
+/**
+ * With what the request's context adds to its answer. Null: the address is of no job.
+ *
+ * @param ending the server ends: nobody is kept waiting
+ */
 export function findJobAnswer(
   ff: Fourfold<any>,
   context: () => RequestContext<Fourfold<any>>,
   request: ResourceRequest,
+  ending?: AbortSignal,
 ): Promise<Response> | null {
-  return ff.jobs.covers(request.url) ? answerWith(context(), request) : null
+  return ff.jobs.covers(request.url) ? answerWith(context(), request, ending) : null
 }
 
-async function answerWith(context: RequestContext<Fourfold<any>>, request: ResourceRequest): Promise<Response> {
-  const answer = await context.ff.jobs.answer(request)
+async function answerWith(
+  context: RequestContext<Fourfold<any>>,
+  request: ResourceRequest,
+  ending: AbortSignal | undefined,
+): Promise<Response> {
+  const answer = await context.ff.jobs.answer(request, ending)
   const { cookies, headers } = await context.finish(answer.status)
   for (const [name, value] of Object.entries(headers)) answer.headers.set(name, value)
   for (const cookie of cookies) answer.headers.append('set-cookie', cookie)
@@ -35,6 +44,8 @@ async function answerWith(context: RequestContext<Fourfold<any>>, request: Resou
 export async function sendResponse(target: ServerResponse, answer: Response): Promise<void> {
   target.statusCode = answer.status
   for (const [name, value] of answer.headers) {
+    // HTTP/2 knows none.
+    if (name === 'connection' && (target.req?.httpVersionMajor ?? 1) > 1) continue
     if (name === 'set-cookie') target.appendHeader(name, value)
     else target.setHeader(name, value)
   }

@@ -1,7 +1,8 @@
 /**
  * Who reads, for one request: what the app's `identify` says, else the session's reader, else the reader that the
  * client names by a signed cookie or, without cookies, by the signed header `Fourfold-Reader`, else nobody until the
- * first write makes one. The key names freshness tokens and nothing else: it is no proof of who somebody is.
+ * first write makes one. The key names freshness tokens, and whose a job is: it is no proof of who somebody is. At a logout
+ * its browser gets a new one, since whoever comes next may be somebody else.
  *
  * A client's reader may change: at login, at logout, when an app's own token appears. The tokens of the earlier one are
  * carried over to the later one before anything is read or answered (FRESHNESS rule 33). For that, the cookie or
@@ -124,12 +125,28 @@ export class RequestReader implements ReaderSource {
     const earlier = [this.#before, this.#sessionReader, this.#presented?.key ?? null]
     this.#known = null
     const found = await this.#find().catch((): Known => ({ key: null, identified: false }))
-    const next = found.key ?? (earlier.every((key) => key === null) ? null : this.forNewSession())
+    const next = this.#isLeaving(found) ? this.#anew() : (found.key ?? this.#successorOf(earlier))
     if (next === null) return
     if (!found.identified && next !== this.#presented?.key) this.#tell = next
     const from = new Set(earlier.filter((key) => key !== null && key !== next) as string[])
     const carried = await Promise.all([...from].map((key) => this.#options.carry(key, next).catch(() => false)))
     if (!carried.every(Boolean)) this.#settled = false
+  }
+
+  /** Whether a session has ended and nobody else is named: whoever comes next to this browser may be somebody else. */
+  #isLeaving({ identified }: Known): boolean {
+    return !identified && this.#sessionReader !== null && this.#options.session().reader === null
+  }
+
+  #anew(): string {
+    const key = newReaderKey()
+    this.#made = key
+    this.#known = Promise.resolve({ key, identified: false })
+    return key
+  }
+
+  #successorOf(earlier: readonly (string | null)[]): string | null {
+    return earlier.every((key) => key === null) ? null : this.forNewSession()
   }
 
   /** What the answer must carry. From then on no reader can be told to this client. */

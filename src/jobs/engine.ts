@@ -183,6 +183,7 @@ export interface JobEngine {
   call(message: string): Promise<void>
   /** Notes a request by its key, within the transaction of its order. */
   beginRequest(run: RunStatement, request: NamedRequest): Promise<BegunRequest>
+  /** Notes what it has ordered, unless that is somebody else's. */
   endRequest(run: RunStatement, request: NamedRequest, job: string): Promise<void>
   /** Which of these can be seen by everybody. */
   visible(ids: readonly string[]): Promise<readonly string[]>
@@ -234,13 +235,10 @@ export interface JobEngine {
   paused(): Promise<readonly string[]>
   counts(): Promise<readonly JobCounts[]>
 
-  /**
-   * Orders a job for a tick of its schedule, unless somebody has: both in one transaction. Null: somebody has, or a later one.
-   * The first tick ever only begins the record, if it is in the past.
-   */
+  /** Orders a job for a tick of its schedule, unless somebody has: both in one transaction. Null: somebody has, or a later one. */
   tick(name: string, atMs: number, job: NewJob): Promise<Ordered | null>
-  /** The last tick that was ordered, in ms since 1970; null: none ever. A name that is new begins now. */
-  lastTick(name: string): Promise<number | null>
+  /** The last tick that was ordered, and the time: in ms since 1970, by the database's clock. The record of a name that is new begins now. */
+  lastTick(name: string): Promise<{ readonly atMs: number; readonly nowMs: number }>
 
   /** Empties what is older than so, or what is too much. */
   rotate(keepMs: number, keepBytes: number, failedForMs: number): Promise<void>

@@ -17,7 +17,7 @@ export type { EnqueueOptions } from './ordering.ts'
 
 export interface WaitOptions {
   readonly signal?: AbortSignal
-  /** Default: no limit. */
+  /** At most 24 days. Default: no limit. */
   readonly timeout?: number | string
 }
 
@@ -45,6 +45,8 @@ export interface JobsScope {
   /** The reader is about to hear that this is finished: from now on they see what it wrote (FRESHNESS rule 34). */
   readonly told: () => Promise<void>
 }
+
+const longestTimerMs = 2 ** 31 - 1
 
 export class Jobs {
   readonly #core: JobsCore
@@ -110,13 +112,12 @@ export class Jobs {
     return this.#core.served && targetOf(url, this.#core.path) !== null
   }
 
-  /** The answer to a request for a job. Adapters ask for it. */
-  async answer(request: ResourceRequest): Promise<Response> {
-    const { path, ending } = this.#core
+  /** The answer to a request for a job. Adapters ask for it. @param ending their server ends */
+  async answer(request: ResourceRequest, ending?: AbortSignal): Promise<Response> {
+    const { path, ending: all } = this.#core
     const target = targetOf(request.url, path)
-    return target === null
-      ? problem(404, 'There is no such job')
-      : await answerJob(this, target, request, ending.signal)
+    if (target === null) return problem(404, 'There is no such job')
+    return await answerJob(this, target, request, ending ? AbortSignal.any([all.signal, ending]) : all.signal)
   }
 
   /** How many follow a job in this process. */
@@ -141,8 +142,9 @@ export class Jobs {
     request: { readonly headers: HeaderFields | Headers },
     options: AcceptOptions = {},
   ): Promise<Response> {
+    const { path, ending } = this.#core
     const headers = request.headers instanceof Headers ? Object.fromEntries(request.headers) : request.headers
-    return await acceptJob(this, { job, input, options }, { headers }, this.#core)
+    return await acceptJob(this, { job, input, options }, { headers }, { path, ending: ending.signal })
   }
 
   /** How a job stands; null: there is none, or none any more. */
@@ -164,7 +166,7 @@ export class Jobs {
     id: string,
     { signal, timeout }: WaitOptions = {},
   ): Promise<JobStatus<OutputOf<Contract>> | null> {
-    const over = timeout === undefined ? undefined : AbortSignal.timeout(parseDuration(timeout, 'timeout'))
+    const over = timeout === undefined ? undefined : AbortSignal.timeout(timerMs(parseDuration(timeout, 'timeout')))
     const signals = [signal, over].filter((one) => one !== undefined)
     for await (const status of this.follow(id, { signal: AbortSignal.any(signals) })) {
       if (status === null || isOver(status.record)) return status as JobStatus<OutputOf<Contract>> | null
@@ -239,6 +241,11 @@ export class Jobs {
     await this.#core.engine.setPaused(typeof job === 'string' ? job : job.name, paused)
     this.#core.teller.call({ paused: true, ...(!paused && { work: true }) })
   }
+}
+
+/** As timers take it: whole, and no longer than they can be. */
+function timerMs(ms: number): number {
+  return Math.min(Math.ceil(ms), longestTimerMs)
 }
 
 /** @throws FF_JOB_ID */

@@ -3,7 +3,11 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 
+import Fastify from 'fastify'
+
 import { defineJob, JobFailure, type JobContext } from '../../src/jobs/define-job.ts'
+import { withDeadline } from '../../src/core/deadline.ts'
+import { fourfold } from '../../src/http/fastify.ts'
 import { startJobServer } from '../support/job-servers.ts'
 import { jobsGround, schemaOf } from '../support/jobs-ground.ts'
 import { pageAdapters } from '../support/page-servers.ts'
@@ -114,6 +118,13 @@ for (const adapter of pageAdapters) {
       for await (const event of eventsOf(again)) rest.push(event)
       assert.deepEqual(rest, [seen.at(-1)])
       assert.equal((await ask(`${path}/events`, { headers: { 'last-event-id': seen.at(-1)!.id } })).status, 204)
+      // No version of this job: of the time before a database was put back, perhaps.
+      for (const unknown of ['9999', '', 'x']) {
+        const told: Seen[] = []
+        const answer = await ask(`${path}/events`, { headers: { 'last-event-id': unknown } })
+        for await (const event of eventsOf(answer)) told.push(event)
+        assert.deepEqual(told, [seen.at(-1)], unknown)
+      }
     })
 
     test('whoever asks for the head of the events alone follows nothing', async () => {
@@ -169,8 +180,15 @@ for (const adapter of pageAdapters) {
         const answer = await ask(`/order?act=${name}`, { method: 'POST', headers, as: 'bob' })
         assert.deepEqual([answer.status, answer.headers.get('location')], [409, null])
       }
+      const key = { 'idempotency-key': `"${Math.random()}"` }
+      const bobs = (): Promise<Response> => ask(`/order?act=${name}`, { method: 'POST', headers: key, as: 'bob' })
+      assert.equal((await bobs()).status, 409)
       gates.get(name)!.resolve()
       await waitFor('it is done', async () => (await stateOf(path)) === 'done')
+      // What was refused has ordered nothing: the same request may come again.
+      const again = await bobs()
+      assert.equal(again.status, 202)
+      assert.notEqual(locationOf(again), path)
     })
 
     test('an answer that is known already is 304', async () => {
@@ -193,6 +211,42 @@ for (const adapter of pageAdapters) {
       const waiting = ask(locationOf(slow), { headers: { prefer: 'wait=10' } })
       gates.get(name)!.resolve()
       assert.equal(((await (await waiting).json()) as any).state, 'done')
+    })
+
+    test('who waits is answered at once where their clone ends', async (t) => {
+      const { worker, ff } = ground()
+      const ending = await worker({ works: false })
+      const { server: other, base: at } = await startJobServer(adapter, ending, act)
+      t.after(() => new Promise((resolve) => (other.close(resolve), other.closeAllConnections())))
+      const name = gate()
+      const headers = { 'x-user': 'ann', prefer: 'wait=20' }
+      const signal = AbortSignal.timeout(10_000)
+      const ordering = fetch(`${at}/order?act=${name}`, { method: 'POST', headers, signal })
+      await waitFor('it waits', () => ending.jobs.watching > 0)
+      const [{ id }] = (await ground().outside.query(`select max(id) as id from fourfold.jobs`)).rows
+      const asking = fetch(`${at}/jobs/${id}`, { headers, signal })
+      await waitFor('both wait', () => ending.jobs.watching > 1)
+      ending.jobs.endStreams()
+      const beganMs = performance.now()
+      assert.deepEqual([(await ordering).status, (await ordering).headers.get('location')], [202, `/jobs/${id}`])
+      assert.deepEqual([(await asking).status, ((await (await asking).json()) as any).id], [200, id])
+      assert.ok(performance.now() - beganMs < 2_000)
+      gates.get(name)!.resolve()
+      await ff.jobs.wait(id)
+    })
+
+    test('nobody who follows a job keeps the server from its end', async (t) => {
+      const { ff } = ground()
+      const app = Fastify()
+      await app.register(fourfold, { ff })
+      const at = await app.listen({ port: 0 })
+      const { id } = await ff.as({ reader: 'ann' }).jobs.enqueue(act, { act: 'echo' }, { delay: '1h' })
+      const follow = await fetch(`${at}/jobs/${id}/events`, { headers: { 'x-user': 'ann' } })
+      t.after(() => app.server.closeAllConnections())
+      assert.equal(follow.status, 200)
+      await withDeadline(app.close(), 3_000, 'the end of the server')
+      await follow.text()
+      assert.equal(ff.jobs.watching, 0)
     })
 
     test('of a failure the owner is told what was meant for them', async () => {

@@ -9,7 +9,7 @@ import { loadApp } from '../../src/app/load-app.ts'
 import { open } from '../../src/app/open.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { newDirectory } from '../support/postgres.ts'
-import { compute, patient } from '../support/thread-app/app.ts'
+import { compute, patient, quick } from '../support/thread-app/app.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 import type { Fourfold } from '../../src/app/fourfold.ts'
@@ -58,6 +58,12 @@ suite('jobs in threads', () => {
     await waitFor('it runs', async () => (await ff.jobs.find(heeding))?.state === 'running')
     await ff.jobs.cancel(heeding)
     assert.equal((await ended(heeding)).state, 'cancelled')
+    const telling = await order('tell why')
+    const said = async (): Promise<string | null | undefined> => (await ff.jobs.find(telling))?.message
+    await waitFor('it has begun', async () => (await said()) === 'begun')
+    await ff.jobs.cancel(telling)
+    await waitFor('it knows why', async () => (await said()) === 'FF_JOB_CANCELLED')
+    assert.equal((await ended(telling)).state, 'cancelled')
     const { state, error } = await ended(await order('for ever'))
     assert.deepEqual([state, error?.code], ['failed', 'FF_JOB_TIMEOUT'])
     assert.equal((await ended(await order('add'))).state, 'done')
@@ -87,13 +93,48 @@ suite('jobs in threads', () => {
     const first = await order('spin', { ms: 800 })
     await waitFor('it runs', async () => (await ff.jobs.find(first))?.state === 'running')
     const gone = await order('add')
-    await waitFor('it waits for a thread', async () => (await ff.jobs.find(gone))?.state === 'running')
     const waiting = await order('add')
-    await waitFor('the other, too', async () => (await ff.jobs.find(waiting))?.state === 'running')
-    await ff.jobs.cancel(gone)
+    assert.equal(await ff.jobs.cancel(gone), true)
     assert.equal((await ended(gone)).state, 'cancelled')
     assert.equal((await ended(first)).state, 'done')
     assert.equal((await ended(waiting)).state, 'done')
+  })
+
+  test('those that wait for a thread keep no place from others, here or elsewhere', async () => {
+    const ids = await Promise.all(Array.from({ length: 12 }, () => order('spin', { ms: 300 })))
+    await waitFor('one runs', async () =>
+      (await Promise.all(ids.map((id) => ff.jobs.find(id)))).some((one) => one?.state === 'running'),
+    )
+    const beganMs = performance.now()
+    const { id } = await ff.jobs.enqueue(quick, {})
+    assert.equal((await ended(id)).state, 'done')
+    assert.ok(performance.now() - beganMs < 1_500, `it waited for ${performance.now() - beganMs} ms`)
+    const [count] = (await ff.jobs.counts()).filter(({ name }) => name === compute.name)
+    assert.equal(count?.running, 1)
+    for (const one of ids) assert.equal((await ended(one)).state, 'done')
+  })
+
+  test('what one tells of how far it is when it has ended is not told of the next in its thread', async () => {
+    assert.equal((await ended(await order('tell later'))).state, 'done')
+    const next = await order('wait')
+    await waitFor('it runs', async () => (await ff.jobs.find(next))?.state === 'running')
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    assert.equal((await ff.jobs.find(next))?.message, null)
+    await ff.jobs.cancel(next)
+    await ended(next)
+  })
+
+  test('one that tells a million times how far it is keeps nobody waiting', async () => {
+    let latest = performance.now()
+    let longest = 0
+    const timer = setInterval(() => {
+      longest = Math.max(longest, performance.now() - latest)
+      latest = performance.now()
+    }, 5)
+    const { state, error, message } = await ended(await order('tell all'))
+    clearInterval(timer)
+    assert.deepEqual([state, error, message], ['done', null, 'half'])
+    assert.ok(longest < 400, `the event loop stood still for ${longest} ms`)
   })
 
   test('its output is what it would be without a thread', async () => {

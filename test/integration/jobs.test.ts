@@ -424,6 +424,11 @@ suite('jobs', () => {
     const reason = new Error('gone')
     await assert.rejects(jobs.wait(id, { signal: AbortSignal.abort(reason) }), reason)
     assert.equal(await jobs.wait('999999999'), null)
+    // Longer than a timer can be, and no whole number.
+    for (const timeout of ['30d', '90d', '1000.0005s']) {
+      const tired = AbortSignal.timeout(100)
+      await assert.rejects(jobs.wait(id, { timeout, signal: tired }), { name: 'TimeoutError' }, timeout)
+    }
   })
 
   test('whoever waits in an app that is closed is told so', async () => {
@@ -471,6 +476,31 @@ suite('jobs by the clock', () => {
     assert.equal(await found('missed'), 0)
   })
 
+  test('a host whose clock is wrong orders nothing too soon, and keeps nothing from others', async (t) => {
+    const { ff, outside, worker } = ground()
+    await ff.jobs.counts()
+    const { rows } = await outside.query(
+      `select to_char(now() at time zone 'UTC' + interval '30 min', 'MI HH24') as at`,
+    )
+    const cron = `${rows[0].at} * * *`
+    const soon = defineJob<any>({ name: 'soon', input: anything, schedule: { cron, timeZone: 'UTC' } })
+    const often = defineJob<any>({ name: 'often', input: anything, schedule: '* * * * * *' })
+    await outside.query(
+      `insert into fourfold.job_names (name, last_tick) values ('soon', now() - interval '20 hours'), ('often', now())`,
+    )
+    const ordered = async (name: string): Promise<number> =>
+      (await outside.query('select count(*)::int as n from fourfold.finished_jobs where name = $1', [name])).rows[0].n
+    t.after(putClock(3_600_000))
+    const ahead = await worker({ jobs: [soon, often].map((one) => one.handle(() => null)) })
+    await waitFor('two ticks', async () => (await ordered('often')) >= 2)
+    const { rows: last } = await outside.query(
+      `select (extract(epoch from last_tick - clock_timestamp()) * 1000)::float8 as ms from fourfold.job_names where name = 'often'`,
+    )
+    assert.ok(last[0].ms <= 0, `a tick was ordered ${last[0].ms} ms before its time`)
+    assert.equal(await ordered('soon'), 0)
+    await ahead.close()
+  })
+
   test('a tick that is heard late is the tick that it was', async () => {
     const { ff, outside, worker } = ground()
     await ff.jobs.counts()
@@ -492,6 +522,22 @@ suite('jobs by the clock', () => {
     await running.close()
   })
 })
+
+/** Puts this process's clock forward, as that of a host that is wrong; answers what sets it right. */
+function putClock(byMs: number): () => void {
+  const Right = Date
+  globalThis.Date = class extends Right {
+    constructor(...given: []) {
+      if (given.length === 0) super(Right.now() + byMs)
+      else super(...given)
+    }
+
+    static override now(): number {
+      return Right.now() + byMs
+    }
+  } as DateConstructor
+  return () => void (globalThis.Date = Right)
+}
 
 async function rejectsWith(code: string, work: Promise<unknown>, message = /./): Promise<void> {
   await assert.rejects(

@@ -75,6 +75,20 @@ suite('waiting for a job in a browser', () => {
     assert.deepEqual(((await Promise.race([waitForJob(hanging.url), late])) as JobState).output, 'cake')
   })
 
+  test('what is final ends the waiting, whatever was told before', async (t) => {
+    const waitForJob = await load()
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const ticking = setInterval(() => t.mock.timers.tick(250), 5)
+    t.after(() => clearInterval(ticking))
+    // As where a database was put back in between.
+    const { url } = await serve(t, [
+      { id: '1', state: 'running', version: 5, progress: 0.5 },
+      { id: '1', state: 'done', version: 4, output: 'cake' },
+    ])
+    const late = new Promise((resolve) => setInterval(() => resolve('nothing'), 5_000).unref())
+    assert.deepEqual(((await Promise.race([waitForJob(url), late])) as JobState).output, 'cake')
+  })
+
   test('a job that has failed, or is not there, is an error that says so; who gives up hears their own reason', async (t) => {
     const waitForJob = await load()
     t.mock.timers.enable({ apis: ['setTimeout'] })

@@ -23,13 +23,15 @@ export interface AcceptOptions extends EnqueueOptions {
 export interface AcceptSettings {
   /** Where jobs are: `/jobs`. */
   readonly path: string
+  /** This process ends: nobody is kept waiting. */
+  readonly ending: AbortSignal
 }
 
 export async function acceptJob<Contract extends JobContract>(
   jobs: Jobs,
   order: { readonly job: Contract; readonly input: InputOf<Contract>; readonly options: AcceptOptions },
   { headers }: { readonly headers: HeaderFields },
-  { path }: AcceptSettings,
+  settings: AcceptSettings,
 ): Promise<Response> {
   const { job, input, options } = order
   const key = keyOf(headers)
@@ -48,10 +50,10 @@ export async function acceptJob<Contract extends JobContract>(
   }
   const { id } = ordered
   const status = isKnown(ordered, options, headers) ? null : await jobs.own(id)
-  if (status !== null) return await answer(jobs, status, headers, path)
+  if (status !== null) return await answer(jobs, status, headers, settings)
   const refusal = ordered.isNew || options.in !== undefined ? null : await refusalOf(jobs, id)
   if (refusal !== null) return refusal
-  return accepted({ id, name: job.name, state: isDelayed(options) ? 'scheduled' : 'waiting' }, path, headers)
+  return accepted({ id, name: job.name, state: isDelayed(options) ? 'scheduled' : 'waiting' }, settings.path, headers)
 }
 
 /** Of an order that met a job which this reader may not see; null: it is nobody's. */
@@ -71,9 +73,14 @@ function isDelayed({ delay, runAt }: AcceptOptions): boolean {
   return delay !== undefined || runAt !== undefined
 }
 
-async function answer(jobs: Jobs, seen: JobStatus, headers: HeaderFields, path: string): Promise<Response> {
+async function answer(
+  jobs: Jobs,
+  seen: JobStatus,
+  headers: HeaderFields,
+  { path, ending }: AcceptSettings,
+): Promise<Response> {
   const waitMs = waitOf(headers)
-  const status = waitMs === 0 || isOver(seen.record) ? seen : await waitedFor(jobs, seen, waitMs)
+  const status = waitMs === 0 || isOver(seen.record) ? seen : await waitedFor(jobs, seen, { waitMs, ending })
   const location = `${path}/${status.id}`
   const more = appliedOf(headers)
   if (isOver(status.record)) return representationAnswer(status, { headers: { 'content-location': location, ...more } })

@@ -45,12 +45,12 @@ export async function answerJob(
   if (method === 'DELETE') return await cancel(jobs, target.id)
   return target.events
     ? answerEvents(jobs, status, { method, headers }, ending)
-    : await answerState(jobs, status, headers)
+    : await answerState(jobs, status, headers, ending)
 }
 
-async function answerState(jobs: Jobs, seen: JobStatus, headers: HeaderFields): Promise<Response> {
+async function answerState(jobs: Jobs, seen: JobStatus, headers: HeaderFields, ending: AbortSignal): Promise<Response> {
   const waitMs = isOver(seen.record) ? 0 : waitOf(headers)
-  const status = waitMs === 0 ? seen : await waitedFor(jobs, seen, waitMs)
+  const status = waitMs === 0 ? seen : await waitedFor(jobs, seen, { waitMs, ending })
   const known = String(headers['if-none-match'] ?? '')
   const etag = etagOf(status)
   if (known.split(',').some((one) => one.trim().replace(/^W\//, '') === etag || one.trim() === '*')) {
@@ -65,16 +65,19 @@ function answerEvents(
   { method, headers }: ResourceRequest,
   ending: AbortSignal,
 ): Response {
-  const last = Number(headers['last-event-id'] ?? -1)
-  const after = Number.isInteger(last) ? last : -1
+  const last = /^\d{1,15}$/.exec(String(headers['last-event-id'] ?? ''))
+  // What is newer than the job is of a time before the database was put back, or of no job: nothing was seen of this one.
+  const after = last !== null && Number(last[0]) <= status.version ? Number(last[0]) : -1
   // 204 ends it: the browser does not come back.
-  if (isOver(status.record) && after >= status.version) return new Response(null, { status: 204 })
+  if (isOver(status.record) && after === status.version) return new Response(null, { status: 204 })
   // Not every framework ends the body of an answer to HEAD.
   const body = method === 'HEAD' ? null : eventStream(jobs, { id: status.id, after, ending })
   return new Response(body, {
     headers: {
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'private, no-store',
+      // A server that ends waits for connections that were in use when it began to, and for as long as they are kept.
+      connection: 'close',
       // For proxies that would gather it.
       'x-accel-buffering': 'no',
     },
@@ -86,11 +89,16 @@ async function cancel(jobs: Jobs, id: string): Promise<Response> {
   return problem(409, 'The job is finished already')
 }
 
-/** How it stands when it is finished, or when the time is over. */
-export async function waitedFor(jobs: Jobs, seen: JobStatus, waitMs: number): Promise<JobStatus> {
+/** How it stands when it is finished, when the time is over, or when this process ends: then it is asked for at another. */
+export async function waitedFor(
+  jobs: Jobs,
+  seen: JobStatus,
+  { waitMs, ending }: { readonly waitMs: number; readonly ending: AbortSignal },
+): Promise<JobStatus> {
   try {
-    return (await jobs.wait(seen.id, { timeout: waitMs })) ?? seen
+    return (await jobs.wait(seen.id, { timeout: waitMs, signal: ending })) ?? seen
   } catch (error) {
+    if (ending.aborted) return seen
     if (!isFourfoldError(error, 'FF_CORE_DEADLINE')) throw error
     return (await jobs.find(seen.id)) ?? seen
   }

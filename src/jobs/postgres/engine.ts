@@ -157,8 +157,10 @@ export function createPostgresJobs({ database }: PostgresJobsOptions): JobEngine
         return rows.length === 0 ? null : (await orderJobs(within, [job]))[0]!
       }),
     lastTick: async (name) => {
-      const ms = (await run(orders.LAST_TICK_SQL, [name])).rows[0]?.['ms'] as string | null | undefined
-      return ms === null || ms === undefined ? null : Number(ms)
+      const ask = async (): Promise<Row | undefined> => (await run(orders.LAST_TICK_SQL, [name])).rows[0]
+      // None where another began the record at that moment.
+      const { at_ms: atMs, now_ms: nowMs } = (await ask()) ?? (await ask())!
+      return { atMs, nowMs }
     },
     rotate: (keepMs, keepBytes, failedForMs) => rotate(database, { keepMs, keepBytes, failedForMs }),
   }

@@ -98,9 +98,11 @@ returning name`
 export const LAST_TICK_SQL: string = `
 with begun as (
   insert into fourfold.job_names (name, last_tick) values ($1, now())
-  on conflict (name) do update set last_tick = excluded.last_tick where fourfold.job_names.last_tick is null returning name)
-select case when exists (select from begun) then null else (select extract(epoch from last_tick) * 1000
-  from fourfold.job_names where name = $1) end as ms`
+  on conflict (name) do update set last_tick = excluded.last_tick where fourfold.job_names.last_tick is null
+  returning last_tick)
+select (extract(epoch from t.at) * 1000)::float8 as at_ms, (extract(epoch from clock_timestamp()) * 1000)::float8 as now_ms
+from (select last_tick from begun union all select last_tick from fourfold.job_names
+  where name = $1 and not exists (select from begun)) t (at)`
 
 /** The partition that is being filled. */
 export const SEGMENT_SQL: string = `select current from fourfold.job_segments`
@@ -141,6 +143,11 @@ known as (select job, fingerprint from fourfold.job_requests
 select job, fingerprint, false as is_new from known
 union all select null, null, true where not exists (select from known)`
 
-/** $1 owner, $2 key, $3 fingerprint, $4 the job. */
+/**
+ * $1 owner, $2 key, $3 fingerprint, $4 the job. Not where that is somebody else's: the request is refused, has ordered
+ * nothing, and may come again.
+ */
 export const END_REQUEST_SQL: string = `
-insert into fourfold.job_requests (owner, key, fingerprint, job) values ($1, $2, $3, $4)`
+insert into fourfold.job_requests (owner, key, fingerprint, job) select $1, $2, $3, $4::bigint where exists (
+  select from fourfold.jobs where id = $4 and owner is not distinct from nullif($1, '')
+  union all select from fourfold.finished_jobs where id = $4 and owner is not distinct from nullif($1, ''))`

@@ -35,6 +35,8 @@ export interface HandsOptions {
   readonly jobs: ReadonlyMap<string, KnownJob>
   readonly runner: JobRunner
   readonly concurrency: number
+  /** How many of these run in threads at most. */
+  readonly threads: number
   readonly progress: ProgressReports
   readonly report: (report: Report) => void
   /** A place is free. */
@@ -84,6 +86,15 @@ export class Hands {
   roomForRated(): number {
     const taken = this.#ready.filter((held) => this.#isRated(held)).length
     return Math.max(1, this.#options.concurrency - this.#running.size) - taken
+  }
+
+  /** How many more of those that run in threads. */
+  roomForThreads(): number {
+    const { jobs, threads } = this.#options
+    const busy = [...this.#held.values()].filter(({ claim, state }) => {
+      return state !== 'ending' && jobs.get(claim.name)!.policy.thread
+    })
+    return threads - busy.length
   }
 
   /** The ids of those that are held under a worker's name. */

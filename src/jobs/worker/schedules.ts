@@ -1,7 +1,7 @@
 /**
- * Jobs by the clock (croner). Every worker hears every tick and tries to order its job; the tick is recorded in the transaction that
- * orders it, so one of them does, and there is none whose death could lose a tick. What no worker lived to see is made up
- * for once, by the first that comes.
+ * Jobs by the clock of the database (croner says when). Every worker looks at every tick and tries to order its job; the tick is
+ * recorded in the transaction that orders it, so one of them does, and there is none whose death could lose a tick. What was
+ * missed, by whatever cause, is made up for once, by the first that looks.
  */
 
 import { setTimeout as pause } from 'node:timers/promises'
@@ -26,6 +26,8 @@ export interface JobSchedulesOptions {
 }
 
 const longestLateMs = 24 * 3_600_000
+/** Timers are not that of the database's clock, and stand still while a host sleeps. */
+const longestRestMs = 30_000
 const firstRetryMs = 200
 const lastRetryMs = 10_000
 
@@ -33,7 +35,8 @@ const lastRetryMs = 10_000
 export function checkJobSchedule({ definition, policy }: KnownJob): void {
   if (policy.schedule === null) return
   try {
-    cronOf(policy.schedule).stop()
+    // Only then it looks at the time zone.
+    cronOf(policy.schedule).nextRun()
   } catch (error) {
     const { name } = definition.contract
     const message = `The job ${name}: schedule: expected a cron expression and a time zone, got ${JSON.stringify(policy.schedule)}: ${(error as Error).message}`
@@ -44,21 +47,13 @@ export function checkJobSchedule({ definition, policy }: KnownJob): void {
 /** Answers what stops it. */
 export function startJobSchedules(options: JobSchedulesOptions): () => Promise<void> {
   const end = new AbortController()
-  const running = new Set<Promise<void>>()
-  const run = (work: Promise<void>): void => {
-    const one = work.finally(() => running.delete(one))
-    running.add(one)
-  }
-  const crons = [...options.jobs.values()].flatMap((job) => {
+  const following = [...options.jobs.values()].map(async (job) => {
     const { schedule } = job.policy
-    if (schedule === null) return []
-    run(makeUp(options, job, schedule, end.signal))
-    return cronOf(schedule, (atMs) => run(tick(options, job, schedule, atMs, end.signal)))
+    if (schedule !== null) await new JobSchedule(options, job, schedule).follow(end.signal)
   })
   return async () => {
-    for (const cron of crons) cron.stop()
     end.abort()
-    while (running.size > 0) await Promise.all(running)
+    await Promise.all(following)
   }
 }
 
@@ -67,68 +62,87 @@ export function nextTicks(schedule: ScheduleOptions<unknown>, after: Date, count
   return cronOf(schedule).nextRuns(count, after)
 }
 
-/** Paused, where nobody is to hear it. */
-function cronOf({ cron, timeZone }: ScheduleOptions<unknown>, heard?: (atMs: number) => void): Cron {
-  const settings = { unref: true, ...(timeZone !== undefined && { timezone: timeZone }) }
-  if (heard === undefined) return new Cron(cron, { ...settings, paused: true })
-  return new Cron(cron, settings, (job: Cron) => {
-    // The tick, and not when it is heard: a process that was busy or paused at it hears it later than others.
-    const heardAt = job.currentRun() ?? new Date()
-    const [at] = job.previousRuns(1, new Date(Math.floor(heardAt.getTime() / 1000) * 1000 + 1000))
-    if (at !== undefined) heard(at.getTime())
-  })
+/** It only tells times. Lists and ranges are as fixed as single values where clocks are put forward and back. */
+function cronOf({ cron, timeZone }: ScheduleOptions<unknown>): Cron {
+  const zone = timeZone === undefined ? {} : { timezone: timeZone }
+  return new Cron(cron, { ...zone, paused: true, fixedTimeRule: 'no-wildcard' })
 }
 
-/** The last tick before now, where it was recorded by nobody; a schedule that is new has missed none. */
-async function makeUp(
-  options: JobSchedulesOptions,
-  job: KnownJob,
-  schedule: ScheduleOptions<unknown>,
-  signal: AbortSignal,
-): Promise<void> {
-  const begunMs = await untilDone(options, signal, () => options.engine.lastTick(job.policy.name))
-  if (begunMs === undefined || begunMs === null || schedule.catchUp === false) return
-  const [last] = cronOf(schedule).previousRuns(1, new Date())
-  const atMs = last?.getTime() ?? -Infinity
-  if (atMs <= begunMs || Date.now() - atMs > longestLateMs) return
-  await tick(options, job, schedule, atMs, signal)
-}
+class JobSchedule {
+  readonly #options: JobSchedulesOptions
+  readonly #job: KnownJob
+  readonly #schedule: ScheduleOptions<unknown>
+  readonly #cron: Cron
+  readonly #beganMs = performance.now()
+  /** Since when somebody looks, by the database's clock. */
+  #sinceMs: number | null = null
+  /** The last tick that nothing can be ordered for. */
+  #refusedMs = -Infinity
 
-async function tick(
-  options: JobSchedulesOptions,
-  { definition, policy }: KnownJob,
-  schedule: ScheduleOptions<unknown>,
-  atMs: number,
-  signal: AbortSignal,
-): Promise<void> {
-  const { engine, teller, log } = options
-  await untilDone(options, signal, async () => {
-    const order = await orderOf(definition.contract, policy, schedule.input ?? {}, null, {})
-    const ordered = await engine.tick(policy.name, atMs, order)
-    if (ordered === null) return
-    log.debug({ job: policy.name, id: ordered.id, at: new Date(atMs) }, 'a job was ordered by the clock')
-    teller.call({ work: true })
-  })
-}
+  constructor(options: JobSchedulesOptions, job: KnownJob, schedule: ScheduleOptions<unknown>) {
+    this.#options = options
+    this.#job = job
+    this.#schedule = schedule
+    this.#cron = cronOf(schedule)
+  }
 
-/** Undefined: it was stopped before, or it is no use to try. */
-async function untilDone<T>(
-  { ready, log }: JobSchedulesOptions,
-  signal: AbortSignal,
-  work: () => Promise<T>,
-): Promise<T | undefined> {
-  for (let waitMs = firstRetryMs; !signal.aborted; waitMs = Math.min(lastRetryMs, 2 * waitMs)) {
-    try {
-      await ready()
-      return await work()
-    } catch (error) {
-      if (error instanceof FourfoldError && error.code === 'FF_JOB_INPUT') {
-        log.error({ error }, 'a job is not ordered by the clock: its schedule’s input does not fit')
-        return undefined
+  /** Until it is stopped, or no tick follows. */
+  async follow(signal: AbortSignal): Promise<void> {
+    let retryMs = firstRetryMs
+    while (!signal.aborted) {
+      let restMs: number
+      try {
+        restMs = await this.#look()
+        retryMs = firstRetryMs
+      } catch (error) {
+        this.#options.log.warn(
+          { error, job: this.#job.policy.name },
+          'a job was not ordered by the clock: trying again',
+        )
+        restMs = retryMs
+        retryMs = Math.min(lastRetryMs, 2 * retryMs)
       }
-      log.warn({ error }, 'a job was not ordered by the clock: trying again')
-      await pause(waitMs, undefined, { signal }).catch(() => undefined)
+      if (restMs === Infinity) return
+      await pause(restMs, undefined, { signal, ref: false }).catch(() => undefined)
     }
   }
-  return undefined
+
+  /** Orders for the last tick, unless somebody has. Answers when to look again; Infinity: never. */
+  async #look(): Promise<number> {
+    const { engine, ready } = this.#options
+    await ready()
+    const { atMs, nowMs } = await engine.lastTick(this.#job.policy.name)
+    const askedMs = performance.now()
+    this.#sinceMs ??= nowMs - (askedMs - this.#beganMs)
+    // The tick of this very second is one.
+    const [last] = this.#cron.previousRuns(1, new Date(Math.floor(nowMs / 1_000) * 1_000 + 1_000))
+    const tickMs = last?.getTime() ?? -Infinity
+    if (tickMs > Math.max(atMs, this.#refusedMs) && this.#isDue(tickMs, nowMs)) await this.#order(tickMs)
+    const next = this.#cron.nextRun(new Date(nowMs))
+    if (next === null) return Infinity
+    return Math.max(1, Math.min(longestRestMs, next.getTime() - nowMs - (performance.now() - askedMs)))
+  }
+
+  /** What nobody lived to see is made up for, if it is not too old. */
+  #isDue(tickMs: number, nowMs: number): boolean {
+    if (tickMs >= this.#sinceMs!) return true
+    return this.#schedule.catchUp !== false && nowMs - tickMs <= longestLateMs
+  }
+
+  async #order(tickMs: number): Promise<void> {
+    const { engine, teller, log } = this.#options
+    const { definition, policy } = this.#job
+    const order = await orderOf(definition.contract, policy, this.#schedule.input ?? {}, null, {}).catch(
+      (error: unknown) => {
+        if (!(error instanceof FourfoldError) || error.code !== 'FF_JOB_INPUT') throw error
+        log.error({ error }, 'a job is not ordered by the clock: its schedule’s input does not fit')
+        return null
+      },
+    )
+    if (order === null) return void (this.#refusedMs = tickMs)
+    const ordered = await engine.tick(policy.name, tickMs, order)
+    if (ordered === null) return
+    log.debug({ job: policy.name, id: ordered.id, at: new Date(tickMs) }, 'a job was ordered by the clock')
+    teller.call({ work: true })
+  }
 }

@@ -14,6 +14,8 @@ export interface TurnsOptions {
   readonly room: () => number
   /** The same of those whose rate is limited: what is taken counts as begun, so none is taken far ahead. */
   readonly roomForRated: () => number
+  /** The same of those that run in threads: one that waits for a thread would keep a place from others, and itself from other workers. */
+  readonly roomForThreads: () => number
   /** Not while a heartbeat is under way. */
   readonly locked: <T>(work: () => Promise<T>) => Promise<T>
   /** In whose name. */
@@ -33,7 +35,8 @@ export class Turns {
   pollMs = 1_000
   readonly #options: TurnsOptions
   readonly #plain: readonly string[]
-  readonly #limited: ReadonlyMap<string, LimitedName>
+  readonly #threaded: readonly string[]
+  readonly #limited: ReadonlyMap<string, LimitedName & Pick<JobPolicy, 'thread'>>
   #paused: { readonly names: ReadonlySet<string>; readonly atMs: number } | null = null
   /** Whether there may be some that nobody has taken. */
   #more = true
@@ -58,7 +61,10 @@ export class Turns {
     const policies = [...options.jobs.values()].map(({ policy }) => policy)
     const isLimited = ({ limit, perKey, rate }: JobPolicy): boolean =>
       limit !== null || perKey !== null || rate !== null
-    this.#plain = policies.filter((policy) => !isLimited(policy)).map(({ name }) => name)
+    const namesOf = (thread: boolean): readonly string[] =>
+      policies.filter((policy) => !isLimited(policy) && policy.thread === thread).map(({ name }) => name)
+    this.#plain = namesOf(false)
+    this.#threaded = namesOf(true)
     this.#limited = new Map(policies.filter(isLimited).map((policy) => [policy.name, policy]))
   }
 
@@ -80,7 +86,7 @@ export class Turns {
   /** There may be jobs of these names that were not there before, and none of others that anybody knows of. */
   call(names: readonly string[]): void {
     for (const name of names) {
-      if (this.#limited.has(name)) this.#more = true
+      if (this.#isApart(name)) this.#more = true
       else if (this.#plain.includes(name)) this.#called.add(name)
     }
     if (this.#more || this.#called.size > 0) this.#wake.resolve()
@@ -88,7 +94,12 @@ export class Turns {
 
   /** One has ended here: another of its name may have been held back by it. @param again whether it is tried again */
   ended(name: string, again: boolean): void {
-    if (again || this.#limited.has(name)) this.wake(true, again)
+    if (again || this.#isApart(name)) this.wake(true, again)
+  }
+
+  /** Whether not all that waits may be taken where there is room. */
+  #isApart(name: string): boolean {
+    return this.#limited.has(name) || this.#threaded.includes(name)
   }
 
   forgetPaused(): void {
@@ -157,8 +168,9 @@ export class Turns {
     const steps = [
       async () => await this.#claimPlain(await name(), paused),
       async () => await this.#claimLimited(await name(), paused),
+      async () => await this.#claimThreaded(await name(), paused),
     ]
-    // In turn, so that neither kind takes all the room for ever.
+    // In turn, so that no kind takes all the room for ever.
     this.#limitedFirst = !this.#limitedFirst
     for (const step of this.#limitedFirst ? steps.toReversed() : steps) {
       if (room() > 0 && !this.#stopped) await locked(step)
@@ -203,6 +215,11 @@ export class Turns {
     if (names.length > 0) await this.#claim(worker, names)
   }
 
+  async #claimThreaded(worker: string, paused: ReadonlySet<string>): Promise<void> {
+    const names = this.#threaded.filter((name) => !paused.has(name))
+    if (names.length > 0) await this.#claim(worker, names, this.#options.roomForThreads())
+  }
+
   async #claim(worker: string, names: readonly string[], atMost = Infinity): Promise<void> {
     const { engine, room, took } = this.#options
     const most = Math.min(room(), atMost)
@@ -213,7 +230,7 @@ export class Turns {
   }
 
   async #claimLimited(worker: string, paused: ReadonlySet<string>): Promise<void> {
-    const { engine, room, roomForRated, took } = this.#options
+    const { engine, room, roomForRated, roomForThreads, took } = this.#options
     const names = [...this.#limited.keys()].filter((name) => !paused.has(name))
     const waiting = new Set(names.length === 0 ? [] : await engine.waitingAmong(names))
     for (const name of this.#inTurn().filter((one) => waiting.has(one))) {
@@ -223,7 +240,8 @@ export class Turns {
         return
       }
       const limits = this.#limited.get(name)!
-      const within = limits.rate === null ? most : Math.min(most, roomForRated())
+      const rated = limits.rate === null ? most : Math.min(most, roomForRated())
+      const within = limits.thread ? Math.min(rated, roomForThreads()) : rated
       if (within <= 0) {
         this.#held = true
         continue

@@ -30,6 +30,8 @@ export interface JobWorkerOptions {
   /** For people who look at the table. */
   readonly name: string
   readonly concurrency: number
+  /** How many of these run in threads at most. */
+  readonly threads: number
   /** Another worker takes over within so long what this one had. */
   readonly recoverWithinMs: number
   /** What runs when the worker stops has so long to end. */
@@ -77,7 +79,8 @@ export class JobWorker {
     })
     this.#progress = new ProgressReports(engine, (ids) => teller.tell(ids), log)
     this.#hands = new Hands({
-      ...{ jobs: options.jobs, runner: options.runner, concurrency: options.concurrency, log },
+      ...{ jobs: options.jobs, runner: options.runner, log },
+      ...{ concurrency: options.concurrency, threads: options.threads },
       progress: this.#progress,
       report: (report) => this.#reports.add(report),
       freed: () => this.#turns.wake(false),
@@ -87,6 +90,7 @@ export class JobWorker {
       jobs: options.jobs,
       room: () => this.#room(),
       roomForRated: () => this.#hands.roomForRated(),
+      roomForThreads: () => this.#hands.roomForThreads(),
       locked: (work) => this.#lease.locked(work),
       worker: () => this.#lease.worker(),
       took: (claims, worker) => this.#hands.take(claims, worker),

@@ -1,6 +1,7 @@
 /** An app whose jobs run in threads: one computes, one eats memory, one ends its thread, one throws. */
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { isMainThread, threadId } from 'node:worker_threads'
 
@@ -23,6 +24,9 @@ const runPatient = patient.handle(() => {
   const circle: any = {}
   return Object.assign(circle, { circle })
 })
+
+/** Needs no thread. */
+export const quick = defineJob<any, any, any>({ name: 'quick', input: anything })
 
 class Sum {
   readonly euros: number
@@ -47,6 +51,15 @@ const runCompute = compute.handle(async ({ input, databases, progress, signal }:
   if (input.does === 'exit later') setTimeout(() => process.exit(3), 100)
   if (input.does === 'sum') return { sum: new Sum(12) }
   if (input.does === 'answer a function') return { of: 'a function', run: () => undefined }
+  if (input.does === 'tell later') setInterval(() => progress(0.9, 'of another'), 20)
+  if (input.does === 'tell all') for (let at = 0; at < 1_000_000; at++) progress(at / 1_000_000, `part ${at}`)
+  if (input.does === 'tell why') {
+    progress(0.1, 'begun')
+    await once(signal, 'abort')
+    progress(0.5, signal.reason.code)
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    throw signal.reason
+  }
   if (input.does === 'wait')
     await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
   progress(0.5, 'half')
@@ -56,7 +69,7 @@ const runCompute = compute.handle(async ({ input, databases, progress, signal }:
 
 export default defineApp({
   databases: { main: database<any>({ replicas: 0 }) },
-  jobs: [runCompute, runPatient],
+  jobs: [runCompute, runPatient, quick.handle(() => null)],
   server: () => createServer((_request, response) => void response.end('here')),
   queue: { recoverWithin: '2s' },
   workers: { threadMemory: '48MiB' },
