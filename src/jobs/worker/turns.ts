@@ -48,7 +48,7 @@ export class Turns {
   #askedAtMs = -Infinity
   /** Names that there is something of. All others were asked for since there was. */
   readonly #called = new Set<string>()
-  #limitedFirst = false
+  #first = 0
   /** Of those that are limited, the last that something was taken of: the others come first. */
   #last: string | null = null
   #wake = Promise.withResolvers<void>()
@@ -171,8 +171,8 @@ export class Turns {
       async () => await this.#claimThreaded(await name(), paused),
     ]
     // In turn, so that no kind takes all the room for ever.
-    this.#limitedFirst = !this.#limitedFirst
-    for (const step of this.#limitedFirst ? steps.toReversed() : steps) {
+    this.#first = (this.#first + 1) % steps.length
+    for (const step of [...steps.slice(this.#first), ...steps.slice(0, this.#first)]) {
       if (room() > 0 && !this.#stopped) await locked(step)
       else this.#more = true
     }
