@@ -21,6 +21,7 @@ import { articleTests as articlePages } from './conduit-pages/articles.ts'
 import { bakedTests } from './conduit-pages/baked.ts'
 import { downloadTests } from './conduit-pages/downloads.ts'
 import { listTests as listPages } from './conduit-pages/lists.ts'
+import { lookTests } from './conduit-pages/looks.ts'
 import { pictureTests } from './conduit-pages/pictures.ts'
 import { refusalTests } from './conduit-pages/refusals.ts'
 
@@ -60,5 +61,6 @@ bakedTests(given)
 pictureTests(given)
 refusalTests(given)
 downloadTests(given)
+lookTests(given)
 // Last: the same clones are to answer after all of it.
 rawRequestTests(given)

@@ -5,9 +5,9 @@ import { readFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 
 import { strFromU8, unzipSync } from 'fflate'
-import { register, type Member } from '../../support/conduit.ts'
+import { publish, register, type Member } from '../../support/conduit.ts'
 import { waitFor } from '../../support/wait-for.ts'
-import { signIn, text, visit, type Given, type Visit } from './visits.ts'
+import { count, signIn, text, visit, type Given, type Visit } from './visits.ts'
 
 const archive = '/downloads/articles.zip'
 const articles = 45
@@ -41,10 +41,7 @@ export function downloadTests(given: Given): void {
         const { pathname } = new URL(request.url())
         if (pathname.endsWith('/events')) streams.push(pathname)
       })
-      // The job can read and pack everything, and say nothing of the file before this ends.
-      const database = await given.connect(t)
-      await database.query('begin')
-      await database.query('lock table downloads in share mode')
+      const release = await holdDownloads(t)
       await page.evaluate(watchBar)
       await page.click('.download button')
       await waitFor('all articles to be packed', async () =>
@@ -60,7 +57,7 @@ export function downloadTests(given: Given): void {
       await given.killClones(cameBack)
       await waitFor('the stream to come back', cameBack)
       assert.equal((await context.request.get('/settings')).status(), 200)
-      await database.query('rollback')
+      await release()
       await page.waitForSelector('.download-link:visible')
       assert.equal(await text(page, '.download-state'), ready)
       assert.match(await text(page, '.download-about'), new RegExp(`^${articles} articles`))
@@ -99,7 +96,91 @@ export function downloadTests(given: Given): void {
       await page.goto('/settings')
       assert.match(await text(page, '.download-about'), new RegExp(`^${articles} articles`), 'it is there later, too')
     })
+
+    test('it is cancelled from the page: nothing is left of it, the one before is, and it can be ordered again', async (t) => {
+      const visitor = await visit(t, given)
+      const member = await author(t)
+      await settings(visitor, member)
+      const { page } = visitor
+      await page.click('text=Download all my articles')
+      await page.waitForSelector('.download-link:visible')
+      await publish(given.call, member)
+      const release = await holdDownloads(t)
+      await page.click('text=Download all my articles')
+      await waitFor('all articles to be packed', async () =>
+        (await text(page, '.download-state')).startsWith(`${articles + 1} of ${articles + 1}`),
+      )
+      assert.equal(await page.isVisible('.download-link'), false, 'the one before is not what was asked for')
+      await page.click('text=Cancel')
+      await page.waitForSelector('text=It was cancelled.')
+      assert.equal(await page.isVisible('.download-progress'), false)
+      assert.equal(await page.isVisible('text=Cancel'), false)
+      assert.equal(await page.evaluate(focused), 'Download all my articles')
+      assert.match(await text(page, '.download-about'), new RegExp(`^${articles} articles`))
+      await release()
+      await nothingUnkept(t)
+      assert.equal(unpacked(await (await visitor.context.request.get(archive)).body()).length, articles)
+      await page.click('text=Download all my articles')
+      await page.waitForSelector(`text=${ready}`)
+      assert.match(await text(page, '.download-about'), new RegExp(`^${articles + 1} articles`))
+    })
+
+    test('it is cancelled without JavaScript, and by nobody else', async (t) => {
+      const visitor = await visit(t, given, { javaScriptEnabled: false })
+      await settings(visitor, await author(t))
+      const { page, context } = visitor
+      const release = await holdDownloads(t)
+      await page.click('text=Download all my articles')
+      const address = visitor.at()
+      await checkOthersCannotCancel(t, address)
+      const elsewhere = { headers: { origin: 'https://elsewhere.example' } }
+      assert.equal((await context.request.post(`${address}/cancel`, elsewhere)).status(), 403)
+      await page.goto(address)
+      assert.equal(await page.isVisible('.download-progress'), true)
+      await page.click('text=Cancel')
+      assert.equal(visitor.at(), address)
+      assert.equal(await text(page, '.download-state'), 'It was cancelled.')
+      assert.equal(await count(page, 'text=Look again'), 0)
+      assert.equal(await page.isVisible('text=Cancel'), false)
+      await release()
+      await nothingUnkept(t)
+      assert.equal((await context.request.get(archive)).status(), 404)
+      await page.click('text=Download all my articles')
+      assert.notEqual(visitor.at(), address)
+      await waitFor('the archive', async () => {
+        if ((await text(page, '.download-state')) === ready) return true
+        await page.click('text=Look again')
+        return false
+      })
+      assert.equal((await context.request.post(`${visitor.at()}/cancel`)).url(), page.url(), 'too late: it stays')
+      assert.equal((await context.request.get(archive)).status(), 200)
+    })
   })
+
+  /** A job can read and pack everything, and say nothing of the file before this is released. */
+  async function holdDownloads(t: Parameters<typeof visit>[0]): Promise<() => Promise<void>> {
+    const database = await given.connect(t)
+    await database.query('begin')
+    await database.query('lock table downloads in share mode')
+    return async () => void (await database.query('rollback'))
+  }
+
+  /** Whoever was cancelled and could not be interrupted cleans up a moment later. */
+  async function nothingUnkept(t: Parameters<typeof visit>[0]): Promise<void> {
+    const database = await given.connect(t)
+    const unkept = `select from fourfold.files where type = 'application/zip' and name not in (select file from downloads)`
+    await waitFor('archives that nobody keeps to be gone', async () => (await database.query(unkept)).rowCount === 0)
+  }
+
+  async function checkOthersCannotCancel(t: Parameters<typeof visit>[0], address: string): Promise<void> {
+    const other = await visit(t, given)
+    const { request } = other.context
+    assert.match((await request.post(`${address}/cancel`)).url(), /\/login$/)
+    await signIn(other, await register(given.call, 'other'))
+    for (const path of [`${address}/cancel`, '/downloads/999999999/cancel', '/downloads/x/cancel']) {
+      assert.equal((await request.post(path)).status(), 404, path)
+    }
+  }
 
   async function checkNobodyElse(t: Parameters<typeof visit>[0], job: string): Promise<void> {
     const other = await visit(t, given)
@@ -114,8 +195,12 @@ export function downloadTests(given: Given): void {
   }
 }
 
+function unpacked(bytes: Uint8Array): [name: string, content: Uint8Array][] {
+  return Object.entries(unzipSync(bytes))
+}
+
 function checkArchive(bytes: Uint8Array): void {
-  const files = Object.entries(unzipSync(bytes))
+  const files = unpacked(bytes)
   assert.equal(files.length, articles)
   const texts = files.map(([name, content]) => {
     assert.match(name, /^\d{4}-\d\d-\d\d-\d+-[a-z0-9-]+\.md$/)
@@ -133,6 +218,11 @@ function watchBar(): void {
   const bar = window.document.querySelector('progress')
   window.barValues = []
   new window.MutationObserver(() => window.barValues.push(bar.value)).observe(bar, { attributeFilter: ['value'] })
+}
+
+/** In the page: what the keyboard would press. */
+function focused(): string {
+  return (globalThis as any).document.activeElement.textContent
 }
 
 function barValues(): number[] {

@@ -96,8 +96,8 @@ export async function forgetOldDownloads(db: Executor): Promise<string[]> {
   return files.filter((_file, index) => !kept[index])
 }
 
-/** Equal bytes are one file, whoever they are of. */
-async function isKept(db: Executor, file: string): Promise<boolean> {
+/** Whether a file is anybody's archive: equal bytes are one file, whoever they are of. */
+export async function isKept(db: Executor, file: string): Promise<boolean> {
   const found = await db.selectFrom('downloads').select('user_id').where('file', '=', file).executeTakeFirst()
   return found !== undefined
 }

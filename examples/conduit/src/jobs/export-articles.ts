@@ -3,8 +3,9 @@
  * holds more than a batch. The same articles make the same bytes, so an attempt that follows one that died makes the same file.
  */
 import { isFourfoldError, JobFailure } from 'fourfold'
-import { countOwnArticles, keepDownload, ownArticles } from '../domain/downloads.ts'
+import { countOwnArticles, type Download, isKept, keepDownload, ownArticles } from '../domain/downloads.ts'
 import { MAX_DOWNLOAD_BYTES } from '../limits.ts'
+import type { Executor } from '../schema.ts'
 import { exportArticles } from './contracts.ts'
 import { articleFile } from './article-file.ts'
 import { zip } from './zip.ts'
@@ -23,14 +24,36 @@ export const runExportArticles = exportArticles.handle(
       }
     }
     progress(0, `0 of ${total} articles`)
+    // Without the signal, which the articles heed: of what was given up while it was being named, nobody would know the name.
     const stored = await files
-      .put(zip(packing()), { maxBytes: MAX_DOWNLOAD_BYTES, accept: ['application/zip'], signal })
+      .put(zip(packing()), { maxBytes: MAX_DOWNLOAD_BYTES, accept: ['application/zip'] })
       .catch(explainSize)
-    const replaced = await keepDownload(main, userId, { file: stored.name, articles })
-    if (replaced !== null) await files.remove(replaced)
-    return { file: stored.name, articles }
+    try {
+      const replaced = await keepUnless(signal, main, userId, { file: stored.name, articles })
+      if (replaced !== null) await files.remove(replaced)
+      return { file: stored.name, articles }
+    } catch (error) {
+      // After any other end another attempt makes the same file, maybe at this moment.
+      const isLast = isFourfoldError(signal.reason, 'FF_JOB_CANCELLED')
+      if (isLast && !(await isKept(main, stored.name))) await files.remove(stored.name)
+      throw error
+    }
   },
 )
+
+/** As `keepDownload`; an attempt that was given up meanwhile changes nothing. */
+function keepUnless(
+  aborted: AbortSignal,
+  db: Executor,
+  userId: number,
+  made: Pick<Download, 'file' | 'articles'>,
+): Promise<string | null> {
+  return db.transaction().execute(async (trx) => {
+    const replaced = await keepDownload(trx, userId, made)
+    aborted.throwIfAborted()
+    return replaced
+  })
+}
 
 /** No further attempt would make it smaller. */
 function explainSize(error: unknown): never {

@@ -110,8 +110,10 @@ function commentCard(comment: Comment, text: Content, view: ArticleView): Html {
       <a class="comment-author" href="${profilePath(author.username)}" tabindex="-1" aria-hidden="true"
         >${avatar(author, 'comment-author-img', asset)}</a
       >
-      <a class="comment-author" href="${profilePath(author.username)}">${author.username}</a
-      >${date(createdAt, 'date-posted')}
+      <span class="comment-info"
+        ><a class="comment-author" href="${profilePath(author.username)}">${author.username}</a
+        >${date(createdAt, 'date-posted')}</span
+      >
       <span class="comment-options" ${part(`comment-${id}`)}>${own && commentOptions(article.slug, id)}</span>
     </div>
   </div> `

@@ -22,17 +22,25 @@ export interface DownloadView {
 
 export const archivePath = '/downloads/articles.zip'
 
+export function isOpen({ state }: DownloadOrder): boolean {
+  return state !== 'done' && state !== 'failed' && state !== 'cancelled'
+}
+
 export function downloadBox({ download, order }: DownloadView): Html {
-  const isOpen =
-    order !== undefined && order.state !== 'done' && order.state !== 'failed' && order.state !== 'cancelled'
-  return html`<section class="download" data-download="${isOpen && `/jobs/${order.id}`}">
+  const open = order !== undefined && isOpen(order) ? order : undefined
+  return html`<section class="download" data-download="${open && `/jobs/${open.id}`}">
     <p>All you have written, as Markdown files in one archive.</p>
     <form class="action-form" method="post" action="/downloads">
-      <button type="submit" class="btn btn-outline-primary">Download all my articles</button>
+      <button type="submit" class="btn btn-outline-primary" ${open && html` disabled`}>Download all my articles</button>
     </form>
-    <progress class="download-bar" max="1" value="${order?.progress ?? 0}" ${!isOpen && html` hidden`}></progress>
+    <div class="download-progress" ${!open && html` hidden`}>
+      <progress max="1" value="${order?.progress ?? 0}" aria-label="Progress of the archive"></progress>
+      <form class="action-form" method="post" action="${open && `/downloads/${open.id}/cancel`}">
+        <button type="submit" class="btn btn-sm btn-outline-secondary">Cancel</button>
+      </form>
+    </div>
     <p class="download-state" role="status">${order && stateText(order)}</p>
-    ${isOpen && html`<p class="download-again"><a href="/downloads/${order.id}">Look again</a></p>`}
+    ${open && html`<p class="download-again"><a href="/downloads/${open.id}">Look again</a></p>`}
     <p class="download-link" ${!download && html` hidden`}>
       <a class="btn btn-primary" href="${archivePath}" download>Save articles.zip</a>
       <span class="download-about">${download && aboutDownload(download)}</span>

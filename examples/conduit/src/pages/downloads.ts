@@ -1,12 +1,12 @@
 /** `/downloads`: all of one's articles in one archive. It is made by a job; its file is answered to its owner alone. */
-import type { FastifyInstance } from 'fastify'
-import type { JobStatus } from 'fourfold'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { isFourfoldError, type JobStatus } from 'fourfold'
 import { sendAnswer } from 'fourfold/fastify'
 import { findDownload } from '../domain/downloads.ts'
 import { exportArticles } from '../jobs/contracts.ts'
 import { notFound } from '../refusal.ts'
 import { databaseOf } from '../requests.ts'
-import { archivePath, downloadBox, type DownloadOrder, type DownloadView } from './download-box.ts'
+import { archivePath, downloadBox, isOpen, type DownloadOrder, type DownloadView } from './download-box.ts'
 import { html } from './html.ts'
 import type { Page } from './layout.ts'
 import { mustBeSignedIn, show, visitorOf } from './visits.ts'
@@ -37,24 +37,42 @@ export function downloadRoutes(pages: FastifyInstance): void {
   })
 
   pages.get<OrderRoute>('/downloads/:id', signedIn, async (request, reply) => {
-    const { id } = request.params
-    const status = await request.ff.jobs.own<typeof exportArticles>(id)
-    if (status?.name !== exportArticles.name) throw notFound('route')
+    const order = await orderAt(request)
     const download = await findDownload(databaseOf(request), visitorOf(request).id)
-    return show(request, reply, orderPage({ order: orderOf(status), download }))
+    return show(request, reply, orderPage({ order, download }))
   })
+
+  pages.post<OrderRoute>('/downloads/:id/cancel', signedIn, async (request, reply) => {
+    const { jobs } = request.ff
+    const { id } = await orderAt(request)
+    await jobs.cancel(id)
+    // The script hears of its end as it hears of its progress.
+    if (request.headers.accept === 'application/json') return reply.status(204).send()
+    // One that is under way needs a moment. Until its end it is what another order would meet.
+    await jobs.wait(id, { timeout: '5s' }).catch((error: unknown) => {
+      if (!isFourfoldError(error, 'FF_CORE_DEADLINE')) throw error
+    })
+    return reply.redirect(`/downloads/${id}`, 303)
+  })
+}
+
+/** The visitor's own order that the address names. */
+async function orderAt(request: FastifyRequest<OrderRoute>): Promise<DownloadOrder> {
+  const status = await request.ff.jobs.own<typeof exportArticles>(request.params.id)
+  if (status?.name !== exportArticles.name) throw notFound('route')
+  return orderOf(status)
 }
 
 function orderOf({ id, state, progress, message, error }: JobStatus): DownloadOrder {
   return { id, state, progress, message, problem: error?.code === 'JOB_FAILURE' ? error.message : null }
 }
 
-/** While a new archive is made the one of before is not offered here. */
-function orderPage({ order, download }: DownloadView): Page {
+/** While a new archive is made the one of before is not offered. */
+function orderPage({ order, download }: Required<DownloadView>): Page {
   const content = html`<div class="settings-page">
     <div class="container page narrow">
       <h1>Your Articles</h1>
-      ${downloadBox({ order, download: order?.state === 'done' ? download : undefined })}
+      ${downloadBox({ order, download: isOpen(order) ? undefined : download })}
     </div>
   </div>`
   return { title: 'Your Articles', place: 'settings', content, scripts: ['downloads.js'] }
