@@ -48,6 +48,7 @@ export class Turns {
   #askedAtMs = -Infinity
   /** Names that there is something of. All others were asked for since there was. */
   readonly #called = new Set<string>()
+  /** Which kind has its turn first. */
   #first = 0
   /** Of those that are limited, the last that something was taken of: the others come first. */
   #last: string | null = null
