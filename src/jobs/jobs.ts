@@ -10,7 +10,7 @@ import { isOver, statusOf, type JobStatus } from './status.ts'
 
 import type { HeaderFields } from './http/prefer.ts'
 import type { InputOf, JobContext, JobContract, OutputOf } from './define-job.ts'
-import type { JobCounts, Ordered } from './engine.ts'
+import type { JobCounts, JobRecord, Ordered } from './engine.ts'
 import type { JobWatch } from './watch.ts'
 
 export type { EnqueueOptions } from './ordering.ts'
@@ -103,8 +103,8 @@ export class Jobs {
   /** How a job stands that this reader has ordered; null for anybody else's, and for what is no id: for ids out of addresses. */
   async own<Contract extends JobContract>(id: string): Promise<JobStatus<OutputOf<Contract>> | null> {
     const reader = isId(id) ? await this.#scope.current() : null
-    const status = reader === null ? null : await this.find<Contract>(id)
-    return status?.owner === reader ? status : null
+    const record = reader === null ? null : await this.#read(id)
+    return record === null || record.owner !== reader ? null : await this.#show<Contract>(record)
   }
 
   /** Whether an address is of a job. Adapters ask. */
@@ -149,12 +149,8 @@ export class Jobs {
 
   /** How a job stands; null: there is none, or none any more. */
   async find<Contract extends JobContract>(id: string): Promise<JobStatus<OutputOf<Contract>> | null> {
-    checkId(id)
-    await this.#core.ready()
-    const [record] = await this.#core.engine.find([id])
-    if (record === undefined) return null
-    if (isOver(record)) await this.#scope.told()
-    return statusOf(record) as JobStatus<OutputOf<Contract>>
+    const record = await this.#read(id)
+    return record === null ? null : await this.#show<Contract>(record)
   }
 
   /**
@@ -189,8 +185,7 @@ export class Jobs {
     checkId(id)
     await this.#core.ready()
     for await (const record of followJob(this.#core.watch, id, options)) {
-      if (record !== null && isOver(record)) await this.#scope.told()
-      yield record === null ? null : statusOf(record)
+      yield record === null ? null : await this.#show(record)
     }
   }
 
@@ -234,6 +229,19 @@ export class Jobs {
   async counts(): Promise<readonly JobCounts[]> {
     await this.#core.ready()
     return await this.#core.engine.counts()
+  }
+
+  async #read(id: string): Promise<JobRecord | null> {
+    checkId(id)
+    await this.#core.ready()
+    const [record] = await this.#core.engine.find([id])
+    return record ?? null
+  }
+
+  /** From its end on whoever hears of it sees what it wrote. */
+  async #show<Contract extends JobContract>(record: JobRecord): Promise<JobStatus<OutputOf<Contract>>> {
+    if (isOver(record)) await this.#scope.told()
+    return statusOf(record) as JobStatus<OutputOf<Contract>>
   }
 
   async #setPaused(job: JobContract | string, paused: boolean): Promise<void> {

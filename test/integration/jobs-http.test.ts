@@ -57,8 +57,9 @@ for (const adapter of pageAdapters) {
       gates.set(name, Promise.withResolvers())
       return name
     }
-    const locationOf = (answer: Response): string =>
-      answer.headers.get('location') ?? assert.fail('expected a location')
+    // What is done by then is answered itself.
+    const locationOf = ({ headers }: Response): string =>
+      headers.get('location') ?? headers.get('content-location') ?? assert.fail('expected a location')
     const stateOf = async (path: string): Promise<string> => ((await (await ask(path)).json()) as any).state
 
     before(async () => {
