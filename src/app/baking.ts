@@ -34,7 +34,7 @@ export interface BakingOptions {
 
 /** What workers do, in any process that opened the app. */
 export interface Baking {
-  /** Bakes ahead of demand from now on, until the app is closed. Does nothing where there is nothing to bake. */
+  /** Bakes ahead of demand from now on, until the app is closed. Does nothing where there is nothing to bake, or once it is closed. */
   start(): void
   /** What the workers of this build say of themselves. */
   status(): Promise<BakingStatus>
@@ -42,13 +42,17 @@ export interface Baking {
 
 /** @throws FF_PAGE_DEFINITION for a schedule that is none */
 export function createBaking(options: BakingOptions): Baking {
-  const { pages, store, build } = options
+  const { pages, store, build, closers } = options
   for (const { definition } of pages.sources) {
     if (definition.schedule !== undefined) checkSchedule(definition.path, definition.schedule)
   }
   let baker: Baker | null = null
+  let closed = false
+  closers.push(() => void (closed = true))
   return {
     start: () => {
+      // Nobody would end it.
+      if (closed) return
       baker ??= createBaker(options)
       baker?.start()
     },

@@ -89,7 +89,11 @@ export function createAppJobs(options: AppJobsOptions): AppJobs {
     path: config.queue.path,
     served: known.size > 0,
     perform: (name, context) => performJob(known.get(name)!, context, instance!, cluster),
-    start: () => (worker ??= startWorker({ ...options, known, core, database, instance: instance! })),
+    start: () => {
+      // Nobody would end it.
+      if (core.ending.signal.aborted) return
+      worker ??= startWorker({ ...options, known, core, database, instance: instance! })
+    },
   }
   closers.push(async () => {
     core.ending.abort()

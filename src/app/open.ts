@@ -171,7 +171,8 @@ function closeOnce(closers: Closers): () => Promise<void> {
   let closing: Promise<void> | null = null
   const run = async (): Promise<void> => {
     const errors: unknown[] = []
-    for (const closer of closers.toReversed()) {
+    // What is started meanwhile adds to them.
+    for (let closer = closers.pop(); closer !== undefined; closer = closers.pop()) {
       try {
         await closer()
       } catch (error) {

@@ -23,6 +23,15 @@ export function cutConnection(client: pg.ClientBase): void {
   connection.stream.destroy()
 }
 
+const endGraceMs = 1_000
+
+/** Ends a connection, and cuts it where the server does not answer: pg alone would wait for it for ever. */
+export async function endClient(client: pg.Client): Promise<void> {
+  const timer = setTimeout(() => cutConnection(client), endGraceMs)
+  await client.end().catch(() => undefined)
+  clearTimeout(timer)
+}
+
 /** Changes the deadline that a client gives each statement: a timer for each. 0: none. */
 export function setQueryTimeout(client: pg.ClientBase, ms: number): void {
   const { connectionParameters } = client as unknown as { connectionParameters: { query_timeout: number } }

@@ -10,7 +10,7 @@ import type pg from 'pg'
 
 import type { Logger } from '../../core/log.ts'
 import type { PostgresAddress } from '../../engines/postgres/address.ts'
-import { cutConnection } from '../../engines/postgres/client-state.ts'
+import { cutConnection, endClient } from '../../engines/postgres/client-state.ts'
 import { sqlState } from '../../engines/postgres/client.ts'
 import { ensureEpoch, renewEpoch } from '../../engines/postgres/epoch.ts'
 import { createClient } from '../../engines/postgres/pools.ts'
@@ -33,7 +33,7 @@ import { decodeMessage } from '../changes/message.ts'
 import { SlotTaken, StreamBroken, StreamRefused } from './errors.ts'
 import { FrameQueue } from './frame-queue.ts'
 import { changeStream } from './publisher.ts'
-import { closeClient, Run, type RunOptions } from './run.ts'
+import { Run, type RunOptions } from './run.ts'
 
 export interface OpenRunOptions extends RunOptions {
   readonly address: PostgresAddress
@@ -86,6 +86,7 @@ async function open(options: OpenRunOptions, opened: (close: () => void) => void
     address,
     deadlineMs: statementTimeoutMs,
     serverPatienceMs: Math.max(serverPatienceMs, silenceMs),
+    signal,
   })
   opened(() => connection.close())
   if (connection.epoch !== epoch) throw new Error('the server has another epoch')
@@ -118,7 +119,7 @@ async function connect(
   client.on('error', () => undefined)
   let connected = false
   // One that is ended while it connects never says so to whoever waits for it.
-  opened(() => (connected ? void closeClient(client) : cutConnection(client)))
+  opened(() => (connected ? void endClient(client) : cutConnection(client)))
   signal.throwIfAborted()
   await client.connect()
   connected = true
@@ -209,7 +210,7 @@ async function createWhenPossible(
   try {
     const client = await connectAside()
     await createSlot(client, slot)
-    await closeClient(client)
+    await endClient(client)
   } finally {
     clearInterval(timer)
   }

@@ -9,7 +9,7 @@ import type pg from 'pg'
 
 import type { Logger } from '../../core/log.ts'
 import type { Epoch, Lsn } from '../../engines/position.ts'
-import { cutConnection } from '../../engines/postgres/client-state.ts'
+import { endClient } from '../../engines/postgres/client-state.ts'
 import { StreamDecoder } from '../../engines/postgres/changes/decoder.ts'
 import { readFrame } from '../../engines/postgres/changes/frames.ts'
 import type { ReplicationConnection } from '../../engines/postgres/changes/replication-connection.ts'
@@ -74,15 +74,6 @@ const lookPatienceMs = 2
 
 const maxWeight = 1_000_000
 const maxPending = 200_000
-
-const closeGraceMs = 1000
-
-/** Ends a connection, and cuts it where the server does not answer. */
-export async function closeClient(client: pg.Client): Promise<void> {
-  const timer = setTimeout(() => cutConnection(client), closeGraceMs)
-  await client.end().catch(() => undefined)
-  clearTimeout(timer)
-}
 
 export class Run {
   readonly #parts: RunParts
@@ -158,7 +149,7 @@ export class Run {
     const { observer, keeper, connection } = this.#parts
     connection.close()
     await this.#keeper.stop()
-    await Promise.all([observer, keeper].map(closeClient))
+    await Promise.all([observer, keeper].map(endClient))
   }
 
   #fail(error: unknown): void {

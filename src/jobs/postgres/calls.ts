@@ -7,7 +7,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 
-import { cutConnection } from '../../engines/postgres/client-state.ts'
+import { endClient } from '../../engines/postgres/client-state.ts'
 
 import type pg from 'pg'
 import type { CallListener } from '../engine.ts'
@@ -15,7 +15,6 @@ import type { Logger } from '../../core/log.ts'
 
 const channel = 'fourfold_jobs'
 const retryMs = 500
-const endMs = 1_000
 /** A connection that was cut without a word looks like one on which nothing is said. */
 const testMs = 10_000
 
@@ -54,7 +53,7 @@ export function listenForCalls(
       } catch (error) {
         if (!end.signal.aborted) log.debug({ error }, 'no connection listens for calls: trying again')
       }
-      await close(client)
+      await endClient(client)
       await pause(retryMs, undefined, { signal: end.signal }).catch(() => undefined)
     }
   }
@@ -86,10 +85,4 @@ async function test(client: pg.Client, signal: AbortSignal): Promise<void> {
     await pause(testMs, undefined, { signal }).catch(() => undefined)
     if (!signal.aborted) await client.query('select')
   }
-}
-
-async function close(client: pg.Client): Promise<void> {
-  const timer = setTimeout(() => cutConnection(client), endMs)
-  await client.end().catch(() => undefined)
-  clearTimeout(timer)
 }

@@ -28,6 +28,7 @@ export interface ListOptions {
 
 const leastPauseMs = 1_000
 const costFactor = 20
+const endsWithinMs = 1_000
 const firstRetryMs = 1_000
 const longestRetryMs = 60_000
 /** What reads something that is not watched yet is read again soon. */
@@ -47,6 +48,7 @@ export class List implements Watched {
   #fromMs = -Infinity
   #failures = 0
   #stopped = false
+  #giveUp: () => void = () => undefined
 
   constructor(options: ListOptions, number: number) {
     this.#options = options
@@ -82,14 +84,20 @@ export class List implements Watched {
     return await (this.#running ?? this.#begin(new Scope({ level: 'strict', reader: null })))
   }
 
+  /** What is being read has a moment to come: it is the app's own code, which may never end. */
   async stop(): Promise<void> {
     this.#stopped = true
     if (this.#timer !== null) clearTimeout(this.#timer)
+    const over = setTimeout(() => this.#giveUp(), endsWithinMs)
     await this.#running
+    clearTimeout(over)
   }
 
   #begin(scope: Scope): Promise<unknown> {
-    this.#running = this.#read(scope).finally(() => {
+    const { promise, resolve } = Promise.withResolvers<unknown>()
+    this.#giveUp = () => resolve(null)
+    void this.#read(scope).then(resolve)
+    this.#running = promise.finally(() => {
       this.#running = null
       if (this.#again) this.read()
     })
@@ -113,6 +121,7 @@ export class List implements Watched {
       if (!kept || watch.staleness(this) !== null) this.#later(unwatchedMs)
       return null
     } catch (error) {
+      if (this.#stopped) return null
       this.#failures += 1
       const retryMs = Math.min(longestRetryMs, firstRetryMs * 2 ** (this.#failures - 1))
       log.warn({ error, page: source.name, retryMs }, 'what is to be baked ahead could not be listed: trying again')

@@ -33,6 +33,8 @@ const maxUnsentBytes = 8 * 1024 * 1024
 const maxSocketPathBytes = 103
 const sweepMs = 100
 const keysPerSweep = 2000
+/** How long answers may take to leave when the server ends. */
+const lastWordsMs = 1000
 
 export interface StoreServerOptions {
   readonly socketPath: string
@@ -227,8 +229,15 @@ class RunningServer implements StoreServer {
     )
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()))
     for (const { socket } of this.clients) socket.destroySoon()
+    // A client that stands still never takes its last answers.
+    const cut = setTimeout(() => this.cutAll(), lastWordsMs)
     await closed
+    clearTimeout(cut)
     this.guard.release()
+  }
+
+  private cutAll(): void {
+    for (const { socket } of this.clients) socket.destroy()
   }
 }
 

@@ -20,6 +20,8 @@ export interface ReplicationOptions {
   readonly deadlineMs: number
   /** The server gives the connection up when it has heard nothing for so long. */
   readonly serverPatienceMs: number
+  /** Ends the opening, however long it would still take. */
+  readonly signal?: AbortSignal
 }
 
 interface CopyConnection extends NodeJS.EventEmitter {
@@ -48,7 +50,8 @@ export class ReplicationConnection {
     this.epoch = facts.epoch
   }
 
-  static async open({ address, deadlineMs, serverPatienceMs }: ReplicationOptions): Promise<ReplicationConnection> {
+  static async open(options: ReplicationOptions): Promise<ReplicationConnection> {
+    const { address, deadlineMs, serverPatienceMs, signal } = options
     const client = new pg.Client({
       ...(address as pg.ClientConfig),
       application_name: trackerApplicationName,
@@ -60,7 +63,10 @@ export class ReplicationConnection {
       client.on('error', resolve)
       client.on('end', () => resolve(new Error('the server closed the replication connection')))
     })
+    const cut = (): void => cutConnection(client)
+    signal?.addEventListener('abort', cut)
     try {
+      signal?.throwIfAborted()
       const begin = async (): Promise<Facts> => {
         await client.connect()
         return await readFacts(client, serverPatienceMs)
@@ -68,8 +74,10 @@ export class ReplicationConnection {
       const facts = await withDeadline(begin(), deadlineMs, 'the replication connection')
       return new ReplicationConnection(client, ended, facts, deadlineMs)
     } catch (error) {
-      cutConnection(client)
+      cut()
       throw error
+    } finally {
+      signal?.removeEventListener('abort', cut)
     }
   }
 

@@ -3,7 +3,7 @@
 import pg from 'pg'
 
 import type { PostgresAddress } from '../address.ts'
-import { cutConnection } from '../client-state.ts'
+import { cutConnection, endClient } from '../client-state.ts'
 import { withDeadline } from '../../../core/deadline.ts'
 import { eventTriggerNames } from './event-triggers.ts'
 import { OWN_SQL } from './installation.ts'
@@ -75,7 +75,7 @@ export async function readServerFacts({ name, address, timeoutMs, probe }: Facts
     const triggerError = probe && triggers.present !== triggers.wanted ? await tryEventTrigger(client) : null
     return { ...facts, triggers, replicationError, triggerError }
   } finally {
-    await client.end().catch(() => undefined)
+    await endClient(client)
   }
 }
 

@@ -3,6 +3,7 @@
 import pg from 'pg'
 
 import type { PostgresAddress } from '../address.ts'
+import { endClient } from '../client-state.ts'
 import { ensureEpoch, SCHEMA_LOCK } from '../epoch.ts'
 import { ANNOUNCE_DDL_SQL, EVENT_TRIGGERS_SQL, eventTriggerNames } from './event-triggers.ts'
 import { install, OWN_SQL, type DdlPolicy } from './installation.ts'
@@ -85,6 +86,6 @@ async function connected<T>(address: PostgresAddress, work: (client: pg.Client) 
     await client.connect()
     return await work(client)
   } finally {
-    await client.end().catch(() => undefined)
+    await endClient(client)
   }
 }
