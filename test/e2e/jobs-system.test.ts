@@ -75,12 +75,22 @@ suite('jobs of a system', () => {
     assert.equal((await ff.jobs.wait(id, { timeout: '20s' }))?.state, 'done')
     const failing = await ff.jobs.enqueue(compute, { does: 'throw' })
     assert.equal((await ff.jobs.wait(failing.id, { timeout: '20s' }))?.state, 'failed')
-    assert.match(await shell('--data', data), /compute: 0 wait, 0 run, 0 for later, 1 failed/)
-    assert.match(await shell('--data', data, '--show', failing.id), /JobFailure: no such user/)
-    assert.match(await shell('--data', data, '--retry', 'compute'), /1 waits again/)
-    assert.match(await shell('--data', data, '--cancel', id), /is finished/)
-    assert.match(await shell('--data', data, '--pause', 'comput'), /This app has no job of that name: compute, patient/)
-    assert.doesNotMatch(await shell('--data', data, '--pause', 'compute'), /no job of that name/)
+    const [counts, shown, cancelled, misspelt] = await Promise.all([
+      shell('--data', data),
+      shell('--data', data, '--show', failing.id),
+      shell('--data', data, '--cancel', id),
+      shell('--data', data, '--pause', 'comput'),
+    ])
+    assert.match(counts, /compute: 0 wait, 0 run, 0 for later, 1 failed/)
+    assert.match(shown, /JobFailure: no such user/)
+    assert.match(cancelled, /is finished/)
+    assert.match(misspelt, /This app has no job of that name: compute, patient/)
+    const [again, paused] = await Promise.all([
+      shell('--data', data, '--retry', 'compute'),
+      shell('--data', data, '--pause', 'compute'),
+    ])
+    assert.match(again, /1 waits again/)
+    assert.doesNotMatch(paused, /no job of that name/)
     assert.match(await shell('--data', data), /compute: .* \(paused\)/)
     assert.match(await shell('--data', data, '--resume', 'compute'), /goes on/)
     await ff.close()
